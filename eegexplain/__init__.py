@@ -1,0 +1,34 @@
+"""Explanations of EEG decoding networks as scikit-learn estimators.
+
+What did my network learn, and can I trust the answer? Every analysis is a ``fit``/``transform`` object around a
+scikit-learn, skorch or braindecode model. Public names are imported on first use (PEP 562), so that importing the
+package costs next to nothing.
+"""
+
+import importlib
+
+__version__ = "0.1.0.dev0"
+
+_LAZY = {
+    # name: module that defines it
+}
+_SUBPACKAGES = ()
+
+__all__ = ["__version__", *sorted(_LAZY), *_SUBPACKAGES]
+
+
+def __getattr__(name):
+    """Import a public name on first use."""
+    if name in _LAZY:
+        value = getattr(importlib.import_module(_LAZY[name]), name)
+    elif name in _SUBPACKAGES:
+        value = importlib.import_module(f"eegexplain.{name}")
+    else:
+        raise AttributeError(f"module 'eegexplain' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

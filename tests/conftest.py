@@ -1,0 +1,31 @@
+"""One torch thread per test process, a headless canvas, small hypothesis runs, and the place of real data."""
+
+import os
+import pathlib
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import hypothesis
+import pytest
+import torch
+
+torch.set_num_threads(1)
+hypothesis.settings.register_profile("suite", max_examples=15, deadline=None, derandomize=True)
+hypothesis.settings.load_profile("suite")
+
+
+def data_folder():
+    """Folder with real EEG, or None: the variable EEGEXPLAIN_DATA, else a ``shared/data`` beside the checkout."""
+    beside = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = pathlib.Path(os.environ.get("EEGEXPLAIN_DATA", beside))
+    return folder if (folder / "uci_eeg_train.npz").exists() else None
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Folder with real EEG; the test is skipped where there is none."""
+    folder = data_folder()
+    if folder is None:
+        pytest.skip("no real EEG here: set EEGEXPLAIN_DATA to the folder that holds uci_eeg_train.npz")
+    return folder
