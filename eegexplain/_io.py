@@ -1,0 +1,115 @@
+"""Write files whole or not at all; save and load explanations without pickle."""
+
+import contextlib
+import json
+import os
+import pathlib
+import tempfile
+
+import numpy as np
+
+from eegexplain._validation import check_option
+
+
+@contextlib.contextmanager
+def atomic_write(path):
+    """Give a temporary path beside `path` that becomes `path` on success and vanishes on failure.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to write; its folder must exist.
+
+    Yields
+    ------
+    temporary : pathlib.Path
+        With the same ending as `path`, so that writers that choose a format by the ending work.
+
+    Raises
+    ------
+    OSError
+        When the folder is missing or cannot be written, naming it.
+    """
+    path = pathlib.Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"The folder {path.parent} does not exist: create it first.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: give the name of a file.")
+    handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
+    os.close(handle)
+    temporary = pathlib.Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes private files; give what open() would have given
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_explanation(dataset, path):
+    """Save an ``explanation_`` as NetCDF (``.nc``, needs h5netcdf or netCDF4) or as NumPy archive (``.npz``).
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        As every explainer stores it in ``explanation_``.
+    path : str or path-like
+        Ending in ``.nc`` or ``.npz``.
+
+    Raises
+    ------
+    ValueError
+        For another ending.
+    OSError
+        When the folder cannot be written.
+    """
+    path = pathlib.Path(path)
+    check_option("the ending of path", path.suffix, (".nc", ".npz"))
+    with atomic_write(path) as temporary:
+        if path.suffix == ".nc":
+            dataset.to_netcdf(temporary)
+            return
+        header = {"attrs": {key: str(value) for key, value in dataset.attrs.items()}, "dims": {}, "coords": []}
+        arrays = {}
+        for name, variable in dataset.variables.items():
+            header["dims"][name] = list(variable.dims)
+            values = np.asarray(variable.values)
+            arrays[f"v/{name}"] = values.astype(str) if values.dtype.kind == "O" else values
+        header["coords"] = list(dataset.coords)
+        with open(temporary, "wb") as file:
+            np.savez_compressed(file, header=np.asarray(json.dumps(header)), **arrays)
+
+
+def load_explanation(path):
+    """Load what `save_explanation` wrote.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A ``.nc`` or ``.npz`` file.
+
+    Returns
+    -------
+    dataset : xarray.Dataset
+
+    Raises
+    ------
+    ValueError
+        When the file is not an explanation.
+    """
+    import xarray as xr
+
+    path = pathlib.Path(path)
+    check_option("the ending of path", path.suffix, (".nc", ".npz"))
+    if path.suffix == ".nc":
+        return xr.load_dataset(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            header = json.loads(str(archive["header"]))
+            variables = {name: (dims, archive[f"v/{name}"]) for name, dims in header["dims"].items()}
+    except (KeyError, OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{path} is not an explanation saved by eegexplain ({error}).") from error
+    coords = {name: variables.pop(name) for name in header["coords"]}
+    return xr.Dataset(variables, coords=coords, attrs=header["attrs"])

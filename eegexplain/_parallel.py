@@ -1,0 +1,92 @@
+"""Map over blocks of trials with joblib: the same bits for any ``n_jobs``."""
+
+import contextlib
+import threading
+
+import joblib
+import threadpoolctl
+import torch
+from tqdm.auto import tqdm
+
+# Trials per block are a constant, so that block borders (and with them sums and noise) never depend on n_jobs.
+BLOCK_SIZE = 64
+
+
+class _SingleThread:
+    """Counts who asked for one thread: the first sets it, the last restores what was there (threads overlap)."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._depth = 0
+        self._torch_threads = None
+        self._blas = None
+
+    def enter(self):
+        with self._lock:
+            if self._depth == 0:
+                self._torch_threads = torch.get_num_threads()
+                self._blas = threadpoolctl.threadpool_limits(1)
+                torch.set_num_threads(1)
+            self._depth += 1
+
+    def leave(self):
+        with self._lock:
+            self._depth -= 1
+            if self._depth == 0:
+                self._blas.restore_original_limits()
+                torch.set_num_threads(self._torch_threads)
+                self._blas = None
+
+
+_SHARED = _SingleThread()
+
+
+@contextlib.contextmanager
+def single_thread():
+    """Run torch and BLAS on one thread and restore the counts: matrix products round alike here and in workers."""
+    _SHARED.enter()
+    try:
+        yield
+    finally:
+        _SHARED.leave()
+
+
+def trial_blocks(n_trials, size=BLOCK_SIZE):
+    """Return slices that cover ``range(n_trials)`` in blocks of `size`."""
+    return [slice(start, min(start + size, n_trials)) for start in range(0, n_trials, size)]
+
+
+def progress(iterable, verbose, desc, total=None):
+    """Return `iterable`, with one progress bar on stderr when `verbose` is at least 1."""
+    return tqdm(iterable, desc=desc, total=total, leave=False) if verbose else iterable
+
+
+def _single_threaded(function, block):
+    with single_thread():
+        return function(block)
+
+
+def map_blocks(function, blocks, *, n_jobs=None, verbose=0, desc=""):
+    """Yield ``function(block)`` for every block, in order.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one block; picklable when `n_jobs` asks for processes.
+    blocks : sequence
+        What to map over, usually slices of trials.
+    n_jobs : int, optional
+        joblib's; None is 1 unless a ``joblib.parallel_config`` context says otherwise.
+    verbose : int
+        1 shows one progress bar.
+    desc : str
+        Label of the bar.
+
+    Yields
+    ------
+    result : object
+        In the order of `blocks`, so that sums over results do not depend on `n_jobs`.
+    """
+    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
+    results = parallel(joblib.delayed(_single_threaded)(function, block) for block in blocks)
+    yield from progress(results, verbose, desc, total=len(blocks))

@@ -1,0 +1,328 @@
+"""A fitted network as NumPy functions: outputs, gradients, activations; seeds, modes and hooks left as found."""
+
+import contextlib
+import threading
+
+import numpy as np
+import torch
+from sklearn.base import is_classifier
+from skorch import NeuralNet, NeuralNetBinaryClassifier
+from torch import nn
+
+from eegexplain._parallel import trial_blocks
+from eegexplain._validation import check_option, suggest
+
+RESPONSES = ("logit", "centred_logit", "logprob", "prob", "margin")
+_SEED_LOCK = threading.RLock()
+
+
+@contextlib.contextmanager
+def seeded(seed):
+    """Seed torch with an int inside a forked generator and a process lock: threads share the global generators."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with _SEED_LOCK, torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextlib.contextmanager
+def inference(module):
+    """Put `module` into eval mode without parameter gradients; modes and flags are restored, whatever happens."""
+    modes = [(child, child.training) for child in module.modules()]
+    flags = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
+    try:
+        module.eval()
+        for parameter, _ in flags:
+            parameter.requires_grad_(False)
+        yield module
+    finally:
+        for child, training in modes:
+            child.training = training
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+
+
+def find_layers(module, layers):
+    """Return ``{name: submodule}`` for layer names as in ``module.named_modules()``; unknown names are listed."""
+    known = {name: child for name, child in module.named_modules() if name}
+    unknown = [name for name in layers if name not in known]
+    if unknown:
+        hints = "".join(suggest(name, known) for name in unknown)
+        raise ValueError(f"Unknown layer {', '.join(map(repr, unknown))}.{hints} The layers are: {', '.join(known)}.")
+    return {name: known[name] for name in layers}
+
+
+@contextlib.contextmanager
+def capture(module, layers):
+    """Record the outputs of named layers during the forward passes made inside the context.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network.
+    layers : list of str
+        Names as in ``module.named_modules()``.
+
+    Yields
+    ------
+    seen : dict of str to list
+        Per layer the outputs in order of execution; clear it between batches.
+    """
+    seen = {name: [] for name in layers}
+    handles = []
+    try:
+        for name, child in find_layers(module, layers).items():
+            handles.append(child.register_forward_hook(lambda _, __, out, name=name: seen[name].append(out)))
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _unwrap(estimator):
+    """Follow FrozenEstimator and fitted searches to what they hold."""
+    while True:
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif type(estimator).__name__ == "FrozenEstimator":
+            estimator = estimator.estimator
+        else:
+            return estimator
+
+
+def is_skorch_net(estimator):
+    """Tell whether this is a bare skorch net, fitted or not (it wants arrays of its module's dtype)."""
+    return isinstance(_unwrap(estimator), NeuralNet)
+
+
+def _first(output):
+    return output[0] if isinstance(output, (tuple, list)) else output  # as skorch: the first is the prediction
+
+
+class TorchNet:
+    """A fitted skorch net, or a facade that holds one in ``net_``, as functions of trials.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        A fitted `SyncNetClassifier`, `SyncNetRegressor`, skorch net, braindecode ``EEGClassifier``, or a
+        ``FrozenEstimator`` or fitted search around one.
+    trial_shape : tuple of int
+        ``(n_channels, n_times)`` or ``(n_times,)``, as the estimator was fitted.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        The trained network.
+    emits : str
+        What the module returns: "logits", "probabilities", "log_probabilities", "binary_logit" or "values". Read from
+        the criterion and skorch's ``predict_nonlinearity``; for ``NLLLoss`` (probabilities in skorch's own classifier,
+        log-probabilities elsewhere) it is seen on a test batch.
+    n_outputs : int
+        One per class, also for two classes; for regressors one per target.
+
+    Raises
+    ------
+    TypeError
+        When the estimator is not a torch network, naming the analysis that works without gradients.
+    """
+
+    def __init__(self, estimator, trial_shape):
+        estimator = _unwrap(estimator)
+        net = getattr(estimator, "net_", estimator)
+        if not isinstance(net, NeuralNet):
+            raise TypeError(
+                f"{type(estimator).__name__} is not a torch network (a SyncNet facade, a skorch net, a braindecode "
+                "EEGClassifier): analyses of gradients and activations need one. "
+                "PerturbationCorrelator(method='sampling') works with any scikit-learn estimator."
+            )
+        trial_shape = tuple(trial_shape)
+        self.input_shape = (*((1,) * (2 - len(trial_shape))), *trial_shape) if net is not estimator else trial_shape
+        self.n_channels, self.n_times = (1, *trial_shape)[-2:]
+        self.module = net.module_
+        parameter = next((p for p in self.module.parameters() if p.is_floating_point()), None)
+        self.dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
+        self.device = torch.device(net.device or "cpu") if parameter is None else parameter.device
+        nonlinearity = net.predict_nonlinearity
+        self._nonlinearity = nonlinearity if callable(nonlinearity) else None
+        probe = self._probe()
+        self.emits = _emission(net, probe)
+        n_raw = 1 if probe.ndim == 1 else probe.shape[1]
+        self.n_outputs = 2 if self.emits == "binary_logit" else n_raw
+
+    def _probe(self):
+        generator = torch.Generator().manual_seed(0)
+        x = torch.randn(2, self.n_channels, self.n_times, generator=generator, dtype=torch.float64)
+        with inference(self.module), torch.no_grad():
+            return self._forward(x.to(self.device, self.dtype))
+
+    def _forward(self, x):
+        """Raw outputs ``(batch, n)`` for a tensor ``(batch, n_channels, n_times)``; crops are averaged."""
+        raw = _first(self.module(x.reshape(x.shape[0], *self.input_shape)))
+        if not isinstance(raw, torch.Tensor) or raw.shape[:1] != x.shape[:1]:
+            shape = tuple(getattr(raw, "shape", ()))
+            raise ValueError(f"The network must return one row per trial, got {shape} for {x.shape[0]} trials.")
+        return raw.flatten(2).mean(-1) if raw.ndim > 2 else raw
+
+    def tensor(self, X):
+        """Copy trials to a tensor ``(batch, n_channels, n_times)`` of the network's dtype and device."""
+        X = np.array(X, order="C").reshape(len(X), self.n_channels, self.n_times)
+        return torch.from_numpy(X).to(self.device, self.dtype)
+
+    def check_response(self, response):
+        """Return `response` with "auto" resolved: "centred_logit" for classifiers, "output" for regressors."""
+        allowed = ("output",) if self.emits == "values" else RESPONSES
+        return check_option("response", allowed[min(1, len(allowed) - 1)] if response == "auto" else response, allowed)
+
+    def respond(self, x, response="auto"):
+        """Return what is explained as a tensor ``(batch, n_outputs)``, differentiable in `x`.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (batch, n_channels, n_times)
+        response : str
+            "logit" (for nets that emit probabilities their logarithm: the logit up to a constant per trial),
+            "centred_logit", "logprob", "prob", "margin" (logit minus the largest other logit), "output", "auto".
+        """
+        response = self.check_response(response)
+        raw = self._forward(x)
+        if self.emits == "values":
+            return raw.reshape(len(raw), -1)
+        return _RESPONSES[response](self._logits(raw))
+
+    def _logits(self, raw):
+        if self.emits == "binary_logit":
+            half = raw.reshape(len(raw)) / 2  # one logit is the difference of two: the centred pair has it
+            return torch.stack([-half, half], dim=1)
+        if self.emits == "probabilities":
+            probabilities = raw if self._nonlinearity is None else self._nonlinearity(raw)
+            return probabilities.clamp_min(torch.finfo(raw.dtype).tiny).log()
+        return raw
+
+    def outputs(self, X, response="auto", batch_size=64):
+        """Return the responses of all trials, ``(n_trials, n_outputs)`` float64."""
+        with inference(self.module), torch.no_grad():
+            values = [self.respond(self.tensor(X[part]), response) for part in trial_blocks(len(X), batch_size)]
+        return torch.cat(values).double().cpu().numpy()
+
+    def gradients(self, X, response="auto", batch_size=64):
+        """Yield ``(slice, values, gradients)`` per batch of trials.
+
+        `values` is ``(batch, n_outputs)``, `gradients` ``(batch, n_outputs, n_channels, n_times)`` holds the
+        derivative of each trial's response with respect to its own samples, in response per unit of `X`.
+        """
+        response = self.check_response(response)
+        with inference(self.module), torch.enable_grad():
+            for part in trial_blocks(len(X), batch_size):
+                x = self.tensor(X[part]).requires_grad_()
+                values, gradients = self.differentiate(x, response)
+                yield part, values.detach().cpu().numpy(), gradients.cpu().numpy()
+
+    def differentiate(self, x, response="auto", targets=None):
+        """Return responses ``(batch, K)`` and their gradients ``(batch, K, n_channels, n_times)`` at leaf tensor `x`.
+
+        `targets` (a list of output indices) limits the gradients to these outputs; call it inside `inference`.
+        """
+        response = self.check_response(response)
+        with torch.backends.cudnn.flags(enabled=not any(isinstance(m, nn.RNNBase) for m in self.module.modules())):
+            values = self.respond(x.clone(), response)  # a clone, so that an in-place first layer cannot touch the leaf
+            if not values.requires_grad:
+                raise TypeError(
+                    "The network's response does not depend differentiably on its input: gradient-based analyses "
+                    "cannot explain it. PerturbationCorrelator(method='sampling') can."
+                )
+            wanted = list(range(values.shape[1])) if targets is None else list(targets)
+            # centred logits sum to zero, so that the last gradient follows from the others
+            spare = response == "centred_logit" and targets is None
+            backward = wanted[:-1] if spare else wanted
+            gradients = [
+                torch.autograd.grad(
+                    values[:, k].sum(), x, retain_graph=k != backward[-1], allow_unused=True, materialize_grads=True
+                )[0]
+                for k in backward
+            ]
+        if spare:
+            gradients.append(-torch.stack(gradients).sum(0))
+        return values, torch.stack(gradients, dim=1)
+
+    def activations(self, X, layers, batch_size=64):
+        """Yield ``(slice, {layer: array})`` per batch; arrays are ``(batch, units, ...)`` as the layer returns them.
+
+        Raises
+        ------
+        ValueError
+            For unknown layers, and for a layer that does not run, runs more than once in a forward pass, or does not
+            return one tensor with a row per trial.
+        """
+        with inference(self.module), torch.no_grad(), capture(self.module, layers) as seen:
+            for part in trial_blocks(len(X), batch_size):
+                self._forward(self.tensor(X[part]))
+                yield part, {name: _one_activation(name, seen[name], part) for name in layers}
+
+    def default_layer(self):
+        """Return ``"conv_out"`` where the module has it, else the last layer to run whose output has a time axis."""
+        names = [name for name, child in self.module.named_modules() if name and not list(child.children())]
+        if "conv_out" in names:
+            return "conv_out"
+        order = []
+        with inference(self.module), torch.no_grad(), contextlib.ExitStack() as stack:
+            for name, child in find_layers(self.module, names).items():
+                handle = child.register_forward_hook(lambda _, __, out, name=name: order.append((name, out)))
+                stack.callback(handle.remove)
+            self._probe()
+        timed = [
+            name
+            for name, out in order
+            if isinstance(out, torch.Tensor) and out.ndim >= 3 and out[0, 0].numel() > 1 and out.shape[0] == 2
+        ]
+        if not timed:
+            raise ValueError(f"No layer of {type(self.module).__name__} has a time axis: name one with layer=...")
+        return timed[-1]
+
+
+def _one_activation(name, outputs, part):
+    """Take the single recorded output of a layer and clear the record."""
+    recorded, outputs[:] = list(outputs), []
+    if len(recorded) != 1:
+        times = "does not run" if not recorded else f"runs {len(recorded)} times"
+        raise ValueError(f"Layer {name!r} {times} in a forward pass: choose a layer that runs once.")
+    output = recorded[0]
+    if not isinstance(output, torch.Tensor) or output.ndim < 2 or output.shape[0] != part.stop - part.start:
+        kind = type(output).__name__ if not isinstance(output, torch.Tensor) else f"shape {tuple(output.shape)}"
+        raise ValueError(f"Layer {name!r} returns {kind}: an analysis needs one tensor (batch, units, ...).")
+    return output.detach().cpu().numpy()
+
+
+def _emission(net, probe):
+    """Say what the module emits; `probe` are its outputs on a test batch."""
+    criterion = net.criterion_
+    if isinstance(net, NeuralNetBinaryClassifier) or isinstance(criterion, nn.BCEWithLogitsLoss):
+        return "binary_logit"
+    if isinstance(criterion, nn.CrossEntropyLoss):
+        return "logits"
+    if not isinstance(criterion, nn.NLLLoss):
+        return "probabilities" if is_classifier(net) else "values"
+    if (probe >= 0).all():
+        return "probabilities"
+    if (probe <= 0).all():
+        return "log_probabilities"
+    raise ValueError(
+        "The network is trained with NLLLoss but returns neither probabilities nor log-probabilities: end it with "
+        "Softmax or LogSoftmax, or train it with CrossEntropyLoss."
+    )
+
+
+def _margin(logits):
+    n = logits.shape[1]
+    others = logits.unsqueeze(1).expand(-1, n, -1)
+    mask = torch.eye(n, dtype=torch.bool, device=logits.device)
+    return logits - others.masked_fill(mask, -torch.inf).amax(2)
+
+
+_RESPONSES = {
+    "logit": lambda logits: logits,
+    "centred_logit": lambda logits: logits - logits.mean(1, keepdim=True),
+    "logprob": lambda logits: logits.log_softmax(1),
+    "prob": lambda logits: logits.softmax(1),
+    "margin": _margin,
+}

@@ -1,0 +1,295 @@
+"""The one door: every array, name and option given by a user is checked here."""
+
+import difflib
+import mmap
+import numbers
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
+
+# Samples checked for NaN and inf at a time: small enough to stay in cache, large enough to be fast.
+_FINITE_BLOCK = 2**22
+
+EEG_BANDS = {
+    "delta": (1.0, 4.0),
+    "theta": (4.0, 8.0),
+    "alpha": (8.0, 13.0),
+    "beta": (13.0, 30.0),
+    "gamma": (30.0, 45.0),
+}
+
+
+def suggest(word, options):
+    """Return ``' Did you mean ...?'`` for the nearest option, or an empty string."""
+    near = difflib.get_close_matches(str(word), [str(option) for option in options], n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def check_option(name, value, allowed):
+    """Return `value` if it is one of `allowed`.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name, for the error.
+    value : object
+        What the user gave.
+    allowed : sequence
+        Valid values.
+
+    Returns
+    -------
+    value : object
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, the valid values and the nearest one.
+    """
+    if isinstance(value, str) or value is None:
+        if value in allowed:
+            return value
+    elif any(value is option or (type(value) is type(option) and value == option) for option in allowed):
+        return value
+    valid = ", ".join(repr(option) for option in allowed)
+    raise ValueError(f"{name}={value!r} is not valid: choose one of {valid}.{suggest(value, allowed)}")
+
+
+def lookup(registry, key, what):
+    """Return ``registry[key]``, or raise a `ValueError` that lists the keys and suggests the nearest."""
+    return registry[check_option(what, key, list(registry))]
+
+
+def random_seed(random_state):
+    """Draw one integer seed (below 2**31) from anything scikit-learn accepts as `random_state`."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def as_trials(X):
+    """View `X` as ``(n_trials, n_channels, n_times)``; 2-D trials get a channel axis of length 1."""
+    return X.reshape(X.shape[0], -1, X.shape[-1])
+
+
+def _release_pages(X):
+    """Tell the kernel that the pages of a memory-mapped array are not needed: they would count as resident."""
+    base = X
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "_mmap", None) or getattr(base, "base", None)
+    if base is not None and hasattr(base, "madvise"):
+        base.madvise(mmap.MADV_DONTNEED)
+
+
+def _is_memmap(X):
+    while isinstance(X, np.ndarray):
+        if isinstance(X, np.memmap):
+            return True
+        X = X.base
+    return False
+
+
+def _check_finite(X, estimator_name):
+    """Raise a `ValueError` that names the first trial with a NaN or an infinity; reads `X` block by block."""
+    step = max(1, _FINITE_BLOCK // max(1, int(np.prod(X.shape[1:]))))
+    mapped = _is_memmap(X)
+    for start in range(0, X.shape[0], step):
+        block = X[start : start + step]
+        if not np.isfinite(block.sum(dtype=np.float64)):  # one pass without a mask; the mask only when it is needed
+            bad = ~np.isfinite(block)
+            if bad.any():
+                where = [int(i) for i in np.argwhere(bad)[0]]
+                kind = "NaN" if np.isnan(block[tuple(where)]) else "infinity"
+                raise ValueError(
+                    f"Input X contains {kind} (first in trial {start + where[0]}, position {tuple(where[1:])}). "
+                    f"{estimator_name} does not accept missing values encoded as NaN, nor infinities: drop or repair "
+                    "these trials first."
+                )
+        if mapped:
+            _release_pages(X)
+
+
+def _check_shape(estimator, shape):
+    """Compare the shape of given trials with that seen in ``fit``; scikit-learn compares the first axis only."""
+    name = type(estimator).__name__
+    if len(shape) == 3 and 0 in shape[1:]:
+        raise ValueError(f"{name} got trials of shape {tuple(shape[1:])}: both axes need at least 1 entry.")
+    fitted = getattr(estimator, "trial_shape_", None)
+    if fitted is None or (len(shape) == 2 and len(fitted) == 1) or tuple(shape[1:]) == tuple(fitted):
+        return  # 2-D against 2-D is scikit-learn's own check, with its own words
+    raise ValueError(
+        f"X has trials of shape {tuple(shape[1:])}, but {name} was fitted on trials of shape {tuple(fitted)} "
+        "(n_channels, n_times): give trials with the same channels and times, in the same order."
+    )
+
+
+def validate_trials(estimator, X, y="no_validation", *, reset, kind=None):
+    """Check trials (and targets) and remember their shape.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Gets ``trial_shape_`` (and ``n_features_in_``) when `reset` is true and is compared with them otherwise.
+    X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
+        Trials. Integers and numeric objects are converted to float64; float32 and float64 are kept, without a copy.
+    y : array-like of shape (n_trials,) or (n_trials, n_targets), optional
+        Class labels for classifiers, numbers for regressors.
+    reset : bool
+        True in ``fit``.
+    kind : {"classifier", "regressor"}, optional
+        How to check `y`; by default as the estimator's tags say.
+
+    Returns
+    -------
+    X : ndarray of the shape given
+    y : ndarray
+        Only when `y` was given.
+
+    Raises
+    ------
+    ValueError
+        For NaN, infinite, complex, empty or 4-D `X`, for trials of another shape than in ``fit``, and for `y` of
+        another length.
+    TypeError
+        For sparse `X`.
+    """
+    name = type(estimator).__name__
+    shape = getattr(X, "shape", None)
+    if shape is not None and len(shape) > 3:
+        raise ValueError(
+            f"{name} expects X of shape (n_trials, n_channels, n_times) or (n_trials, n_times), got {len(shape)} "
+            f"dimensions, shape {tuple(shape)}: flatten or drop the extra axes."
+        )
+    if not reset and shape is not None and len(shape) > 1 and shape[0] > 0:
+        _check_shape(estimator, shape)
+    given_y = not (isinstance(y, str) and y == "no_validation")
+    if given_y and y is None:
+        raise ValueError(f"{name} requires y to be passed, but the target y is None")
+    X = validate_data(
+        estimator, X, reset=reset, dtype=[np.float64, np.float32], allow_nd=True, ensure_all_finite=False
+    )
+    if X.ndim > 3:
+        raise ValueError(f"{name} expects 2-D or 3-D X, got shape {X.shape}: flatten or drop the extra axes.")
+    if not reset:
+        _check_shape(estimator, X.shape)
+    _check_finite(X, name)
+    if reset:
+        if X.ndim == 3 and 0 in X.shape:
+            raise ValueError(f"{name} got an empty X of shape {X.shape}: at least one channel and time are needed.")
+        estimator.trial_shape_ = X.shape[1:]
+    if not given_y:
+        return X
+    y = _check_target(y, kind or estimator.__sklearn_tags__().estimator_type)
+    check_consistent_length(X, y)
+    return X, y
+
+
+def _check_target(y, kind):
+    """Labels as a 1-D array for classifiers, finite float64 for regressors."""
+    if kind == "regressor":
+        y = np.asarray(y)
+        if y.ndim != 2 or y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        y = y.astype(np.float64)
+        if not np.isfinite(y).all():
+            raise ValueError("Input y contains NaN or infinity: drop these trials first.")
+        return y
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError("Input y contains NaN or infinity: drop these trials first.")
+    if kind == "classifier":
+        check_classification_targets(y)
+    return y
+
+
+def check_sfreq(sfreq):
+    """Return the sampling frequency in Hz as a float; it must be a finite number above 0."""
+    if isinstance(sfreq, bool) or not isinstance(sfreq, numbers.Real) or not np.isfinite(sfreq) or sfreq <= 0:
+        raise ValueError(f"sfreq must be a finite number of Hz above 0, got {sfreq!r}.")
+    return float(sfreq)
+
+
+def check_ch_names(ch_names, n_channels):
+    """Return a list of `n_channels` unique channel names; None gives ``ch0, ch1, ...``."""
+    if ch_names is None:
+        return [f"ch{i}" for i in range(n_channels)]
+    if isinstance(ch_names, str):
+        raise ValueError(f"ch_names must be a list of {n_channels} names, got the single string {ch_names!r}.")
+    names = [str(name) for name in ch_names]
+    if len(names) != n_channels:
+        raise ValueError(f"ch_names has {len(names)} names, but the trials have {n_channels} channels.")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"ch_names must be unique, but {', '.join(twice)} occur more than once.")
+    return names
+
+
+def check_groups(groups, n_trials):
+    """Return integer codes ``0 .. n_groups - 1`` per trial; None makes every trial its own group."""
+    if groups is None:
+        return np.arange(n_trials)
+    groups = column_or_1d(groups)
+    if len(groups) != n_trials:
+        raise ValueError(f"groups has length {len(groups)}, but there are {n_trials} trials.")
+    return np.unique(groups, return_inverse=True)[1]
+
+
+def check_bands(bands, sfreq, n_times=None):
+    """Return frequency bands as ``{name: (fmin, fmax)}`` in Hz; a bin f belongs to a band when fmin <= f < fmax.
+
+    Parameters
+    ----------
+    bands : "eeg" or dict of str to (float, float)
+        "eeg" is delta 1-4, theta 4-8, alpha 8-13, beta 13-30, gamma 30-45 Hz; of these, the ones that begin below the
+        Nyquist frequency (and, with `n_times`, contain a bin) are kept.
+    sfreq : float
+        Sampling frequency in Hz.
+    n_times : int, optional
+        When given, a band without a bin of the discrete Fourier transform of that length is an error.
+
+    Returns
+    -------
+    bands : dict of str to tuple of float
+
+    Raises
+    ------
+    ValueError
+        For an unknown preset, an empty dict, limits out of order, a band above Nyquist or one without bins.
+    """
+    preset = isinstance(bands, str)
+    if preset:
+        bands = lookup({"eeg": EEG_BANDS}, bands, "bands")
+    if not isinstance(bands, dict) or not bands:
+        raise ValueError(f"bands must be 'eeg' or a dict of name to (fmin, fmax) in Hz, got {bands!r}.")
+    nyquist = sfreq / 2
+    frequencies = None if n_times is None else np.fft.rfftfreq(n_times, 1 / sfreq)
+    checked = {}
+    for name, limits in bands.items():
+        low, high = _band_limits(name, limits)
+        empty = frequencies is not None and not ((frequencies >= low) & (frequencies < high)).any()
+        if preset and (low >= nyquist or empty):
+            continue
+        if low >= nyquist or (high > nyquist and not preset):
+            raise ValueError(
+                f"Band {name!r} ({low:g}-{high:g} Hz) exceeds the Nyquist frequency of {nyquist:g} Hz "
+                f"(sfreq {sfreq:g} Hz): lower the band or give the right sfreq."
+            )
+        if empty:
+            raise ValueError(
+                f"Band {name!r} ({low:g}-{high:g} Hz) contains no frequency bin: {n_times} samples at {sfreq:g} Hz "
+                f"resolve {sfreq / n_times:g} Hz. Widen the band or use longer trials."
+            )
+        checked[str(name)] = (low, high)
+    if not checked:
+        raise ValueError(f"No band of the preset lies below the Nyquist frequency {nyquist:g} Hz and contains a bin.")
+    return checked
+
+
+def _band_limits(name, limits):
+    try:
+        low, high = (float(limit) for limit in limits)
+    except (TypeError, ValueError):
+        raise ValueError(f"Band {name!r} must be a pair (fmin, fmax) in Hz, got {limits!r}.") from None
+    if not 0 <= low < high or not np.isfinite(high):
+        raise ValueError(f"Band {name!r} must satisfy 0 <= fmin < fmax, got ({low:g}, {high:g}).")
+    return low, high

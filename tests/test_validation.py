@@ -1,0 +1,160 @@
+"""The one door: what is refused, in which words, and what passes unchanged."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+from sklearn.base import BaseEstimator
+
+from eegexplain import _validation as v
+
+
+class Probe(BaseEstimator):
+    """The least estimator that can be validated."""
+
+
+def rng_trials(shape=(6, 3, 8), dtype=np.float64):
+    return np.random.default_rng(0).standard_normal(shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(6, 3, 8), (6, 8)])
+def test_floats_pass_without_a_copy(shape, dtype):
+    X = rng_trials(shape, dtype)
+    probe = Probe()
+    out = v.validate_trials(probe, X, reset=True)
+    assert np.shares_memory(out, X) and out.dtype == dtype
+    assert probe.trial_shape_ == shape[1:]
+    assert v.as_trials(out).shape == (6, 3 if len(shape) == 3 else 1, 8)
+
+
+@pytest.mark.parametrize("X", [np.arange(24).reshape(2, 3, 4), np.arange(24).reshape(2, 3, 4).astype(object),
+                               np.arange(24).reshape(2, 3, 4).astype(np.float16)])
+def test_numbers_are_converted(X):
+    out = v.validate_trials(Probe(), X, reset=True)
+    assert out.dtype == np.float64
+    np.testing.assert_array_equal(out, np.arange(24).reshape(2, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "words"),
+    [
+        (rng_trials((2, 3, 4, 5)), ValueError, r"got 4 dimensions, shape \(2, 3, 4, 5\)"),
+        (rng_trials() * 1j, ValueError, "Complex data not supported"),
+        (scipy.sparse.eye(4).tocsr(), TypeError, "[Ss]parse"),
+        (rng_trials((0, 3, 4)), ValueError, "0 sample"),
+        (rng_trials((4, 3, 0)), ValueError, r"empty X of shape \(4, 3, 0\)"),
+        (rng_trials((4, 0, 3)), ValueError, "0 feature|empty X"),
+    ],
+)
+def test_what_is_refused(X, error, words):
+    with pytest.raises(error, match=words):
+        v.validate_trials(Probe(), X, reset=True)
+
+
+@pytest.mark.parametrize(("value", "kind"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
+def test_non_finite_names_the_trial(value, kind, monkeypatch):
+    monkeypatch.setattr(v, "_FINITE_BLOCK", 50)  # several blocks, the bad trial not in the first
+    X = rng_trials()
+    X[4, 1, 2] = value
+    with pytest.raises(ValueError, match=rf"{kind} \(first in trial 4, position \(1, 2\)\)"):
+        v.validate_trials(Probe(), X, reset=True)
+
+
+def test_large_finite_values_are_not_called_infinite():
+    X = np.full((2, 3, 4), 3e38, dtype=np.float32)
+    assert v.validate_trials(Probe(), X, reset=True) is not None
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 8), (2, 3, 9), (2, 8), (2, 24)])
+def test_other_trials_than_in_fit_name_both_shapes(shape):
+    probe = Probe()
+    v.validate_trials(probe, rng_trials(), reset=True)
+    with pytest.raises(ValueError) as caught:
+        v.validate_trials(probe, rng_trials(shape), reset=False)
+    assert str(shape[1:]) in str(caught.value) and "(3, 8)" in str(caught.value)
+
+
+def test_three_dimensions_after_two_name_both_shapes():
+    probe = Probe()
+    v.validate_trials(probe, rng_trials((5, 8)), reset=True)
+    with pytest.raises(ValueError, match=r"\(3, 8\).*\(8,\)"):
+        v.validate_trials(probe, rng_trials((2, 3, 8)), reset=False)
+
+
+def test_memmap_is_read_by_block_and_not_copied(tmp_path):
+    X = rng_trials((40, 3, 8))
+    X.tofile(tmp_path / "x")
+    mapped = np.memmap(tmp_path / "x", dtype=np.float64, mode="r", shape=X.shape)
+    out = v.validate_trials(Probe(), mapped, reset=True)
+    assert np.shares_memory(out, mapped)
+    np.testing.assert_array_equal(out, X)
+
+
+def test_targets():
+    X = rng_trials()
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        v.validate_trials(Probe(), X, np.zeros(5), reset=True)
+    with pytest.raises(ValueError, match="target y is None"):
+        v.validate_trials(Probe(), X, None, reset=True)
+    with pytest.raises(ValueError, match="y contains NaN"):
+        v.validate_trials(Probe(), X, np.full(6, np.nan), reset=True, kind="regressor")
+    with pytest.raises(ValueError, match="Unknown label type"):
+        v.validate_trials(Probe(), X, np.linspace(0, 1, 6), reset=True, kind="classifier")
+    _, y = v.validate_trials(Probe(), X, np.arange(6), reset=True, kind="regressor")
+    assert y.dtype == np.float64
+
+
+@pytest.mark.parametrize("sfreq", [0, -1.0, np.nan, np.inf, "128", True, None])
+def test_bad_sfreq(sfreq):
+    with pytest.raises(ValueError, match="above 0"):
+        v.check_sfreq(sfreq)
+
+
+def test_channel_names():
+    assert v.check_ch_names(None, 2) == ["ch0", "ch1"]
+    assert v.check_ch_names(np.array(["C3", "C4"]), 2) == ["C3", "C4"]
+    with pytest.raises(ValueError, match="2 names, but the trials have 3"):
+        v.check_ch_names(["C3", "C4"], 3)
+    with pytest.raises(ValueError, match="C3 occur more than once"):
+        v.check_ch_names(["C3", "C3"], 2)
+    with pytest.raises(ValueError, match="single string"):
+        v.check_ch_names("C3", 1)
+
+
+def test_options_suggest_the_nearest():
+    assert v.check_option("noise", "data", ("data", "independent")) == "data"
+    with pytest.raises(ValueError, match="Did you mean 'independent'"):
+        v.check_option("noise", "independant", ("data", "independent"))
+    with pytest.raises(ValueError, match="noise=3 is not valid"):
+        v.check_option("noise", 3, ("data", "independent"))
+
+
+def test_bands():
+    assert list(v.check_bands("eeg", 100.0)) == ["delta", "theta", "alpha", "beta", "gamma"]
+    assert list(v.check_bands("eeg", 40.0)) == ["delta", "theta", "alpha", "beta"]
+    assert v.check_bands({"mu": [8, 13]}, 100) == {"mu": (8.0, 13.0)}
+    for bands, words in [
+        ("egg", "Did you mean 'eeg'"),
+        ({}, "dict of name"),
+        ({"x": (13, 8)}, "fmin < fmax"),
+        ({"x": 3}, "pair"),
+        ({"x": (30, 60)}, "Nyquist"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            v.check_bands(bands, 100.0)
+    with pytest.raises(ValueError, match="no frequency bin"):
+        v.check_bands({"x": (10.2, 10.4)}, 100.0, n_times=100)
+
+
+def test_random_seed_leaves_the_global_generator():
+    state = np.random.get_state()[1].copy()
+    assert v.random_seed(3) == v.random_seed(3) != v.random_seed(4)
+    assert v.random_seed(np.random.RandomState(3)) == v.random_seed(3)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+def test_groups():
+    np.testing.assert_array_equal(v.check_groups(["b", "a", "b"], 3), [1, 0, 1])
+    np.testing.assert_array_equal(v.check_groups(None, 3), [0, 1, 2])
+    with pytest.raises(ValueError, match="length 2, but there are 3"):
+        v.check_groups([1, 2], 3)
