@@ -12,7 +12,7 @@ __version__ = "0.1.0.dev0"
 _LAZY = {
     # name: module that defines it
 }
-_SUBPACKAGES = ()
+_SUBPACKAGES = ("bases",)
 
 __all__ = ["__version__", *sorted(_LAZY), *_SUBPACKAGES]
 

@@ -1,0 +1,130 @@
+"""What every linear basis offers: analysis, synthesis, the adjoint, and attributions that sum to the whole."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Basis:
+    """A real linear basis (or frame) of signals: ``x = synthesize(analyze(x)) + rest``.
+
+    Coefficients belong to *cells*, the units an explanation names (a frequency, a band, a patch of time and
+    frequency). A basis acts on the last axis; a spatial one on the last two. What it does not span is the last cell,
+    ``residual``, so that attributions always sum to the change of the output.
+
+    Parameters
+    ----------
+    n_times : int or None
+        Length of the signals in samples; None until :meth:`bind` sets it.
+    sfreq : float
+        Sampling rate in Hz (1.0: frequencies in cycles per sample).
+    """
+
+    n_times: int | None = None
+    sfreq: float = 1.0
+
+    name = None
+    dim = "coefficient"
+    complete = True
+
+    def bind(self, n_times, sfreq):
+        """Return this basis for signals of `n_times` samples at `sfreq` Hz."""
+        if n_times < 1:
+            raise ValueError(f"a signal needs at least one sample, got n_times={n_times}")
+        return replace(self, n_times=int(n_times), sfreq=float(sfreq))
+
+    def analyze(self, x):
+        """Coefficients of the signals `x` `(..., n_times)`."""
+        raise NotImplementedError
+
+    def synthesize(self, coefficients):
+        """Signals `(..., n_times)` that have these coefficients."""
+        raise NotImplementedError
+
+    def adjoint(self, gradient):
+        """Transpose of the synthesis: from a gradient over samples to the gradient over coefficients."""
+        raise NotImplementedError
+
+    def coordinates(self):
+        """Coordinate arrays of the cells, residual excluded, by name."""
+        raise NotImplementedError
+
+    def pool(self, values):
+        """Sum coefficient values into cells `(..., n_cells)`."""
+        return values
+
+    def spread(self, cells):
+        """Give every coefficient the value of its cell: the transpose of :meth:`pool`."""
+        return cells
+
+    def attribute(self, change, gradient):
+        """Attribution of each cell: the part of ``sum(change * gradient)`` that runs through it.
+
+        Parameters
+        ----------
+        change, gradient : ndarray of shape (..., n_channels, n_times)
+            Input minus baseline, and the gradient averaged over the path.
+
+        Returns
+        -------
+        ndarray of shape (..., n_channels, n_cells)
+            The last cell is the residual where the basis is not complete.
+        """
+        coefficients = self.analyze(change)
+        parts = self.pool(np.real(np.conj(coefficients) * self.adjoint(gradient)))
+        if self.complete:
+            return parts
+        rest = (change - self.synthesize(coefficients)) * gradient
+        return np.concatenate([parts, rest.sum(-1, keepdims=True)], axis=-1)
+
+    def sensitivity(self, gradient):
+        """Size of the gradient over each cell (saliency); zero for the residual."""
+        parts = self.pool(np.abs(self.adjoint(gradient)))
+        return parts if self.complete else np.concatenate([parts, np.zeros_like(parts[..., :1])], axis=-1)
+
+    def remove(self, x, filling, mask):
+        """Replace the masked cells of `x` by those of `filling`; what the basis does not span stays.
+
+        Parameters
+        ----------
+        x, filling : ndarray of shape (..., n_channels, n_times)
+        mask : bool ndarray of shape (..., n_channels, n_cells)
+            True where the cell is replaced, residual excluded.
+        """
+        return x + self.synthesize(self.spread(mask) * self.analyze(filling - x))
+
+    def rows(self, ch_names):
+        """Name of the row dimension and its labels."""
+        return "channel", list(ch_names)
+
+    def cells(self):
+        """Coordinates of all cells, the residual's last: ``nan``, or the name ``"residual"`` for text."""
+        coordinates = {key: np.asarray(value) for key, value in self.coordinates().items()}
+        if self.complete:
+            return coordinates
+        return {key: np.append(value, "residual" if value.dtype.kind == "U" else np.nan)
+                for key, value in coordinates.items()}
+
+
+def cell_labels(basis):
+    """Index values of the cells: the coordinate itself where there is one, else text such as ``0.25s/10Hz``."""
+    cells = basis.cells()
+    if basis.dim in cells:
+        return cells[basis.dim]
+    from eegexplain._meta import format_coordinates
+
+    columns = []
+    for key, values in cells.items():
+        distinct, inverse = np.unique(values, return_inverse=True)
+        columns.append(np.array(format_coordinates(key, distinct), dtype=str)[inverse])
+    return np.array(["/".join(parts) for parts in zip(*columns, strict=True)], dtype=str)
+
+
+def bin_weights(n_times):
+    """Return how often each bin of a real spectrum counts: 1 for DC and Nyquist, 2 for bins with a mirror image."""
+    weights = np.full(n_times // 2 + 1, 2.0)
+    weights[0] = 1.0
+    if n_times % 2 == 0:
+        weights[-1] = 1.0
+    return weights

@@ -1,0 +1,237 @@
+"""Bases: reconstruction, adjointness, completeness, and each map against a naive re-derivation."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eegexplain.bases import BASES, STFT, Bands, Fourier, Spatial, TimeBands, Wavelet, as_basis, spatial
+from eegexplain.bases._basis import bin_weights, cell_labels
+
+BANDS = {"low": (2.0, 8.0), "high": (8.0, 20.0)}
+NAMES = sorted(BASES)
+
+
+def make(name, n_times, n_channels=2):
+    """A bound basis by name, spatial products included."""
+    if name.startswith("spatial"):
+        patterns = np.random.default_rng(3).normal(size=(n_channels, n_channels - 1))
+        return spatial(patterns, as_basis(name.split("_", 1)[1], BANDS)).bind(n_times, 50.0)
+    return as_basis(name, BANDS).bind(n_times, 50.0)
+
+
+def signals(seed, n_times, dtype, n_channels=2):
+    rng = np.random.default_rng(seed)
+    pair = rng.normal(size=(2, 3, n_channels, n_times)).astype(dtype)
+    return pair[0], pair[1]
+
+
+lengths = st.integers(20, 75)
+seeds = st.integers(0, 1000)
+dtypes = st.sampled_from([np.float32, np.float64])
+
+
+@pytest.mark.parametrize("name", ["time", "fourier", "time_bands", "stft", "wavelet"])
+@given(n_times=lengths, seed=seeds, dtype=dtypes)
+def test_complete_bases_give_the_signal_back(name, n_times, seed, dtype):
+    x, _ = signals(seed, n_times, dtype)
+    basis = make(name, n_times)
+    back = basis.synthesize(basis.analyze(x))
+    assert back.dtype == dtype
+    np.testing.assert_allclose(back, x, atol=200 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "spatial_time", "spatial_stft", "spatial_bands"])
+@given(n_times=lengths, seed=seeds, dtype=dtypes)
+def test_adjoint_is_the_transpose_of_the_synthesis(name, n_times, seed, dtype):
+    x, gradient = signals(seed, n_times, dtype)
+    basis = make(name, n_times)
+    coefficients = basis.analyze(x)
+    left = np.sum(basis.synthesize(coefficients) * gradient)
+    right = np.sum(np.real(np.conj(coefficients) * basis.adjoint(gradient)))
+    assert abs(left - right) < 2e4 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("name", [*NAMES, "spatial_time", "spatial_fourier", "spatial_bands"])
+@given(n_times=lengths, seed=seeds)
+def test_attributions_sum_to_the_whole_in_every_basis(name, n_times, seed):
+    change, gradient = signals(seed, n_times, np.float64)
+    basis = make(name, n_times)
+    parts = basis.attribute(change, gradient)
+    assert parts.shape[-1] == len(cell_labels(basis))
+    assert parts.shape[-2] == len(basis.rows(["C3", "C4"])[1])
+    np.testing.assert_allclose(parts.sum((-2, -1)), (change * gradient).sum((-2, -1)), atol=1e-10)
+
+
+@given(n_times=lengths, seed=seeds)
+def test_parseval(n_times, seed):
+    x, _ = signals(seed, n_times, np.float64)
+    fourier, wavelet, stft = make("fourier", n_times), make("wavelet", n_times), make("stft", n_times)
+    power = (np.abs(fourier.analyze(x)) ** 2 * bin_weights(n_times)).sum(-1) / n_times
+    np.testing.assert_allclose(power, (x**2).sum(-1))
+    np.testing.assert_allclose((wavelet.analyze(x) ** 2).sum(-1), (x**2).sum(-1))
+    np.testing.assert_allclose(stft.attribute(x, x).sum(-1), (x**2).sum(-1))
+
+
+@pytest.mark.parametrize("name", [*NAMES, "spatial_bands"])
+def test_removing_cells(name):
+    """Removing every cell leaves what the basis does not span; removing none changes nothing."""
+    x, filling = signals(0, 41, np.float64)
+    basis = make(name, 41)
+    n_rows = 1 if name.startswith("spatial") else 2
+    n_cells = len(cell_labels(basis)) - (not basis.complete)
+    mask = np.ones((3, n_rows, n_cells), bool)
+    np.testing.assert_allclose(basis.remove(x, filling, ~mask), x)
+    everything = basis.remove(x, filling, mask)
+    np.testing.assert_allclose(everything, x + basis.synthesize(basis.analyze(filling - x)))
+    mask[..., ::2] = False
+    partial = basis.remove(basis.remove(x, filling, mask), filling, ~mask)
+    if name not in ("stft", "wavelet", "time_bands"):  # redundant frames are no projections: order matters
+        np.testing.assert_allclose(partial, everything, atol=1e-12)
+
+
+def test_fourier_against_an_explicit_matrix():
+    """Attribution by the chain rule through the inverse transform, written as a matrix."""
+    for n_times in (8, 9):
+        change, gradient = signals(1, n_times, np.float64)
+        n_bins = n_times // 2 + 1
+        columns = []
+        for unit in (1.0, 1j):
+            columns.append([np.fft.irfft(unit * np.eye(n_bins)[k], n=n_times) for k in range(n_bins)])
+        real, imaginary = np.array(columns)
+        spectrum = np.fft.rfft(change)
+        expected = spectrum.real * (gradient @ real.T) + spectrum.imag * (gradient @ imaginary.T)
+        np.testing.assert_allclose(make("fourier", n_times).attribute(change, gradient), expected, atol=1e-12)
+
+
+def test_bands_are_sums_over_bins_and_marginals_of_the_joint_map():
+    change, gradient = signals(2, 60, np.float64)
+    bins = make("fourier", 60).attribute(change, gradient)
+    frequencies = np.fft.rfftfreq(60, 1 / 50.0)
+    bands = make("bands", 60)
+    parts = bands.attribute(change, gradient)
+    assert list(cell_labels(bands)) == ["low", "high", "residual"]
+    for number, (low, high) in enumerate(BANDS.values()):
+        inside = (frequencies >= low) & (frequencies < high)
+        np.testing.assert_allclose(parts[..., number], bins[..., inside].sum(-1), atol=1e-12)
+    joint = make("time_bands", 60)
+    map_ = joint.attribute(change, gradient).reshape(3, 2, 3, 60)
+    np.testing.assert_allclose(map_.sum(-1), parts, atol=1e-12)
+    np.testing.assert_allclose(map_.sum(-2), change * gradient, atol=1e-12)
+    assert joint.cells()["band"][60] == "high" and joint.cells()["time"][61] == 1 / 50
+
+
+def test_stft_and_wavelet_find_a_burst():
+    """A short 12 Hz burst at 1.5 s is where the maps peak."""
+    times = np.arange(301) / 100.0
+    burst = np.exp(-(((times - 1.5) / 0.1) ** 2)) * np.cos(2 * np.pi * 12 * times)
+    for basis, tolerance in [(STFT(window=0.5, hop=0.1), 1.0), (Wavelet(), 5.0)]:
+        basis = basis.bind(301, 100.0)
+        peak = np.argmax(basis.attribute(burst[None], burst[None])[0])
+        cells = basis.cells()
+        assert abs(cells["time"][peak] - 1.5) < 0.1
+        assert abs(cells["frequency"][peak] - 12) <= tolerance
+
+
+def test_spatial_bases_from_fitted_decompositions():
+    from sklearn.decomposition import PCA, FastICA
+
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(4, 4))
+    sources = rng.laplace(size=(2000, 4))
+    data = sources @ mixing.T
+    for source, prefix in [(PCA(4).fit(data), "PC"), (FastICA(4, random_state=0).fit(data), "IC"),
+                           ((np.linalg.inv(mixing), mixing), "component")]:
+        basis = spatial(source, "fourier").bind(50, 100.0)
+        assert basis.spans and basis.rows(list("abcd")) == ("component", [f"{prefix}{k}" for k in range(4)])
+        x = rng.normal(size=(2, 4, 50))
+        np.testing.assert_allclose(basis.synthesize(basis.analyze(x)), x, atol=1e-8)
+    ica = spatial(FastICA(4, random_state=0).fit(data))
+    overlap = np.abs(np.corrcoef(np.c_[data @ ica.filters.T, sources].T)[:4, 4:])
+    assert np.all(overlap.max(0) > 0.95)
+
+
+def test_a_component_takes_exactly_what_runs_through_it():
+    """A net that reads one source through its filter: all attribution goes to that component, none to the rest."""
+    rng = np.random.default_rng(1)
+    filters = np.linalg.inv(rng.normal(size=(3, 3)))
+    patterns = np.linalg.inv(filters)
+    change = rng.normal(size=(3, 30))
+    gradient = filters[1][:, None] * rng.normal(size=30)
+    parts = spatial((filters[:2], patterns[:, :2])).bind(30, 1.0).attribute(change, gradient)
+    np.testing.assert_allclose(parts[[0, 2]], 0, atol=1e-12)
+    np.testing.assert_allclose(parts[1].sum(), (change * gradient).sum())
+
+
+def test_mne_ica_and_csp():
+    import mne
+
+    rng = np.random.default_rng(0)
+    info = mne.create_info(4, 100.0, "eeg")
+    data = rng.laplace(size=(4, 4)) @ rng.laplace(size=(4, 3000)) * 1e-5
+    raw = mne.io.RawArray(data, info, verbose="error")
+    ica = mne.preprocessing.ICA(3, max_iter="auto", random_state=0, verbose="error").fit(raw, verbose="error")
+    basis = spatial(ica)
+    activities = basis.filters @ data
+    expected = ica.get_sources(raw).get_data()
+    np.testing.assert_allclose(activities - activities.mean(1, keepdims=True),
+                               expected - expected.mean(1, keepdims=True), atol=1e-8)
+    np.testing.assert_allclose(basis.filters @ basis.patterns, np.eye(3), atol=1e-8)
+    cleaned = ica.apply(raw.copy(), exclude=[0], verbose="error").get_data()
+    centred = data - data.mean(1, keepdims=True)
+    removed = centred - basis.patterns[:, [0]] @ (basis.filters[[0]] @ centred)
+    np.testing.assert_allclose(cleaned - cleaned.mean(1, keepdims=True), removed, atol=1e-12)
+
+    trials, labels = rng.normal(size=(40, 4, 60)), np.repeat([0, 1], 20)
+    trials[labels == 1, 0] *= 3
+    with mne.use_log_level("error"):
+        csp = mne.decoding.CSP(n_components=2).fit(trials, labels)
+    basis = spatial(csp)
+    np.testing.assert_allclose(basis.filters @ basis.patterns, np.eye(2), atol=1e-8)
+    assert basis.names == ("CSP0", "CSP1") and not basis.spans
+
+
+@pytest.mark.parametrize("n_times", [1, 2, 3, 5])
+def test_very_short_signals(n_times):
+    x = np.random.default_rng(0).normal(size=(2, 1, n_times))
+    for name in ("time", "fourier", "stft", "wavelet"):
+        basis = as_basis(name).bind(n_times, 1.0)
+        np.testing.assert_allclose(basis.synthesize(basis.analyze(x)), x, atol=1e-12)
+        assert basis.attribute(x, x).shape[-1] == len(cell_labels(basis))
+
+
+def test_labels_are_unique():
+    for name in NAMES:
+        labels = cell_labels(make(name, 61))
+        assert len(set(np.asarray(labels).tolist())) == len(labels)
+
+
+@pytest.mark.parametrize("build, message", [
+    (lambda: as_basis("furier"), "Did you mean 'fourier'"),
+    (lambda: as_basis(3), "name"),
+    (lambda: Fourier().bind(0, 1.0), "at least one sample"),
+    (lambda: STFT(window=10, hop=10).bind(50, 1.0).sizes(), "shorter than the window"),
+    (lambda: STFT(window=0.001).bind(50, 100.0).sizes(), "shorter than one sample"),
+    (lambda: Bands(bands={"a": (1, 5), "b": (4, 9)}).bind(100, 50.0).cells(), "overlap at 4 Hz"),
+    (lambda: TimeBands(bands={"a": (1, 50)}).bind(100, 50.0).cells(), "Nyquist"),
+    (lambda: spatial(object()), "is it fitted"),
+    (lambda: spatial((np.ones((2, 3)), np.ones((2, 3)))), r"\(n_channels, n_components\)"),
+    (lambda: spatial(np.ones((3, 1)), names=["a", "b"]), "distinct names"),
+    (lambda: spatial(np.ones((3, 1))).bind(5, 1.0).attribute(np.ones((2, 5)), np.ones((2, 5))), "3 channels"),
+    (lambda: spatial(np.ones((3, 1))).bind(5, 1.0).rows(["a"]), "3 channels"),
+])
+def test_bad_input(build, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        build()
+
+
+def test_a_basis_survives_pickling_and_cloning():
+    import copy
+    import pickle
+
+    x, gradient = signals(0, 30, np.float64)
+    for name in [*NAMES, "spatial_bands"]:
+        basis = make(name, 30)
+        for other in (pickle.loads(pickle.dumps(basis)), copy.deepcopy(basis)):
+            np.testing.assert_array_equal(other.attribute(x, gradient), basis.attribute(x, gradient))
+    assert isinstance(make("spatial_bands", 30), Spatial)
