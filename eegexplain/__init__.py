@@ -11,8 +11,9 @@ __version__ = "0.1.0.dev0"
 
 _LAZY = {
     # name: module that defines it
+    "SyncNet": "eegexplain.models.syncnet",
 }
-_SUBPACKAGES = ("bases",)
+_SUBPACKAGES = ("bases", "models")
 
 __all__ = ["__version__", *sorted(_LAZY), *_SUBPACKAGES]
 
