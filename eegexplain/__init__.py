@@ -13,7 +13,7 @@ _LAZY = {
     # name: module that defines it
     "SyncNet": "eegexplain.models.syncnet",
 }
-_SUBPACKAGES = ("bases", "models")
+_SUBPACKAGES = ("bases", "datasets", "models")
 
 __all__ = ["__version__", *sorted(_LAZY), *_SUBPACKAGES]
 

@@ -1,0 +1,117 @@
+"""Class effects, the roles of channels and frequencies, and the best classifier that the truth allows."""
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+EFFECT_FLOOR = 1e-9  # effects below are rounding errors
+
+
+def class_effect(power):
+    """Log power of each class less the mean log power of the others.
+
+    Parameters
+    ----------
+    power : ndarray of shape (n_classes, ...)
+
+    Returns
+    -------
+    ndarray of the same shape
+    """
+    logs = np.log(power)
+    others = (logs.sum(axis=0) - logs) / (len(logs) - 1)
+    return logs - others
+
+
+def roles(strength, suppressor_share=None):
+    """What each channel and frequency is to the classes.
+
+    Parameters
+    ----------
+    strength : ndarray of shape (n_channels, n_frequencies)
+        How much the classes differ.
+    suppressor_share : ndarray of the same shape or None
+        Share of a class-neutral rhythm in the power.
+
+    Returns
+    -------
+    ndarray of str
+        "informative" from half of the largest strength, "leakage" from a tenth, else "suppressor" from half of the
+        suppressor's largest share, else "irrelevant".
+    """
+    role = np.full(strength.shape, "irrelevant", dtype="<U11")
+    if suppressor_share is not None and suppressor_share.any():
+        role[suppressor_share >= 0.5 * suppressor_share.max()] = "suppressor"
+    if strength.max() > EFFECT_FLOOR:
+        role[strength >= 0.1 * strength.max()] = "leakage"
+        role[strength >= 0.5 * strength.max()] = "informative"
+    return role
+
+
+def ideal_observer_accuracy(eeg, n_trials=2000, *, random_state=None):
+    """Accuracy of the classifier that knows the distributions the simulated trials were drawn from.
+
+    No classifier does better on average, so it bounds what a network can reach and shows how much of it one did.
+
+    Parameters
+    ----------
+    eeg : Bunch
+        From `make_oscillatory_eeg` or `make_synchrony_eeg`.
+    n_trials : int, default=2000
+        Trials drawn from each class (and subject, who is known to the observer) to estimate the accuracy.
+    random_state : int, RandomState or None
+
+    Returns
+    -------
+    float
+        Between 0 and 1, with a standard error of at most ``0.5 / sqrt(2 * n_trials)``.
+
+    Notes
+    -----
+    Frequency bins of `make_oscillatory_eeg` are treated as independent, which they are unless a source has an onset
+    or a length; then this is a lower bound of the ideal.
+
+    Examples
+    --------
+    >>> from eegexplain.datasets import ideal_observer_accuracy, make_oscillatory_eeg
+    >>> 0.85 < ideal_observer_accuracy(make_oscillatory_eeg(random_state=0), random_state=0) < 0.95
+    True
+    """
+    rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+    hits = []
+    for law in eeg.truth.laws:
+        scores = observer_scores(law.blocks(), len(eeg.classes), n_trials, rng)
+        # Ties (nothing differs between classes) go to each class equally often.
+        best = scores >= scores.max(axis=-1, keepdims=True)
+        hits.append(np.mean([(best[k, :, k] / best[k].sum(axis=-1)).mean() for k in range(len(eeg.classes))]))
+    return float(np.mean(hits))
+
+
+def observer_scores(blocks, n_classes, n_trials, rng):
+    """Log-likelihood of each class for trials drawn from each class.
+
+    Parameters
+    ----------
+    blocks : iterable of (means, covariances)
+        Independent Gaussian variables: arrays of shape (n_classes, d) and (n_classes, d, d).
+    n_classes : int
+    n_trials : int
+        Trials drawn from each class.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of shape (n_classes, n_trials, n_classes)
+        First axis: the class that was drawn; last axis: the class whose log-likelihood it is (up to a constant).
+    """
+    scores = np.zeros((n_classes, n_trials, n_classes))
+    for means, covariances in blocks:
+        values, vectors = np.linalg.eigh(covariances.mean(axis=0))
+        kept = values > 1e-9 * values[-1]
+        whiten = vectors[:, kept] / np.sqrt(values[kept])
+        means, covariances = means @ whiten, whiten.T @ covariances @ whiten
+        roots = np.linalg.cholesky(covariances)
+        logdets = 2 * np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
+        x = means[:, None] + rng.standard_normal((n_classes, n_trials, means.shape[1])) @ roots.transpose(0, 2, 1)
+        for k, inverse in enumerate(np.linalg.inv(roots)):
+            scores[:, :, k] -= 0.5 * ((((x - means[k]) @ inverse.T) ** 2).sum(axis=-1) + logdets[k])
+    return scores

@@ -1,0 +1,164 @@
+"""EEG whose classes differ in the phase lags between channels: the task of the SyncNet paper."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.utils import Bunch, check_random_state
+
+from eegexplain._validation import check_sfreq
+from eegexplain.datasets import _law
+from eegexplain.datasets._truth import class_effect, roles
+
+
+@dataclass(frozen=True)
+class SynchronyLaw:
+    """Covariance ``Re(across x along) + noise``: the same lags at all times, the same time course in all channels."""
+
+    across: np.ndarray  # (n_classes, n_channels, n_channels), Hermitian
+    along: np.ndarray  # (n_times, n_times), Hermitian
+    noise: float
+
+    def draw(self, y, rng):
+        """Trials of classes ``y``, of shape (n_trials, n_channels, n_times)."""
+        mixing, course = [_root(matrix) for matrix in self.across], _root(self.along)
+        X = np.empty((len(y), len(mixing[0]), len(course)))
+        for trial, label in zip(X, y, strict=True):
+            parts = rng.standard_normal((2, *trial.shape))
+            trial[:] = (mixing[label] @ (parts[0] + 1j * parts[1]) @ course.T).real
+            trial += np.sqrt(self.noise) * rng.standard_normal(trial.shape)
+        return X
+
+    def blocks(self):
+        """Mean and covariance of each class over all channels and times, as one block."""
+        covariances = np.array([np.kron(matrix, self.along).real for matrix in self.across])
+        covariances += self.noise * np.eye(covariances.shape[1])
+        yield np.zeros(covariances.shape[:2]), covariances
+
+    def spectrum(self):
+        """Variance of a rhythm of unit variance in each frequency bin, of shape (n_frequencies,)."""
+        n_times = len(self.along)
+        waves = np.fft.rfft(np.eye(n_times))
+        power = np.einsum("tf,tu,uf->f", waves.conj(), self.along.real, waves, optimize=True).real
+        return power * _law.one_sided(n_times)
+
+
+def _root(matrix):
+    """Matrix whose product with its conjugate transpose is ``matrix``."""
+    values, vectors = np.linalg.eigh(matrix)
+    return vectors * np.sqrt(np.maximum(values, 0))
+
+
+def make_synchrony_eeg(
+    n_trials=200,
+    n_channels=8,
+    sfreq=50.0,
+    duration=1.0,
+    frequency=10.0,
+    noise_variance=8.0,
+    equal_power=True,
+    *,
+    decay=40.0,
+    random_state=None,
+):
+    """Simulate trials whose classes differ in synchrony between channels.
+
+    Both classes hold a rhythm of the same frequency. In class 1 all channels follow one rhythm, channel c with
+    strength ``|s_c|`` and phase ``arg(s_c)``, where ``s = linspace(0.5, 2, n_channels) * exp(2 pi i c / n_channels)``;
+    in class 0 each channel has a rhythm of its own. The covariance is the SyncNet authors':
+    ``Re(S_k exp(2 pi i frequency d)) * exp(-decay * d**2)`` at a distance of d seconds, plus white noise.
+
+    Parameters
+    ----------
+    n_trials : int, default=200
+        Trials of both classes together, half each.
+    n_channels : int, default=8
+    sfreq : float, default=50.0
+        Sampling frequency in Hz.
+    duration : float, default=1.0
+        Length of a trial in seconds.
+    frequency : float, default=10.0
+        Frequency of the rhythm in Hz.
+    noise_variance : float, default=8.0
+        Variance of the white noise. At the authors' own 0.1 every frequency from 6 to 14 Hz tells the class.
+    equal_power : bool, default=True
+        ``S_0 = I + diag(|s|**2)`` and ``S_1 = I + s s*``: each channel has the same spectrum in both classes.
+        False is the authors' own task, ``S_0 = I``, whose class 1 also has more power.
+    decay : float, default=40.0
+        How fast the rhythm loses its phase, per squared second.
+    random_state : int, RandomState or None
+
+    Returns
+    -------
+    Bunch
+        As of `make_oscillatory_eeg`; in ``truth``, ``patterns`` (1, n_channels) is ``|s|``, ``lags`` (n_channels,) is
+        ``arg(s)`` in radians (channel c moves as ``cos(2 pi frequency t + lags[c])``) and ``role`` tells where the
+        common rhythm of class 1 has at least half ("informative") and a tenth ("leakage") of its largest share of
+        the power.
+
+    Raises
+    ------
+    ValueError
+        For a frequency at or above Nyquist or sizes that make no sense.
+
+    References
+    ----------
+    Y. Li, K. Dzirasa, L. Carin, D. Carlson (2017). Targeting EEG/LFP Synchrony with Neural Nets. Advances in Neural
+    Information Processing Systems 30, 4620-4630.
+
+    Examples
+    --------
+    >>> from eegexplain.datasets import make_synchrony_eeg
+    >>> eeg = make_synchrony_eeg(n_trials=50, random_state=0)
+    >>> eeg.X.shape
+    (50, 8, 50)
+    >>> bool(abs(eeg.truth.effect).max() < 1e-12)
+    True
+    """
+    sfreq = check_sfreq(sfreq)
+    n_times = int(round(sfreq * duration)) if np.isfinite(duration) else 0
+    if n_channels < 2 or n_trials < 2 or n_times < 8:
+        raise ValueError(
+            f"At least 2 channels, 2 trials and 8 samples are needed, got n_channels={n_channels}, "
+            f"n_trials={n_trials} and {n_times} samples"
+        )
+    if not 0 < frequency < sfreq / 2:
+        raise ValueError(
+            f"frequency must lie between 0 and the Nyquist frequency {sfreq / 2:g} Hz, got {frequency!r}: raise sfreq"
+        )
+    if not noise_variance > 0 or not decay >= 0:
+        raise ValueError(f"noise_variance must be above and decay at least 0, got {noise_variance!r} and {decay!r}")
+    s = np.linspace(0.5, 2, n_channels) * np.exp(2j * np.pi * np.arange(n_channels) / n_channels)
+    apart = np.eye(n_channels) + (np.diag(np.abs(s) ** 2) if equal_power else 0)
+    together = np.eye(n_channels) + np.outer(s, s.conj())
+    distance = np.subtract.outer(np.arange(n_times), np.arange(n_times)) / sfreq
+    along = np.exp(2j * np.pi * frequency * distance - decay * distance**2)
+    law = SynchronyLaw(np.array([apart, together]), along, float(noise_variance))
+    rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+    y = rng.permutation(np.arange(n_trials) % 2)
+    return Bunch(
+        X=law.draw(y, rng),
+        y=y,
+        sfreq=sfreq,
+        ch_names=[f"ch{c}" for c in range(n_channels)],
+        classes=np.arange(2),
+        subject=np.zeros(n_trials, int),
+        frequencies=np.fft.rfftfreq(n_times, 1 / sfreq),
+        truth=_truth(law, s, n_times / sfreq),
+    )
+
+
+def _truth(law, s, duration):
+    """What is known about the simulated data."""
+    rhythm, white = law.spectrum(), law.noise * _law.one_sided(len(law.along)) * len(law.along)
+    power = np.array([np.outer(np.diag(matrix).real, rhythm) + white for matrix in law.across])
+    share = np.outer(np.abs(s) ** 2, rhythm) / power[1]
+    return Bunch(
+        effect=class_effect(power),
+        power=power,
+        role=roles(share),
+        names=["synchrony"],
+        patterns=np.abs(s)[None],
+        times=np.array([(0.0, duration)]),
+        lags=np.angle(s),
+        laws=[law],
+    )
