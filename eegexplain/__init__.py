@@ -11,7 +11,9 @@ __version__ = "0.1.0.dev0"
 
 _LAZY = {
     # name: module that defines it
-    "SyncNet": "eegexplain.models.syncnet",
+    "SyncNet": "eegexplain.models",
+    "SyncNetClassifier": "eegexplain.models",
+    "SyncNetRegressor": "eegexplain.models",
 }
 _SUBPACKAGES = ("bases", "datasets", "models")
 

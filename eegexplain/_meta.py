@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from eegexplain._torch import TorchNet, is_skorch_net
+from eegexplain._torch import TorchNet, default_dtype, is_skorch_net
 from eegexplain._validation import as_trials, check_ch_names, check_groups, check_sfreq, validate_trials
 
 _UNITS = {"frequency": "Hz", "time": "s", "lag": "s"}
@@ -91,7 +91,9 @@ def population_error(influence, groups=None):
     if n_groups < 2:
         return np.full(influence.shape[1:], np.nan)
     flat = influence.reshape(n_trials, -1)
-    sums = flat if groups is None else np.stack([np.bincount(codes, column) for column in flat.T], axis=1)
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(n_groups))
+    sums = flat if groups is None else np.add.reduceat(flat[order], starts, axis=0)
     scale = np.sqrt(n_groups / (n_groups - 1)) / n_trials
     return scale * np.sqrt((sums**2).sum(0)).reshape(influence.shape[1:])
 
@@ -205,7 +207,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     def _inner_input(self, X, inner=None):
         """Give a bare skorch net the dtype of torch's default; it does not convert by itself."""
         if is_skorch_net(self.estimator_ if inner is None else inner):
-            return np.asarray(X, dtype=np.float32)
+            return np.asarray(X, dtype=default_dtype())
         return X
 
     @property
@@ -394,7 +396,7 @@ def _inner_sfreq(estimator):
 def _inner_target(y, inner):
     """Reshape and cast: skorch regressors refuse 1-D targets, and float64 ones against a float32 module."""
     if is_skorch_net(inner) and is_regressor(inner):
-        return np.asarray(y, dtype=np.float32).reshape(len(y), -1)
+        return np.asarray(y, dtype=default_dtype()).reshape(len(y), -1)
     return y
 
 

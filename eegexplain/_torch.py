@@ -25,6 +25,11 @@ def seeded(seed):
         yield
 
 
+def default_dtype():
+    """Return torch's default dtype as NumPy's."""
+    return np.dtype(str(torch.get_default_dtype()).removeprefix("torch."))
+
+
 @contextlib.contextmanager
 def inference(module):
     """Put `module` into eval mode without parameter gradients; modes and flags are restored, whatever happens."""

@@ -1,0 +1,186 @@
+"""How the facades train: a fixed validation part, the best epoch kept in memory, rates in physical units."""
+
+import copy
+
+import numpy as np
+import torch
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedGroupKFold, StratifiedShuffleSplit
+from skorch.callbacks import Callback
+from torch.utils.data import Dataset, Subset
+from tqdm.auto import tqdm
+
+# Sampling rate at which `lr` acts on the module's own units; at others the rates are rescaled (see `physical_rates`).
+REFERENCE_SFREQ = 128.0
+
+
+def physical_rates(lr, sfreq):
+    """Learning rates per parameter such that a step moves Hz, 1/s^2 and filter gain alike at any sampling rate.
+
+    Adam's step is about its learning rate in the parameter's unit, whatever the gradient. A frequency in rad/sample is
+    ``1 / sfreq`` of one in rad/s, a decay per sample^2 ``1 / sfreq^2`` of one per s^2, and a filter with as many taps as
+    ``sfreq`` times its length needs amplitudes ``1 / sfreq`` for the same gain.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate at 128 Hz.
+    sfreq : float
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    groups : list of (str, dict)
+        As skorch's ``optimizer__param_groups``.
+    """
+    ratio = REFERENCE_SFREQ / sfreq
+    return [
+        ("amplitude", {"lr": lr * ratio}),
+        ("omega", {"lr": lr * ratio}),
+        ("beta", {"lr": 0.1 * lr * ratio**2}),
+    ]
+
+
+def stratified_frequencies(frequency_range, n_filters, sfreq, rng):
+    """Draw one frequency (rad per sample) in each of `n_filters` equal strata of a range in Hz, below Nyquist."""
+    low, high = frequency_range
+    if not 0 <= low < high:
+        raise ValueError(f"frequency_range must satisfy 0 <= low < high in Hz, got {frequency_range!r}.")
+    high = min(high, sfreq / 2)
+    edges = np.linspace(min(low, high / 2), high, n_filters + 1)
+    return 2 * np.pi * rng.uniform(edges[:-1], edges[1:]) / sfreq
+
+
+def input_scale(X, block=256):
+    """Return the root mean square of all samples, summed in blocks; 1 for all-zero trials."""
+    total = sum(float(np.square(X[i : i + block], dtype=np.float64).sum()) for i in range(0, len(X), block))
+    scale = np.sqrt(total / X.size)
+    return float(scale) if np.isfinite(scale) and scale > 0 else 1.0
+
+
+def validation_split(y, fraction, groups, seed, stratify):
+    """Split trials into training and validation indices.
+
+    Parameters
+    ----------
+    y : array of shape (n_trials,)
+        Class codes, or regression targets.
+    fraction : float
+        Share of trials (or of groups) to hold out; 0 holds out nothing.
+    groups : array of shape (n_trials,) or None
+        Trials of one group stay together.
+    seed : int
+        Seed of the shuffle.
+    stratify : bool
+        Keep class shares (classifiers).
+
+    Returns
+    -------
+    training, validation : arrays of int
+        `validation` is empty when there are too few trials of a class, or too few groups, to hold any out.
+    """
+    n_trials = len(y)
+    everything = np.arange(n_trials), np.arange(0)
+    n_validation = int(round(fraction * n_trials))
+    if fraction == 0 or n_validation < 1:
+        return everything
+    if groups is not None:
+        n_groups = len(np.unique(groups))
+        if n_groups < 2:
+            return everything
+        if stratify:
+            n_splits = int(min(n_groups, max(2, round(1 / fraction)), np.bincount(y).min()))
+            if n_splits < 2:
+                return everything
+            splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+        else:
+            splitter = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
+    elif stratify:
+        counts = np.bincount(y)
+        if counts.min() < 2 or n_validation < len(counts) or n_trials - n_validation < len(counts):
+            return everything
+        splitter = StratifiedShuffleSplit(1, test_size=n_validation, random_state=seed)
+    else:
+        if n_trials - n_validation < 2 or n_validation < 2:
+            return everything
+        splitter = ShuffleSplit(1, test_size=n_validation, random_state=seed)
+    training, validation = next(splitter.split(np.zeros(n_trials), y, groups))
+    if stratify and len(np.unique(y[training])) < len(np.unique(y)):
+        return everything
+    return training, validation
+
+
+class TrialDataset(Dataset):
+    """Trials and targets read one by one and cast: memory-mapped, read-only and float64 trials need no copy of all."""
+
+    def __init__(self, trials, target, dtype):
+        self.trials = trials
+        self.target = target
+        self.dtype = dtype
+
+    def __len__(self):
+        return len(self.trials)
+
+    def __getitem__(self, index):
+        """Return one trial and its target."""
+        return np.array(self.trials[index], dtype=self.dtype), self.target[index]
+
+
+class FixedSplit:
+    """A skorch ``train_split`` with indices decided beforehand (a plain class, so that nets pickle)."""
+
+    def __init__(self, training, validation):
+        self.training = training
+        self.validation = validation
+
+    def __call__(self, dataset, y=None, **fit_params):
+        """Return the two parts of a dataset."""
+        return Subset(dataset, self.training), Subset(dataset, self.validation)
+
+
+class BestEpoch(Callback):
+    """Stop after `patience` epochs without a lower validation loss and go back to the best; keeps it in memory."""
+
+    def __init__(self, patience=None, verbose=0):
+        self.patience = patience
+        self.verbose = verbose
+
+    def on_train_begin(self, net, **kwargs):
+        """Forget earlier fits."""
+        self.best_loss_, self.best_epoch_, self.best_state_ = np.inf, None, None
+        self.n_epochs_, self.stopped_ = 0, False
+        self.bar_ = tqdm(total=net.max_epochs, desc="training", leave=False) if self.verbose else None
+
+    def on_epoch_end(self, net, **kwargs):
+        """Compare the epoch with the best so far."""
+        self.n_epochs_ += 1
+        if self.bar_ is not None:
+            self.bar_.update()
+        row = net.history[-1]
+        loss = row.get("valid_loss")
+        if loss is None:
+            return
+        if loss < self.best_loss_:
+            self.best_loss_, self.best_epoch_ = loss, row["epoch"]
+            self.best_state_ = copy.deepcopy(net.module_.state_dict())
+        elif self.patience is not None and row["epoch"] - (self.best_epoch_ or 0) >= self.patience:
+            self.stopped_ = True
+            raise KeyboardInterrupt  # skorch's own way to end a fit in good order
+
+    def on_train_end(self, net, **kwargs):
+        """Go back to the best epoch."""
+        if self.bar_ is not None:
+            self.bar_.close()
+        if self.best_state_ is not None:
+            net.module_.load_state_dict(self.best_state_)
+            self.best_state_ = None
+
+    def interrupted(self, max_epochs):
+        """Tell whether somebody else ended the fit: skorch swallows Ctrl-C."""
+        return not self.stopped_ and self.n_epochs_ < max_epochs
+
+
+def resolve_device(device):
+    """Return ``"cuda"`` where there is one for ``"auto"``, else ``"cpu"``; other devices as given."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device

@@ -1,0 +1,56 @@
+"""The one list of estimators that the shared batteries run over: each new estimator adds a `Case`."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from eegexplain.models import SyncNetClassifier, SyncNetRegressor
+
+N_TRIALS, N_CHANNELS, N_TIMES, SFREQ = 12, 3, 32, 64.0
+FAST = {
+    "num_filters": 2,
+    "filter_width": 8,
+    "pool_size": 8,
+    "max_epochs": 2,
+    "batch_size": 8,
+    "validation_fraction": 0.0,
+    "sfreq": SFREQ,
+    "random_state": 0,
+}
+
+
+def fast_classifier(**params):
+    """A classifier that trains in milliseconds (and decodes nothing)."""
+    return SyncNetClassifier(**{**FAST, **params})
+
+
+def fast_regressor(**params):
+    """A regressor that trains in milliseconds."""
+    return SyncNetRegressor(**{**FAST, **params})
+
+
+@dataclass(frozen=True)
+class Case:
+    """One estimator and how to run it through the batteries."""
+
+    name: str
+    make: object  # () -> estimator, fast, deterministic
+    n_checks: int  # checks that scikit-learn's battery must collect; fewer means that it was switched off
+    regression: bool = False
+    map_attributes: tuple = ()  # fitted arrays with a channel axis, as (name, axis), permuted along with the channels
+    skip: dict = field(default_factory=dict)  # name of a contract test -> why it does not apply
+
+
+CASES = [
+    Case("SyncNetClassifier", fast_classifier, 55),
+    Case("SyncNetRegressor", fast_regressor, 53, regression=True),
+]
+
+
+def trials(regression=False, *, n_trials=N_TRIALS, seed=0):
+    """Small trials `X, y` with a class (or linear) effect on the first channel."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_trials, N_CHANNELS, N_TIMES))
+    y = np.arange(n_trials) % 2
+    X[:, 0] += y[:, None] * np.sin(np.arange(N_TIMES) * 2 * np.pi * 10 / SFREQ)
+    return X, (y + rng.standard_normal(n_trials) / 10 if regression else np.array(["left", "right"])[y])

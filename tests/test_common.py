@@ -1,0 +1,62 @@
+"""scikit-learn's battery for every estimator, with the number of checks asserted, and checks that it does not run."""
+
+import pytest
+import torch
+from sklearn.utils import estimator_checks as checks
+
+from tests.estimators import CASES
+
+EXTRA = [
+    checks.check_transformer_get_feature_names_out,
+    checks.check_transformer_get_feature_names_out_pandas,
+    checks.check_get_feature_names_out_error,
+    checks.check_set_output_transform,
+    checks.check_set_output_transform_pandas,
+    checks.check_global_output_transform_pandas,
+    checks.check_dataframe_column_names_consistency,
+    checks.check_param_validation,
+]
+
+
+@pytest.fixture(autouse=True)
+def double_precision():
+    """The battery asks for subset invariance to 1e-7, which float32 convolutions cannot give."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+def collected(case):
+    return list(checks.estimator_checks_generator(case.make(), legacy=True))
+
+
+def named(check):
+    return getattr(check, "__name__", getattr(getattr(check, "func", None), "__name__", str(check)))
+
+
+PAIRS = [
+    pytest.param(estimator, check, id=f"{case.name}-{i}-{named(check)}")
+    for case in CASES
+    for i, (estimator, check) in enumerate(collected(case))
+]
+
+
+@pytest.mark.parametrize(("estimator", "check"), PAIRS)
+def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_number_of_checks(case):
+    assert len(collected(case)) == case.n_checks
+
+
+@pytest.mark.parametrize("check", EXTRA, ids=named)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_extra_check(case, check):
+    if not hasattr(case.make(), "transform") and ("transform" in named(check) or "feature_names" in named(check)):
+        pytest.skip("no transformer")
+    if check is checks.check_param_validation and not hasattr(case.make(), "_parameter_constraints"):
+        pytest.skip("checks its parameters with errors of its own, in its own tests")
+    check(case.name, case.make())
