@@ -4,10 +4,10 @@ import numbers
 
 import numpy as np
 import torch
-from skorch import NeuralNetClassifier, NeuralNetRegressor
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
 from eegexplain._parallel import single_thread
