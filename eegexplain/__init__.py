@@ -11,11 +11,12 @@ __version__ = "0.1.0.dev0"
 
 _LAZY = {
     # name: module that defines it
+    "SinusoidFitter": "eegexplain.sinusoid",
     "SyncNet": "eegexplain.models",
     "SyncNetClassifier": "eegexplain.models",
     "SyncNetRegressor": "eegexplain.models",
 }
-_SUBPACKAGES = ("bases", "datasets", "models")
+_SUBPACKAGES = ("bases", "datasets", "models", "sinusoid")
 
 __all__ = ["__version__", *sorted(_LAZY), *_SUBPACKAGES]
 

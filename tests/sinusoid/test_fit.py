@@ -1,0 +1,135 @@
+"""Batch sinusoid fits: the global optimum, planted truth, error bars, degenerate signals."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eegexplain.sinusoid import fit_sinusoids
+
+
+def design(omega, n_times, detrend):
+    """Columns of the linear model at one frequency."""
+    u = np.arange(n_times) - (n_times - 1) / 2
+    columns = [np.ones(n_times), np.cos(omega * u), np.sin(omega * u)] + [u / n_times] * detrend
+    return np.stack(columns, axis=1)
+
+
+def exhaustive_mse(y, detrend):
+    """Lowest mean squared error over a very fine grid of frequencies, by explicit least squares."""
+    n_times = len(y)
+    edge = (1.0 if detrend else 0.5) / n_times
+    errors = []
+    for frequency in np.linspace(edge, 0.5 - edge, 60 * n_times):
+        basis = np.linalg.qr(design(2 * np.pi * frequency, n_times, detrend))[0]
+        errors.append(y @ y - np.sum((basis.T @ y) ** 2))
+    return min(errors) / n_times
+
+
+def noisy(rng, n_signals, n_times, noise):
+    time = np.arange(n_times)
+    frequency = rng.uniform(1 / n_times, 0.5 - 1 / n_times, (n_signals, 1))
+    clean = np.cos(2 * np.pi * frequency * time + rng.uniform(-np.pi, np.pi, (n_signals, 1)))
+    return clean + rng.normal(0, 1, (n_signals, 1)) + noise * rng.normal(size=(n_signals, n_times)), frequency[:, 0]
+
+
+@given(st.integers(4, 40), st.sampled_from([0.1, 0.5, 2.0]), st.booleans(), st.integers(0, 10_000))
+def test_never_worse_than_an_exhaustive_search(n_times, noise, detrend, seed):
+    signals, _ = noisy(np.random.default_rng(seed), 4, n_times, noise)
+    fit = fit_sinusoids(signals, detrend=detrend)
+    reference = [exhaustive_mse(y, detrend and n_times >= 6) for y in signals]
+    assert np.all(fit.err_sin <= np.array(reference) + 1e-9)
+
+
+def test_parameters_give_the_error_they_claim():
+    rng = np.random.default_rng(0)
+    signals, _ = noisy(rng, 30, 73, 1.0)
+    time = np.arange(73) / 200
+    fit = fit_sinusoids(signals, 200.0)
+    frequency, amplitude, phase, offset = fit.params_sin.T[..., None]
+    assert np.all(amplitude >= 0) and np.all(phase > -np.pi) and np.all(phase <= np.pi)
+    model = offset + amplitude * np.cos(2 * np.pi * frequency * time + phase)
+    np.testing.assert_allclose(((signals - model) ** 2).mean(1), fit.err_sin, rtol=1e-9)
+    np.testing.assert_allclose(fit.r2_sin, 1 - fit.err_sin / signals.var(1), atol=1e-10)
+    line = np.polynomial.polynomial.polyfit(time, signals.T, 1)
+    np.testing.assert_allclose(fit.params_lin, line.T, rtol=1e-8)
+    aic = 73 * np.log(fit.err_lin / fit.err_sin) - 4
+    np.testing.assert_allclose(fit.aic_difference, aic, rtol=1e-9)
+
+
+@given(st.floats(0.03, 0.45), st.floats(1e-6, 1e6), st.floats(-3.1, 3.1), st.floats(-1e3, 1e3), st.floats(-5, 5))
+def test_a_clean_sinusoid_is_recovered_exactly_in_any_unit(frequency, amplitude, phase, offset, slope):
+    time = np.arange(100) / 256
+    clean = amplitude * np.cos(2 * np.pi * frequency * 256 * time + phase)
+    signal = clean + amplitude * (offset * 1e-2 + slope * (time - time.mean()))
+    found = fit_sinusoids(signal, 256.0, detrend=True)
+    expected = [frequency * 256, amplitude, phase, amplitude * offset * 1e-2]
+    np.testing.assert_allclose(found.params_sin, expected, rtol=1e-6, atol=1e-6 * max(amplitude, 0))
+    assert found.r2_sin > 1 - 1e-9
+
+
+def test_frequency_has_no_bias_and_standard_errors_are_honest():
+    rng = np.random.default_rng(1)
+    time = np.arange(60) / 100
+    for detrend in (False, True):
+        signals = 1 + 2 * np.cos(2 * np.pi * 9.3 * time + 0.7) + 0.6 * rng.normal(size=(3000, 60))
+        fit = fit_sinusoids(signals, 100.0, detrend=detrend)
+        deviation = fit.params_sin - [9.3, 2, 0.7, 1]
+        z = deviation.mean(0) / (deviation.std(0) / np.sqrt(3000))
+        assert np.all(np.abs(z) < 4)
+        np.testing.assert_allclose(fit.standard_errors.mean(0), deviation.std(0), rtol=0.08)
+
+
+def test_limits_hold_and_their_ends_are_tried():
+    time = np.arange(200) / 100
+    signal = np.cos(2 * np.pi * 20 * time)
+    for fmin, fmax, expected in [(5, 15, None), (25, 45, None), (5, 19.95, 19.95), (20.05, 45, 20.05)]:
+        frequency = fit_sinusoids(signal, 100.0, fmin=fmin, fmax=fmax).params_sin[0]
+        assert fmin <= frequency <= fmax
+        if expected is not None:
+            assert frequency == pytest.approx(expected)
+
+
+def test_a_drift_is_not_a_slow_rhythm_once_detrended():
+    signal = np.linspace(0, 1, 80) + 0.01 * np.random.default_rng(0).normal(size=80)
+    assert fit_sinusoids(signal).r2_sin > 0.9
+    assert fit_sinusoids(signal, detrend=True).r2_sin < 0.5
+    assert fit_sinusoids(signal).aic_difference < 0
+
+
+@pytest.mark.parametrize("detrend", [False, True])
+def test_degenerate_signals_give_zeros(detrend):
+    for n_times in (1, 2, 3, 50):
+        fit = fit_sinusoids(np.full((2, n_times), 1e4 / 3), detrend=detrend)
+        assert not np.any(fit.params_sin) and not np.any(fit.r2_sin) and not np.any(fit.err_sin)
+    line = fit_sinusoids(3 + 0.1 * np.arange(50.0), 10.0, detrend=True)
+    assert not np.any(line.params_sin) and not np.any(line.r2_sin)
+    np.testing.assert_allclose(line.params_lin, [3, 1], rtol=1e-9)
+    assert fit_sinusoids(np.empty((0, 5, 30))).params_sin.shape == (0, 5, 4)
+
+
+def test_chunks_do_not_show(monkeypatch):
+    signals, _ = noisy(np.random.default_rng(2), 50, 40, 0.5)
+    whole = fit_sinusoids(signals)
+    monkeypatch.setattr("eegexplain.sinusoid._fit.CHUNK", 1000)
+    for one, other in zip(whole, fit_sinusoids(signals), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"fmax": 60}, "Nyquist"),
+        ({"fmin": -1}, "Nyquist"),
+        ({"fmin": 30, "fmax": 20}, "below"),
+        ({"fmax": 0.1}, "No fr"),
+    ],
+)
+def test_impossible_limits_are_refused(limits, message):
+    with pytest.raises(ValueError, match=message):
+        fit_sinusoids(np.zeros(50), 100.0, **limits)
+
+
+def test_nan_is_refused():
+    with pytest.raises(ValueError, match="NaN"):
+        fit_sinusoids([1.0, np.nan, 2.0, 3.0, 1.0])
