@@ -1,4 +1,4 @@
-"""What all analyses share: the inner estimator, its delegation and tags, and the labelled ``explanation_``."""
+"""What all analyses share: the inner estimator, its delegation, tags and routing."""
 
 import copy
 
@@ -11,12 +11,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from eegexplain._explanation import flat_names, make_explanation, population_error
 from eegexplain._torch import TorchNet, default_dtype, is_skorch_net
 from eegexplain._validation import as_trials, check_ch_names, check_groups, check_sfreq, validate_trials
 
-_UNITS = {"frequency": "Hz", "time": "s", "lag": "s"}
-# Column names read "C3@10Hz@left": where, then what, then for whom.
-_NAME_ORDER = ("channel", "frequency", "band", "time", "lag", "coefficient", "parameter", "filter", "output")
+__all__ = ["Explainer", "default_estimator", "flat_names", "make_explanation", "population_error"]
 
 
 def default_estimator(y, *, sfreq=None, random_state=None):
@@ -25,101 +24,6 @@ def default_estimator(y, *, sfreq=None, random_state=None):
 
     regression = type_of_target(y).startswith("continuous")
     return (SyncNetRegressor if regression else SyncNetClassifier)(sfreq=sfreq, random_state=random_state)
-
-
-def make_explanation(value, dims, coords, *, standard_error=None, variables=None, **attrs):
-    """Build the labelled result that every explainer stores as ``explanation_``.
-
-    Parameters
-    ----------
-    value : array
-        The explanation.
-    dims : sequence of str
-        One name per axis of `value`: ``output, channel, frequency | band | time | coefficient | filter`` and the like.
-    coords : dict of str to sequence
-        Coordinates per dim; dims without one are left bare.
-    standard_error : array, optional
-        Of the shape of `value`.
-    variables : dict of str to (dims, array), optional
-        Further variables.
-    **attrs : dict
-        ``method``, ``response`` and other facts of the analysis; the package's version is added.
-
-    Returns
-    -------
-    dataset : xarray.Dataset
-    """
-    import xarray as xr
-
-    from eegexplain import __version__
-
-    data = {"value": (tuple(dims), value)}
-    if standard_error is not None:
-        data["standard_error"] = (tuple(dims), standard_error)
-    data.update(variables or {})
-    used = {dim for variable_dims, _ in data.values() for dim in variable_dims}
-    coords = {dim: np.asarray(values) for dim, values in coords.items() if dim in used}
-    return xr.Dataset(data, coords=coords, attrs={"version": __version__, **attrs})
-
-
-def population_error(influence, groups=None):
-    """Return the standard error of a population value from its influence function.
-
-    Parameters
-    ----------
-    influence : array of shape (n_trials, ...)
-        Each trial's influence on the value; its mean over trials is close to zero. For a plain mean this is
-        ``x - x.mean(0)``.
-    groups : array of shape (n_trials,), optional
-        Trials of one group (a subject, or the crops of a trial) are not independent: their influences are summed
-        before squaring.
-
-    Returns
-    -------
-    error : array of shape (...)
-        NaN with fewer than two independent units.
-
-    References
-    ----------
-    .. [1] K.-Y. Liang, S. L. Zeger, "Longitudinal data analysis using generalized linear models", Biometrika 73
-           (1986), doi:10.1093/biomet/73.1.13.
-    """
-    influence = np.asarray(influence, dtype=np.float64)
-    n_trials = len(influence)
-    codes = check_groups(groups, n_trials)
-    n_groups = int(codes.max()) + 1
-    if n_groups < 2:
-        return np.full(influence.shape[1:], np.nan)
-    flat = influence.reshape(n_trials, -1)
-    order = np.argsort(codes, kind="stable")
-    starts = np.searchsorted(codes[order], np.arange(n_groups))
-    sums = flat if groups is None else np.add.reduceat(flat[order], starts, axis=0)
-    scale = np.sqrt(n_groups / (n_groups - 1)) / n_trials
-    return scale * np.sqrt((sums**2).sum(0)).reshape(influence.shape[1:])
-
-
-def format_coordinates(dim, values):
-    """Return the shortest distinct strings for coordinates, with their unit: ``10Hz``, ``0.25s``, ``alpha``."""
-    values = list(values)
-    if not values or not isinstance(values[0], (float, np.floating)):
-        prefix = "filter" if dim == "filter" and isinstance(values[0], (int, np.integer)) else ""
-        return [f"{prefix}{value}" for value in values]
-    for decimals in range(16):
-        names = [f"{value:.{decimals}f}" for value in values]
-        if len(set(names)) == len(names):
-            break
-    return [name + _UNITS.get(dim, "") for name in names]
-
-
-def flat_names(coords):
-    """Return one name per cell of an array whose axes have these coordinates (C order), e.g. ``C3@10Hz@left``."""
-    named = {
-        dim: format_coordinates(dim, values) for dim, values in coords.items() if dim != "output" or len(values) > 1
-    }
-    order = sorted(named, key=lambda dim: _NAME_ORDER.index(dim) if dim in _NAME_ORDER else len(_NAME_ORDER))
-    index = np.indices([len(values) for values in coords.values()]).reshape(len(coords), -1)
-    where = dict(zip(coords, index, strict=True))
-    return np.array(["@".join(named[dim][where[dim][i]] for dim in order) for i in range(index.shape[1])], dtype=object)
 
 
 def _inner_has(name):

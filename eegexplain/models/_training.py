@@ -17,8 +17,8 @@ def physical_rates(lr, sfreq):
     """Learning rates per parameter such that a step moves Hz, 1/s^2 and filter gain alike at any sampling rate.
 
     Adam's step is about its learning rate in the parameter's unit, whatever the gradient. A frequency in rad/sample is
-    ``1 / sfreq`` of one in rad/s, a decay per sample^2 ``1 / sfreq^2`` of one per s^2, and a filter with as many taps as
-    ``sfreq`` times its length needs amplitudes ``1 / sfreq`` for the same gain.
+    ``1 / sfreq`` of one in rad/s, a decay per sample^2 ``1 / sfreq^2`` of one per s^2, and filters of the same length
+    in seconds have taps in proportion to ``sfreq``, so that the same gain takes amplitudes of ``1 / sfreq``.
 
     Parameters
     ----------

@@ -1,0 +1,213 @@
+"""The house rules: layers, lazy imports, sizes, documentation, cost of importing, one install command."""
+
+import ast
+import importlib
+import inspect
+import pathlib
+import pkgutil
+import re
+import subprocess
+import sys
+
+import pytest
+
+import eegexplain
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "eegexplain"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+LAYERS = {
+    "_validation": 0,
+    **dict.fromkeys(("_meta", "_explanation", "_torch", "_parallel", "_io"), 1),
+    **dict.fromkeys(("bases", "datasets", "models"), 2),
+    **dict.fromkeys(
+        ("perturbation", "reverse_correlation", "sinusoid", "attribution", "encoding", "timecourse",
+         "_timecourse_solvers"), 3
+    ),
+    "inspection": 4,
+    "plotting": 5,
+    **dict.fromkeys(("report", "cli", "__main__", "__init__"), 6),
+}  # fmt: skip
+# Imports that the layers do not allow, each with its reason.
+ALLOWED = {
+    ("_meta", "models"),  # default_estimator: the one upward call
+    ("_io", "_validation"),
+}
+LIBRARIES_AT_MODULE_LEVEL = {"numpy", "scipy", "sklearn", "eegexplain", *sys.stdlib_module_names}
+# Heavy libraries imported at module level, and where.
+HEAVY = {
+    "torch": ("_torch.py", "_parallel.py", "models/", "attribution/", "reverse_correlation/receptive_field.py",
+              "encoding/_solvers.py"),
+    "skorch": ("_torch.py", "models/"),
+    "joblib": ("_parallel.py",),
+    "threadpoolctl": ("_parallel.py",),
+    "tqdm": ("_parallel.py", "models/_training.py"),
+}  # fmt: skip
+MAX_MODULE_LINES = 400
+MAX_BODY_LINES = 60
+MAX_POSITIONAL = 7
+# Signatures inherited from earlier tools, kept to the letter.
+INHERITED_SIGNATURES = {
+    "SyncNet.__init__",
+}
+
+
+def relative(path):
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def part(path):
+    name = relative(path).split("/")[0]
+    return name.removesuffix(".py")
+
+
+def imports(tree):
+    """Yield (node, dotted module, inside a function) of every import."""
+    inside = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node, alias.name, id(node) in inside
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"relative import in line {node.lineno}"
+            for alias in node.names if node.module == "eegexplain" else [None]:
+                yield node, node.module if alias is None else f"eegexplain.{alias.name}", id(node) in inside
+
+
+def parse(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_layers(path):
+    own = part(path)
+    assert own in LAYERS, f"{own} has no layer: add it to LAYERS"
+    for node, module, _ in imports(parse(path)):
+        if not module.startswith("eegexplain."):
+            continue
+        other = module.split(".")[1]
+        if other not in LAYERS or other == own or (own, other) in ALLOWED:
+            continue
+        upward = LAYERS[other] > LAYERS[own]
+        sideways = LAYERS[other] == LAYERS[own] and LAYERS[own] in (2, 3)
+        analysis_on_models = other in ("models", "datasets") and LAYERS[own] in (3, 4, 5)
+        drawing_on_analysis = LAYERS[own] in (4, 5) and LAYERS[other] in (3, 4)
+        assert not (upward or sideways or analysis_on_models or drawing_on_analysis), (
+            f"{relative(path)}:{node.lineno} ({own}, layer {LAYERS[own]}) imports {module} (layer {LAYERS[other]})"
+        )
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_heavy_imports_stay_inside_functions(path):
+    for node, module, inside in imports(parse(path)):
+        library = module.split(".")[0]
+        if inside or library in LIBRARIES_AT_MODULE_LEVEL:
+            continue
+        allowed = HEAVY.get(library, ())
+        assert relative(path).startswith(tuple(allowed)) and allowed, (
+            f"{relative(path)}:{node.lineno} imports {library} at module level: import it inside the function"
+        )
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_module_size(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_MODULE_LINES, "is it two ideas?"
+
+
+def functions(tree, prefix=""):
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield prefix + node.name, node
+            yield from functions(node, prefix + node.name + ".")
+        elif isinstance(node, ast.ClassDef):
+            yield from functions(node, prefix + node.name + ".")
+
+
+def body_lines(node):
+    has_docstring = ast.get_docstring(node) and len(node.body) > 1
+    start = node.body[1].lineno if has_docstring else node.body[0].lineno
+    return node.end_lineno - start + 1
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_function_size_and_arguments(path):
+    for name, node in functions(parse(path)):
+        assert body_lines(node) <= MAX_BODY_LINES, f"{name} has {body_lines(node)} lines"
+        positional = [a.arg for a in node.args.posonlyargs + node.args.args if a.arg not in ("self", "cls")]
+        if name not in INHERITED_SIGNATURES:
+            assert len(positional) <= MAX_POSITIONAL, f"{name} takes {len(positional)} positional arguments"
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_no_assert_no_print_no_utils(path):
+    assert "utils" not in path.name
+    for node in ast.walk(parse(path)):
+        assert not isinstance(node, ast.Assert), f"assert in line {node.lineno}: raise an error"
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print":
+            assert path.name == "cli.py", f"print in line {node.lineno}"
+
+
+def public_objects():
+    names = [m.name for m in pkgutil.walk_packages(eegexplain.__path__, "eegexplain.") if "__main__" not in m.name]
+    for name in names:
+        if any(piece.startswith("_") for piece in name.split(".")):
+            continue
+        module = importlib.import_module(name)
+        yield name, module
+        for key, value in vars(module).items():
+            own = getattr(value, "__module__", None) == name
+            if own and not key.startswith("_") and (inspect.isclass(value) or inspect.isfunction(value)):
+                yield f"{name}.{key}", value
+                if inspect.isclass(value):
+                    for method, function in vars(value).items():
+                        if inspect.isfunction(function) and not method.startswith("_"):
+                            yield f"{name}.{key}.{method}", function
+
+
+@pytest.mark.filterwarnings("default")
+def test_public_objects_are_documented():
+    missing = [name for name, value in public_objects() if not inspect.getdoc(value)]
+    assert not missing
+
+
+def test_every_public_name_resolves():
+    for name in eegexplain.__all__:
+        assert getattr(eegexplain, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'SyncNett'"):
+        eegexplain.SyncNett  # noqa: B018
+
+
+def test_import_is_lazy():
+    code = (
+        "import sys, time, torch, sklearn, skorch; start = time.process_time(); import eegexplain; "
+        "print(time.process_time() - start, *[m for m in ('mne', 'matplotlib', 'captum', 'xarray', 'pandas') "
+        "if m in sys.modules and m not in before])"
+    )
+    code = code.replace("start = ", "before = set(sys.modules); start = ")
+    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    cost, *loaded = out.split()
+    assert float(cost) < 1.0
+    assert not loaded
+
+
+def test_readme_and_ci_run_the_same_test_command():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    setup = 'python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e ".[test]"'
+    command = f"{setup} && .venv/bin/python -m pytest"
+    assert command in readme.splitlines()
+    assert command in ci.splitlines()
+
+
+def test_pins_cover_the_dependencies():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    pins = {line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
+    block = re.search(r"\ndependencies = \[(.*?)\n\]", project, re.S).group(1)
+    named = {re.split(r"[>=<]", name)[0].lower() for name in re.findall(r'"([^"]+)"', block)}
+    assert named <= pins
