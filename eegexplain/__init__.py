@@ -15,8 +15,9 @@ _LAZY = {
     "SyncNet": "eegexplain.models",
     "SyncNetClassifier": "eegexplain.models",
     "SyncNetRegressor": "eegexplain.models",
+    "TopomapDisplay": "eegexplain.plotting",
 }
-_SUBPACKAGES = ("bases", "datasets", "models", "sinusoid")
+_SUBPACKAGES = ("bases", "datasets", "models", "plotting", "sinusoid")
 
 __all__ = ["__version__", *sorted(_LAZY), *_SUBPACKAGES]
 

@@ -1,0 +1,24 @@
+"""Pictures: maps on the scalp, animations, spectra and templates."""
+
+import importlib
+
+_LAZY = {
+    "TopomapDisplay": "eegexplain.plotting.scalp",
+    "channel_positions": "eegexplain.plotting._positions",
+    "interpolation_matrix": "eegexplain.plotting._topography",
+}
+
+__all__ = sorted(_LAZY)
+
+
+def __getattr__(name):
+    """Import a public name on first use."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'eegexplain.plotting' has no attribute {name!r}")
+    globals()[name] = getattr(importlib.import_module(_LAZY[name]), name)
+    return globals()[name]
+
+
+def __dir__():
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,148 @@
+"""What is drawn around and over a map: head, nose, ears, electrodes and their names; all sizes follow the axes."""
+
+import numpy as np
+
+from eegexplain.plotting._positions import HEAD_RADIUS
+
+#: Electrodes whose names are kept first where there is no room for all: the 10-20 system.
+_FIRST = (
+    "cz fz pz oz c3 c4 fp1 fp2 o1 o2 t7 t8 t3 t4 f3 f4 p3 p4 f7 f8 p7 p8 t5 t6 fpz iz fcz cpz poz afz".split()
+)  # fmt: skip
+_RIM = 1.03 * HEAD_RADIUS
+_NAME_SIZES = (8.0, 7.0, 6.0, 5.0)  # points
+
+
+def axes_size(ax):
+    """Shorter side of the axes, in inches."""
+    box = ax.get_window_extent()
+    return min(box.width, box.height) / ax.figure.dpi
+
+
+def line_width(ax):
+    """Width of the head's outline in points: thin at 2 inches, strong at 8."""
+    return float(np.clip(0.6 + 0.2 * axes_size(ax), 0.7, 2.0))
+
+
+def edge(radius):
+    """Radius at which a map of this radius is cut: the head's outline where it reaches only a hair beyond."""
+    return HEAD_RADIUS if radius <= _RIM else radius
+
+
+def font_size(ax, smallest=6.0, largest=10.0):
+    """Font size in points that suits the axes."""
+    return float(np.clip(5 + 1.1 * axes_size(ax), smallest, largest))
+
+
+def draw_head(ax, radius):
+    """Draw head, nose and ears, and set the limits of the axes.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Gets equal scales and no frame.
+    radius : float
+        Radius of the map in metres; at least the head's.
+
+    Returns
+    -------
+    matplotlib.lines.Line2D
+    """
+    from matplotlib.lines import Line2D
+
+    angle = np.linspace(0, 2 * np.pi, 181)
+    circle = np.column_stack([np.cos(angle), np.sin(angle)])
+    ear = _ear()
+    parts = [HEAD_RADIUS * part for part in (circle, _nose(), ear, ear * [-1, 1])]
+    style = {"color": "black", "zorder": 4, "clip_on": False, "solid_capstyle": "round", "solid_joinstyle": "round"}
+    outline = ax.add_artist(Line2D(*_joined(parts).T, linewidth=line_width(ax), **style))
+    if radius > _RIM:
+        ax.add_artist(Line2D(*(radius * circle).T, **{**style, "linewidth": 0.5, "color": "0.4"}))
+    side = max(1.12 * HEAD_RADIUS, 1.02 * radius)
+    ax.set(xlim=(-side, side), ylim=(-max(1.03 * HEAD_RADIUS, 1.02 * radius), max(1.17 * HEAD_RADIUS, 1.02 * radius)))
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    return outline
+
+
+def _joined(parts):
+    """Several curves as one, with gaps."""
+    gap = np.full((1, 2), np.nan)
+    return np.concatenate([piece for part in parts for piece in (part, gap)])
+
+
+def _nose():
+    angle = np.deg2rad(90 + np.array([9.0, 0.0, -9.0]))
+    return np.array([[1.0], [1.14], [1.0]]) * np.column_stack([np.cos(angle), np.sin(angle)])
+
+
+def _ear():
+    """Right ear: a half ellipse, narrower at the lobe, whose ends lie on the head circle."""
+    turn = np.linspace(-np.pi / 2, np.pi / 2, 41)
+    y = 0.16 * np.sin(turn)
+    x = np.sqrt(1 - y**2) + (0.075 + 0.02 * np.sin(turn)) * np.cos(turn)
+    return np.column_stack([x, y])
+
+
+def draw_sensors(ax, positions, mask=None):
+    """Draw a dot for each electrode; those in `mask` as white discs with a black rim.
+
+    Returns
+    -------
+    tuple of matplotlib.lines.Line2D
+        Plain electrodes, masked electrodes.
+    """
+    mask = np.zeros(len(positions), dtype=bool) if mask is None else mask
+    size = float(np.clip(1.0 + 0.35 * axes_size(ax), 1.3, 3.2))
+    plain = ax.plot(*positions[~mask].T, "o", color="black", markersize=size, markeredgewidth=0, zorder=5)
+    marked = ax.plot(
+        *positions[mask].T, "o", markerfacecolor="white", markeredgecolor="black", markersize=2.2 * size,
+        markeredgewidth=0.35 * size, zorder=6,
+    )  # fmt: skip
+    return plain[0], marked[0]
+
+
+def draw_missing(ax, positions):
+    """Draw a cross for each electrode without a value."""
+    size = float(np.clip(2.5 + 0.8 * axes_size(ax), 3.5, 7))
+    return ax.plot(*positions.T, "x", color="0.25", markersize=size, markeredgewidth=0.3 * size, zorder=6)[0]
+
+
+def draw_names(ax, positions, ch_names):
+    """Write names above the electrodes, as large as fits without overlap.
+
+    Where not even the smallest size fits, names that would overlap are left out, those of the 10-20 system last.
+
+    Returns
+    -------
+    list of matplotlib.text.Text
+    """
+    from matplotlib.patheffects import withStroke
+    from matplotlib.textpath import TextPath
+
+    ax.figure.draw_without_rendering()  # layout first: what overlaps depends on the final size
+    points = ax.transData.transform(positions) * 72 / ax.figure.dpi
+    widths = np.array([TextPath((0, 0), name, size=1).get_extents().width for name in ch_names])
+    order = sorted(range(len(ch_names)), key=lambda k: (ch_names[k].casefold() not in _FIRST, k))
+    for size in _NAME_SIZES:
+        boxes = np.column_stack([widths * size + 1.5, np.full(len(widths), 1.05 * size)])
+        kept = _without_overlap(points, boxes, order)
+        if len(kept) == len(ch_names):
+            break
+    halo = [withStroke(linewidth=size / 4, foreground="white", alpha=0.75)]
+    return [
+        ax.annotate(
+            ch_names[k], positions[k], xytext=(0, 2), textcoords="offset points", ha="center", va="bottom", size=size,
+            path_effects=halo, zorder=7, annotation_clip=False,
+        )
+        for k in sorted(kept)
+    ]  # fmt: skip
+
+
+def _without_overlap(centres, sizes, order):
+    """Indices of boxes, taken greedily in this order, that do not touch one another."""
+    kept = []
+    for k in order:
+        distance = np.abs(centres[kept] - centres[k])
+        if not kept or (distance >= (sizes[kept] + sizes[k]) / 2).any(axis=1).all():
+            kept.append(k)
+    return kept

@@ -1,0 +1,86 @@
+"""How maps are coloured: limits, contour levels, colour bar; shared by panels and frames."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from eegexplain.plotting import _head
+
+DIVERGING = "RdBu_r"
+SEQUENTIAL = "Reds"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How maps are coloured: shared by panels, frames and colour bar."""
+
+    cmap: str
+    vlim: tuple
+    levels: np.ndarray
+
+
+def make_look(values, vlim, cmap, sequential, contours):
+    """Choose limits and levels for all these values together."""
+    vlim = _limits(vlim, values, sequential)
+    levels = np.asarray(contours, dtype=float)
+    if levels.ndim == 0:
+        if levels < 0 or levels != int(levels):
+            raise ValueError(f"contours must be a whole number of lines, or an array of levels; got {contours!r}.")
+        levels = np.linspace(*vlim, int(contours) + 2)[1:-1]
+    return Look(cmap or (SEQUENTIAL if sequential else DIVERGING), vlim, np.sort(levels))
+
+
+def _limits(vlim, values, sequential):
+    """Both limits: symmetric around zero, or from zero up."""
+    if np.ndim(vlim) == 0 and vlim is not None:
+        vlim = (None, abs(float(vlim)))
+    low, high = vlim or (None, None)
+    if sequential:
+        if values.min() < 0:
+            raise ValueError(f"sequential=True is for values of 0 and above; the smallest is {values.min():g}.")
+        low = 0.0 if low is None else float(low)
+        high = float(values.max()) if high is None else float(high)
+        return (low, high) if high > low else (low, low + 1.0)
+    if low is None and high is None:
+        high = float(np.abs(values).max()) or 1.0
+    low = -float(high) if low is None else float(low)
+    high = -low if high is None else float(high)
+    if not low < high:
+        raise ValueError(f"vlim must rise; got ({low:g}, {high:g}).")
+    return low, high
+
+
+def draw_contours(ax, centres, picture, levels, clip, width):
+    """Draw contour lines, clipped to the map; None for a map that crosses no level."""
+    low, high = np.nanmin(picture), np.nanmax(picture)
+    levels = levels[(levels > low) & (levels < high)]
+    if not len(levels):
+        return None
+    lines = ax.contour(
+        centres, centres, picture, levels, colors="black", linewidths=0.45 * width, linestyles="solid", zorder=2
+    )
+    lines.set_clip_path(clip)
+    return lines
+
+
+def draw_colorbar(image, ax, levels, label):
+    """Draw one colour bar beside these axes, with the contour levels in it."""
+    bar = image.figure.colorbar(image, ax=ax, shrink=0.65, aspect=18, pad=0.02)
+    size = _head.font_size(np.ravel(ax)[0])
+    bar.outline.set_linewidth(0.5)
+    bar.ax.tick_params(labelsize=size, width=0.5, length=2.5)
+    bar.ax.hlines(levels, 0, 1, transform=bar.ax.get_yaxis_transform(), color="black", linewidth=0.4)
+    bar.set_label(label, fontsize=size)
+    return bar
+
+
+def time_label(seconds):
+    """Write a time in milliseconds below 10 s, else in seconds."""
+    return f"{1000 * seconds:.0f} ms" if abs(seconds) < 10 else f"{seconds:.2f} s"
+
+
+def disc(ax, radius):
+    """Circle to which a map is clipped."""
+    from matplotlib.patches import Circle
+
+    return Circle((0, 0), radius, transform=ax.transData)

@@ -1,0 +1,123 @@
+"""What a display shows: values on electrodes with their labels, and where in them a panel or frame lies."""
+
+import warnings
+
+import numpy as np
+
+from eegexplain._validation import check_option
+from eegexplain.plotting._look import make_look, time_label
+from eegexplain.plotting._selection import pick_label, pick_time
+from eegexplain.plotting._topography import topography
+
+
+class ShownValues:
+    """Checked values of a display; see `TopomapDisplay` for the parameters."""
+
+    def __init__(
+        self, values, positions, ch_names, *, outputs=None, times=None, bands=None, standard_error=None, label="",
+        method="cloughtocher", extrapolate="head", resolution=128,
+    ):  # fmt: skip
+        self.values = values
+        self.positions = positions
+        self.ch_names = ch_names
+        self.outputs = outputs
+        self.times = times
+        self.bands = bands
+        self.standard_error = standard_error
+        self.label = label
+        self.method = method
+        self.extrapolate = extrapolate
+        self.resolution = resolution
+        self._check()
+
+    @property
+    def topography(self):
+        """The interpolation operator of the channels that have values."""
+        return topography(
+            self.positions[self._kept], method=self.method, extrapolate=self.extrapolate, resolution=self.resolution
+        )
+
+    def maps(self, row, column):
+        """Interpolated map of one output and frame, ``(resolution, resolution)``, NaN outside."""
+        return self.topography(self.values[row, column, self._kept])
+
+    def look(self, *, vlim=None, cmap=None, sequential=False, contours=6):
+        """Limits, colour map and contour levels shared by all panels and frames."""
+        return make_look(self.values[..., self._kept], vlim, cmap, sequential, contours)
+
+    def locate(self, *, output=None, band=None, time=None, frame=None):
+        """Row and column of a map, from labels, seconds or an index."""
+        row = 0 if output is None else pick_label(list(self.outputs or range(len(self.values))), output, "output")
+        given = [name for name, value in (("band", band), ("time", time), ("frame", frame)) if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"Give one of band, time and frame, not {' and '.join(given)}.")
+        if band is not None:
+            return row, pick_label(list(self.bands or []), band, "band")
+        if time is not None:
+            if self.times is None:
+                raise ValueError("time was given, but these maps have no times.")
+            return row, pick_time(self.times, time)
+        if frame is not None:
+            return row, pick_label(list(range(self.values.shape[1])), frame, "frame")
+        return row, int(np.abs(self.values[row][:, self._kept]).max(axis=-1).argmax())
+
+    def title(self, row, column):
+        """Title of a map: output, and band or time, where there is more than one to tell apart."""
+        return ", ".join(part for part in (self._row_label(row), self._column_label(column)) if part)
+
+    def _row_label(self, row):
+        return "" if self.outputs is None or len(self.outputs) < 2 else str(self.outputs[row])
+
+    def _column_label(self, column):
+        if self.times is not None:
+            return time_label(self.times[column])
+        return "" if self.bands is None else str(self.bands[column])
+
+    def mask_of(self, mask, row, column):
+        """Mask of one map over the channels that have values."""
+        if mask is None:
+            return None
+        mask = np.asarray(mask, dtype=bool)
+        whole = self.values.shape
+        if mask.shape not in (whole, whole[1:], whole[2:]):
+            raise ValueError(f"mask must have shape {whole[2:]}, {whole[1:]} or {whole}; got {mask.shape}.")
+        return np.broadcast_to(mask, whole)[row, column, self._kept]
+
+    def _columns(self, times):
+        n_frames = self.values.shape[1]
+        if self.times is None:
+            return list(range(n_frames))
+        if np.ndim(times) == 0:
+            return list(np.unique(np.linspace(0, n_frames - 1, min(int(times), n_frames)).round().astype(int)))
+        return [pick_time(self.times, time) for time in times]
+
+    def _check(self):
+        self.values = np.asarray(self.values, dtype=float)
+        self.positions = np.asarray(self.positions, dtype=float)
+        check_option("method", self.method, ("cloughtocher", "spherical", "linear"))
+        check_option("extrapolate", self.extrapolate, ("head", "hull"))
+        if self.values.ndim != 3 or 0 in self.values.shape:
+            raise ValueError(
+                f"values must have shape (n_outputs, n_frames, n_channels), none of them 0; got {self.values.shape}."
+            )
+        n_outputs, n_frames, n_channels = self.values.shape
+        self.times = None if self.times is None else np.asarray(self.times, dtype=float)
+        for name, length, given in (
+            ("positions", n_channels, self.positions), ("ch_names", n_channels, self.ch_names),
+            ("times", n_frames, self.times), ("bands", n_frames, self.bands), ("outputs", n_outputs, self.outputs),
+        ):  # fmt: skip
+            if given is not None and len(given) != length:
+                raise ValueError(f"{name} has length {len(given)}, but the values need {length}: {self.values.shape}.")
+        if self.standard_error is not None and np.shape(self.standard_error) != self.values.shape:
+            raise ValueError(
+                f"standard_error has shape {np.shape(self.standard_error)}, but the values {self.values.shape}."
+            )
+        self._kept = np.isfinite(self.values).all(axis=(0, 1))
+        self.dropped_ = [name for name, kept in zip(self.ch_names, self._kept, strict=True) if not kept]
+        if not self._kept.any():
+            raise ValueError("Every channel has a NaN or infinite value: there is nothing to draw.")
+        if self.dropped_:
+            warnings.warn(
+                f"Channels with NaN or infinite values are left out and marked by a cross: {', '.join(self.dropped_)}.",
+                UserWarning, stacklevel=4,
+            )  # fmt: skip

@@ -1,0 +1,287 @@
+"""The interpolation operator: electrode values to the pixels of the head disc, as one cached matrix.
+
+Interpolation is linear in the values for fixed electrodes. So the matrix is built once, and every map, frame and panel
+is a matrix product.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from eegexplain._validation import check_option, lookup
+from eegexplain.plotting._positions import HEAD_RADIUS
+
+_CHUNK = 4096  # pixels evaluated at once
+
+
+@dataclass(frozen=True, eq=False)
+class Topography:
+    """Interpolation from electrodes to a square grid of pixels around the head.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_inside, n_channels)
+        Weights of the electrodes at each pixel inside the map.
+    inside : ndarray of bool, shape (resolution, resolution)
+        Pixels that belong to the map; first row at the back of the head.
+    radius : float
+        Half the side of the square, in metres; also the radius of the map.
+    """
+
+    matrix: np.ndarray
+    inside: np.ndarray
+    radius: float
+
+    @property
+    def extent(self):
+        """Left, right, bottom and top edge, in metres."""
+        return (-self.radius, self.radius, -self.radius, self.radius)
+
+    @property
+    def centres(self):
+        """Coordinates of the pixel centres along one axis, in metres."""
+        return pixel_centres(len(self.inside), self.radius)
+
+    def __call__(self, values):
+        """Interpolate values of shape (..., n_channels) to maps of shape (..., resolution, resolution).
+
+        Pixels outside the map are NaN.
+        """
+        values = np.asarray(values)
+        maps = np.full(values.shape[:-1] + self.inside.shape, np.nan, dtype=self.matrix.dtype)
+        maps[..., self.inside] = values @ self.matrix.T
+        return maps
+
+
+def topography(positions, *, method="cloughtocher", extrapolate="head", resolution=128, dtype="float64"):
+    """Build the operator for these electrodes, or take it from the cache.
+
+    Parameters
+    ----------
+    positions : array of shape (n_channels, 2)
+        Electrodes on the plane, in metres.
+    method : {"cloughtocher", "spherical", "linear"}
+        ``"cloughtocher"`` is piecewise cubic, smooth, and exact at electrodes; ``"spherical"`` is the spherical spline
+        of order 4 with smoothing 1e-6 [1]_, the best estimate of a potential; ``"linear"`` is piecewise linear.
+    extrapolate : {"head", "hull"}
+        Fill the head disc, or stop at the convex hull of the electrodes.
+    resolution : int
+        Pixels along each side.
+    dtype : {"float64", "float32"}
+        Precision of the matrix.
+
+    Returns
+    -------
+    Topography
+
+    References
+    ----------
+    .. [1] Perrin, F., Pernier, J., Bertrand, O., Echallier, J. F. (1989). Spherical splines for scalp potential and
+           current density mapping. Electroencephalography and Clinical Neurophysiology 72(2), 184-187.
+           https://doi.org/10.1016/0013-4694(89)90180-6
+    """
+    positions = np.ascontiguousarray(positions, dtype=float)
+    return _build(positions.tobytes(), len(positions), method, extrapolate, int(resolution), str(dtype))
+
+
+@functools.lru_cache(maxsize=8)
+def _build(buffer, n_channels, method, extrapolate, resolution, dtype):
+    positions = np.frombuffer(buffer).reshape(n_channels, 2)
+    radius = map_radius(positions)
+    axis = pixel_centres(resolution, radius)
+    x, y = np.meshgrid(axis, axis)
+    # A margin of two pixels, which the round clip path of the picture hides, keeps its edge smooth.
+    inside = np.hypot(x, y) <= radius * (1 + 4 / resolution)
+    matrix = interpolation_matrix(
+        positions, np.column_stack([x[inside], y[inside]]), method=method, extrapolate=extrapolate, dtype=dtype
+    )
+    covered = ~np.isnan(matrix[:, 0])
+    inside[inside] = covered
+    matrix = matrix if covered.all() else matrix[covered]
+    matrix.flags.writeable = inside.flags.writeable = False
+    return Topography(matrix, inside, radius)
+
+
+def map_radius(positions):
+    """Radius of the map: the head, or the outermost electrode where that lies beyond."""
+    return max(HEAD_RADIUS, 1.01 * float(np.linalg.norm(positions, axis=1).max()))
+
+
+def pixel_centres(resolution, radius):
+    """Coordinates of `resolution` pixel centres from -radius to radius."""
+    return radius * ((2 * np.arange(resolution) + 1) / resolution - 1)
+
+
+def interpolation_matrix(positions, points, *, method="cloughtocher", extrapolate="head", dtype="float64"):
+    """Weights of the electrodes at any points of the plane.
+
+    Parameters
+    ----------
+    positions : ndarray of shape (n_channels, 2)
+        Electrodes, in metres.
+    points : ndarray of shape (n_points, 2)
+        Where to interpolate, in metres.
+    method, extrapolate, dtype
+        See `topography`.
+
+    Returns
+    -------
+    ndarray of shape (n_points, n_channels)
+        Rows of points that cannot be reached (outside the hull) are NaN.
+    """
+    prepare = lookup(_METHODS, method, "method")
+    check_option("extrapolate", extrapolate, ("head", "hull"))
+    if extrapolate == "hull" and _on_a_line(positions):
+        raise ValueError("extrapolate='hull' needs three electrodes that are not on a line; use extrapolate='head'.")
+    weigh = prepare(positions, extrapolate)
+    matrix = np.empty((len(points), len(positions)), dtype=dtype)
+    for start in range(0, len(points), _CHUNK):
+        matrix[start : start + _CHUNK] = weigh(points[start : start + _CHUNK])
+    return matrix
+
+
+# -- piecewise polynomials on the triangles between electrodes
+
+
+def _triangle_method(make_interpolator):
+    def prepare(positions, extrapolate):
+        if extrapolate == "hull":
+            from scipy.spatial import Delaunay
+
+            return make_interpolator(Delaunay(positions), np.eye(len(positions)))
+        triangles = _triangulate_with_ring(positions)
+        return make_interpolator(triangles, _ring_values(triangles, len(positions)))
+
+    return prepare
+
+
+def _smooth(triangles, values):
+    from scipy.interpolate import CloughTocher2DInterpolator
+
+    # The tolerance on gradients is absolute: columns of the identity make it relative to the data, whatever their unit.
+    return CloughTocher2DInterpolator(triangles, values, tol=1e-9, maxiter=2000)
+
+
+def _linear(triangles, values):
+    from scipy.interpolate import LinearNDInterpolator
+
+    return LinearNDInterpolator(triangles, values)
+
+
+def _triangulate_with_ring(positions):
+    """Triangles between the electrodes and a ring of points outside the map."""
+    from scipy.spatial import Delaunay
+
+    flat = _on_a_line(positions) or len(positions) < 4
+    triangles = None if flat else Delaunay(positions, incremental=True)
+    spacing = _spacing_in_order(positions) if flat else _typical_side(triangles)
+    radius = map_radius(positions)
+    n_points = max(12, int(np.round(2 * np.pi / np.arcsin(min(spacing / radius, 1)))))
+    angles = np.linspace(0, 2 * np.pi, n_points, endpoint=False)
+    ring = (1.1 * radius + spacing) * np.column_stack([np.cos(angles), np.sin(angles)])
+    if flat:
+        return Delaunay(np.concatenate([positions, ring]))
+    triangles.add_points(ring)  # electrodes first: ties between equal diagonals fall as in MNE
+    triangles.close()
+    return triangles
+
+
+def _ring_values(triangles, n_channels):
+    """Identity for the electrodes; each ring point is the mean of the electrodes it is joined to."""
+    n_ring = len(triangles.points) - n_channels
+    values = np.concatenate([np.eye(n_channels), np.zeros((n_ring, n_channels))])
+    starts, neighbours = triangles.vertex_neighbor_vertices
+    for point in range(n_channels, n_channels + n_ring):
+        electrodes = neighbours[starts[point] : starts[point + 1]]
+        electrodes = electrodes[electrodes < n_channels]
+        values[point, electrodes] = 1 / max(len(electrodes), 1)
+    ring = values[n_channels:]
+    joined = ring.any(axis=1)
+    ring[~joined] = ring[joined].mean(axis=0)
+    return values
+
+
+def _typical_side(triangles):
+    """Typical distance between neighbouring electrodes."""
+    first, second, third = triangles.points[triangles.simplices].transpose(1, 0, 2)
+    sides = np.concatenate([np.linalg.norm(first - second, axis=1), np.linalg.norm(second - third, axis=1)])
+    return float(np.median(sides))
+
+
+def _spacing_in_order(positions):
+    """Typical distance between successive electrodes, for too few of them to make triangles."""
+    if len(positions) == 1:
+        return HEAD_RADIUS
+    along = np.argmax(np.ptp(positions, axis=0))
+    ordered = positions[np.argsort(positions[:, along])]
+    return float(np.median(np.linalg.norm(np.diff(ordered, axis=0), axis=1)))
+
+
+def _on_a_line(positions):
+    if len(positions) < 3:
+        return True
+    singular = np.linalg.svd(positions - positions.mean(axis=0), compute_uv=False)
+    return bool(singular[1] < 1e-9 * singular[0])
+
+
+# -- spherical splines
+
+_ORDER = 4
+_SMOOTHING = 1e-6
+_N_TERMS = 50
+
+
+def _spherical(positions, extrapolate):
+    n_channels = len(positions)
+    directions = _to_sphere(positions)
+    system = np.ones((n_channels + 1, n_channels + 1))
+    system[-1, -1] = 0
+    system[:-1, :-1] = _spline_kernel(directions @ directions.T) + _SMOOTHING * np.eye(n_channels)
+    # Spline and constant that belong to each unit vector of values: (n_channels + 1, n_channels).
+    coefficients = np.linalg.solve(system, np.eye(n_channels + 1)[:, :n_channels])
+    reach = _hull_test(positions) if extrapolate == "hull" else None
+
+    def weigh(points):
+        weights = _spline_kernel(_to_sphere(points) @ directions.T) @ coefficients[:-1] + coefficients[-1]
+        if reach is not None:
+            weights[~reach(points)] = np.nan
+        return weights
+
+    return weigh
+
+
+def _to_sphere(plane):
+    """Unit vectors of points of the disc: the inverse of the azimuthal equidistant projection."""
+    quarter = np.pi / 2 / HEAD_RADIUS  # the head circle is the equator
+    angle = np.hypot(*plane.T) * quarter
+    stretch = np.sinc(angle / np.pi) * quarter  # sin(angle) / distance
+    return np.column_stack([plane * stretch[:, None], np.cos(angle)])
+
+
+def _spline_kernel(cosine):
+    grid, table = _kernel_table()
+    return np.interp(np.clip(cosine, -1, 1), grid, table)
+
+
+@functools.cache
+def _kernel_table():
+    """Values of the spline kernel on a fine grid of cosines; a Legendre series per pixel would be far slower."""
+    degree = np.arange(1, _N_TERMS + 1)
+    series = np.concatenate([[0.0], (2 * degree + 1) / (degree * (degree + 1.0)) ** _ORDER / (4 * np.pi)])
+    grid = np.linspace(-1, 1, 20001)
+    return grid, np.polynomial.legendre.legval(grid, series)
+
+
+def _hull_test(positions):
+    from scipy.spatial import Delaunay
+
+    triangles = Delaunay(positions)
+    return lambda points: triangles.find_simplex(points) >= 0
+
+
+_METHODS = {
+    "cloughtocher": _triangle_method(_smooth),
+    "spherical": _spherical,
+    "linear": _triangle_method(_linear),
+}

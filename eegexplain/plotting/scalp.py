@@ -1,0 +1,346 @@
+"""Maps on the scalp: one, a grid of them, or a sequence over time."""
+
+import numpy as np
+
+from eegexplain.plotting import _head
+from eegexplain.plotting._look import disc, draw_colorbar, draw_contours
+from eegexplain.plotting._positions import channel_positions
+from eegexplain.plotting._selection import select_maps
+from eegexplain.plotting._shown import ShownValues
+
+
+class TopomapDisplay(ShownValues):
+    """Maps of channel values on the scalp.
+
+    Made by `from_values`, `from_explanation` or `from_estimator`. Limits are symmetric around zero, which has the
+    neutral colour, and shared by all panels and frames, as are the contour levels.
+
+    Parameters
+    ----------
+    values : array of shape (n_outputs, n_frames, n_channels)
+        Values to draw. Channels with a NaN or infinite value anywhere are left out, with a warning, and marked by a
+        cross.
+    positions : array of shape (n_channels, 2)
+        Electrodes in metres, as `channel_positions` gives them.
+    ch_names : sequence of str, length n_channels
+        Names of the channels.
+    outputs : sequence, optional
+        Labels of the first axis.
+    times : array of shape (n_frames,), optional
+        Times of the frames, in seconds.
+    bands : sequence, optional
+        Labels of the frames when these are not times.
+    standard_error : array of shape (n_outputs, n_frames, n_channels), optional
+        Drawn as a band under animations.
+    label : str
+        What the values are, with their unit; written at the colour bar.
+    method : {"cloughtocher", "spherical", "linear"}
+        Interpolation: exact at electrodes, for potentials, or piecewise linear.
+    extrapolate : {"head", "hull"}
+        Fill the head, or stop at the outermost electrodes.
+    resolution : int
+        Pixels along each side of a map.
+
+    Attributes
+    ----------
+    ax_, figure_, im_, contours_, colorbar_, names_
+        Artists of the last `plot`; `axes_` and `images_` those of the last `plot_grid`.
+    dropped_ : list of str
+        Channels that were left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eegexplain.plotting import TopomapDisplay
+    >>> names = ["Fz", "C3", "Cz", "C4", "Pz", "Oz"]
+    >>> display = TopomapDisplay.from_values([0.1, -1.0, 0.0, 1.0, 0.2, 0.0], names)
+    >>> display.plot(names=True).im_.get_clim()
+    (-1.0, 1.0)
+    """
+
+    # ------------------------------------------------------------------------------------------------------ making
+
+    @classmethod
+    def from_values(cls, values, ch_names, times=None, *, positions=None, head_radius=None, **options):
+        """Make a display from an array; nothing is drawn yet.
+
+        Parameters
+        ----------
+        values : array of shape (n_channels,), (n_frames, n_channels) or (n_outputs, n_frames, n_channels)
+            Values to draw.
+        ch_names : sequence of str, length n_channels
+            Names of the channels, which also say where they lie.
+        times : array of shape (n_frames,), optional
+            Times of the frames, in seconds.
+        positions : None, str, mne.channels.DigMontage, mne.Info or array of shape (n_channels, 2 or 3)
+            Where the electrodes lie; None looks the names up in the spherical 10-05 montage.
+        head_radius : float, optional
+            Radius of the head in the unit of `positions`; see `channel_positions`.
+        **options : dict
+            Further parameters of the class, such as ``bands``, ``outputs``, ``label``, ``method``, ``extrapolate``.
+
+        Returns
+        -------
+        TopomapDisplay
+
+        Raises
+        ------
+        ValueError
+            For unknown or repeated names, wrong lengths, and values without any finite channel.
+        """
+        values = np.asarray(values, dtype=float)
+        if not 1 <= values.ndim <= 3:
+            raise ValueError(
+                "values must have shape (n_channels,), (n_frames, n_channels) or (n_outputs, n_frames, n_channels); "
+                f"got {values.shape}."
+            )
+        values = values.reshape((1,) * (3 - values.ndim) + values.shape)
+        ch_names = [str(name) for name in ch_names]
+        if len(ch_names) != values.shape[-1]:
+            raise ValueError(f"There are {len(ch_names)} channel names for {values.shape[-1]} values.")
+        plane = channel_positions(ch_names, positions, head_radius=head_radius)
+        return cls(values, plane, ch_names, times=times, **options)
+
+    @classmethod
+    def from_explanation(
+        cls, explanation, *, output=None, band=None, time=None, positions=None, head_radius=None, **options
+    ):
+        """Make a display from a labelled explanation; nothing is drawn yet.
+
+        Parameters
+        ----------
+        explanation : xarray.Dataset
+            As ``explanation_`` of any fitted explainer.
+        output : label or int, optional
+            Output (or filter) to take; None takes all.
+        band : str or (float, float), optional
+            Band to take, by name or by limits in Hz; None takes all.
+        time : float or (float, float), optional
+            Nearest time, or mean between two times, in seconds; None takes all.
+        positions, head_radius, **options
+            As in `from_values`.
+
+        Returns
+        -------
+        TopomapDisplay
+        """
+        maps = select_maps(explanation, output=output, band=band, time=time)
+        plane = channel_positions(maps.ch_names, positions, head_radius=head_radius)
+        options.setdefault("label", str(explanation.attrs.get("label", explanation.attrs.get("method", ""))))
+        return cls(
+            maps.values, plane, maps.ch_names, outputs=maps.outputs, times=maps.times, bands=maps.bands,
+            standard_error=maps.standard_error, **options,
+        )  # fmt: skip
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, *, output=None, band=None, time=None, positions=None, options=None, ax=None, **plot_options
+    ):
+        """Draw the explanation of a fitted explainer: one map, or a grid where several are left.
+
+        Parameters
+        ----------
+        estimator : fitted explainer
+            Anything with an ``explanation_`` that has channels.
+        output, band, time, positions
+            As in `from_explanation`.
+        options : dict, optional
+            Parameters of the class, such as ``{"method": "spherical"}``.
+        ax : matplotlib.axes.Axes, optional
+            For a single map.
+        **plot_options : dict
+            For `plot` or `plot_grid`.
+
+        Returns
+        -------
+        TopomapDisplay
+        """
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(estimator, "explanation_")
+        display = cls.from_explanation(
+            estimator.explanation_, output=output, band=band, time=time, positions=positions, **(options or {})
+        )
+        single = display.values.shape[:2] == (1, 1) or ax is not None
+        return display.plot(ax=ax, **plot_options) if single else display.plot_grid(**plot_options)
+
+    # ----------------------------------------------------------------------------------------------------- drawing
+
+    def plot(
+        self, *, ax=None, output=None, band=None, time=None, frame=None, names=False, mask=None, contours=6,
+        sensors=True, interpolate=True, vlim=None, cmap=None, sequential=False, colorbar=True, title=None, im_kw=None,
+    ):  # fmt: skip
+        """Draw one map.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; None makes a figure.
+        output : label or int, optional
+            Which output; None is the first.
+        band, time, frame : optional
+            Which map: the band's label, the nearest time in seconds, or the index. None is the map with the largest
+            absolute value.
+        names : bool
+            Write the names of the electrodes, without overlap.
+        mask : array of bool, optional
+            Electrodes to mark, for example significant ones: shape ``(n_channels,)`` or the shape of the values.
+        contours : int or array
+            Number of contour lines, or their levels. 0 draws none.
+        sensors : bool
+            Draw a dot at each electrode.
+        interpolate : bool
+            False draws coloured discs at the electrodes instead of a map.
+        vlim : float or (float or None, float or None), optional
+            Limits of the colours; a missing side mirrors the other. None takes the largest absolute value of all maps.
+        cmap : str or matplotlib.colors.Colormap, optional
+            Colour map; None is a diverging map safe for colour-blind readers.
+        sequential : bool
+            Limits from zero up, with a sequential map: for values that cannot be negative.
+        colorbar : bool
+            Draw a colour bar.
+        title : str, optional
+            None writes output, band or time where there are several.
+        im_kw : dict, optional
+            Further arguments of ``Axes.imshow`` (or ``Axes.scatter``).
+
+        Returns
+        -------
+        self : TopomapDisplay
+        """
+        import matplotlib.pyplot as plt
+
+        row, column = self.locate(output=output, band=band, time=time, frame=frame)
+        look = self.look(vlim=vlim, cmap=cmap, sequential=sequential, contours=contours)
+        if ax is None:
+            _, ax = plt.subplots(figsize=(3.4, 3.0), layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        self.im_, self.contours_ = self._draw_map(ax, row, column, look, interpolate, im_kw)
+        title = self.title(row, column) if title is None else title
+        if title:
+            ax.set_title(title, fontsize=1.15 * _head.font_size(ax, largest=12))
+        self.colorbar_ = draw_colorbar(self.im_, ax, look.levels, self.label) if colorbar else None
+        self._draw_electrodes(ax, row, column, sensors and interpolate, mask, names)
+        return self
+
+    def plot_grid(
+        self, *, times=6, mask=None, names=False, contours=6, sensors=None, interpolate=True, vlim=None, cmap=None,
+        sequential=False, colorbar=True, panel_size=1.5, im_kw=None,
+    ):  # fmt: skip
+        """Draw outputs (rows) by bands or times (columns) with shared limits, levels and one colour bar.
+
+        Parameters
+        ----------
+        times : int or array
+            Number of times to show, evenly spaced, or the times in seconds. Only when frames are times.
+        panel_size : float
+            Side of each map, in inches.
+        mask, names, contours, sensors, interpolate, vlim, cmap, sequential, colorbar, im_kw
+            As in `plot`; `sensors` None draws them in panels of at least 1.2 inches.
+
+        Returns
+        -------
+        self : TopomapDisplay
+        """
+        import matplotlib.pyplot as plt
+
+        columns = self._columns(times)
+        n_rows = len(self.values)
+        look = self.look(vlim=vlim, cmap=cmap, sequential=sequential, contours=contours)
+        size = (panel_size * len(columns) + 0.9 * colorbar, panel_size * n_rows + 0.25)
+        self.figure_, self.axes_ = plt.subplots(n_rows, len(columns), figsize=size, layout="constrained", squeeze=False)
+        self.images_ = np.empty(self.axes_.shape, dtype=object)
+        for row in range(n_rows):
+            for place, column in enumerate(columns):
+                self.images_[row, place], _ = self._draw_map(
+                    self.axes_[row, place], row, column, look, interpolate, im_kw
+                )
+        self._label_grid(columns)
+        first = self.images_[0, 0]
+        self.colorbar_ = draw_colorbar(first, list(self.axes_.flat), look.levels, self.label) if colorbar else None
+        sensors = panel_size >= 1.2 if sensors is None else sensors
+        for row in range(n_rows):
+            for place, column in enumerate(columns):
+                self._draw_electrodes(self.axes_[row, place], row, column, sensors and interpolate, mask, names)
+        return self
+
+    def animate(self, *, fps=5, output=None, **plot_options):
+        """Animate the frames in a matplotlib figure, for notebooks (``HTML(animation.to_jshtml())``).
+
+        Parameters
+        ----------
+        fps : float
+            Frames per second.
+        output : label or int, optional
+            Which output; None is the first.
+        **plot_options : dict
+            As in `plot`.
+
+        Returns
+        -------
+        matplotlib.animation.FuncAnimation
+            Keep a reference to it while it runs.
+        """
+        from eegexplain.plotting.animation import animate
+
+        return animate(self, fps=fps, output=output, **plot_options)
+
+    def save(self, path, *, fps=5, **options):
+        """Save all frames as a moving picture; the ending names the format.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Ending in ``.gif``, ``.png`` (animated), ``.webp``, ``.html`` or ``.mp4``.
+        fps : float
+            Frames per second.
+        **options : dict
+            As in `eegexplain.plotting.animation.save`.
+
+        Returns
+        -------
+        pathlib.Path
+        """
+        from eegexplain.plotting.animation import save
+
+        return save(self, path, fps=fps, **options)
+
+    # ------------------------------------------------------------------------------------------------------ pieces
+
+    def _draw_map(self, ax, row, column, look, interpolate, im_kw):
+        operator = self.topography
+        outline = _head.draw_head(ax, operator.radius)
+        options = {"cmap": look.cmap, "vmin": look.vlim[0], "vmax": look.vlim[1], **(im_kw or {})}
+        if not interpolate:
+            size = 30 * _head.axes_size(ax) ** 1.3
+            positions, values = self.positions[self._kept], self.values[row, column, self._kept]
+            style = {"edgecolors": "0.3", "linewidths": 0.5, "zorder": 3}
+            return ax.scatter(*positions.T, c=values, s=size, **style, **options), None
+        clip = disc(ax, _head.edge(operator.radius))
+        picture = operator(self.values[row, column, self._kept])
+        options = {"interpolation": "bilinear", "zorder": 1, **options}
+        image = ax.imshow(picture, origin="lower", extent=operator.extent, **options)
+        image.set_clip_path(clip)
+        ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())
+        return image, draw_contours(ax, operator.centres, picture, look.levels, clip, outline.get_linewidth())
+
+    def _draw_electrodes(self, ax, row, column, sensors, mask, names):
+        mask = self.mask_of(mask, row, column)
+        positions = self.positions[self._kept]
+        if sensors:
+            _head.draw_sensors(ax, positions, mask)
+        elif mask is not None:
+            _head.draw_sensors(ax, positions[mask], np.ones(mask.sum(), dtype=bool))
+        if self.dropped_:
+            _head.draw_missing(ax, self.positions[~self._kept])
+        shown = [name for name, kept in zip(self.ch_names, self._kept, strict=True) if kept]
+        self.names_ = _head.draw_names(ax, positions, shown) if names else []
+
+    def _label_grid(self, columns):
+        for place, column in enumerate(columns):
+            self.axes_[0, place].set_title(self._column_label(column), fontsize="medium")
+        for row in range(len(self.axes_)):
+            self.axes_[row, 0].text(
+                -0.02, 0.5, self._row_label(row), transform=self.axes_[row, 0].transAxes, rotation=90, ha="right",
+                va="center", fontsize="medium",
+            )  # fmt: skip
