@@ -11,9 +11,9 @@ The temporal convolution is done for blocks of output samples at once, as a prod
 import torch
 from torch.nn import functional as F
 
-_BLOCK = 64  # output samples per Toeplitz product, at most
+_BLOCK = 32  # output samples per Toeplitz product, at most
 _LANES = 8  # direct convolutions compute filters in groups of about this many, used or not
-_WORTH_IT = 1.25  # predicted gain from which the factors are used
+_WORTH_IT = 2.0  # ratio of multiply-adds above which the factors are faster, forward and backward
 
 
 def same_padding(width, size=None, stride=1):
@@ -37,13 +37,10 @@ def same_padding(width, size=None, stride=1):
 
 
 def factors_pay(n_chans, n_filters, width):
-    """Tell from the sizes whether the factors beat a direct convolution.
-
-    The multiply-adds per output sample predict the measured gain within a factor of about 1.5.
-    """
+    """Tell from the sizes whether the factors beat a direct convolution, by the multiply-adds per output sample."""
     direct = n_chans * width * max(n_filters, _LANES)
     factored = 2 * n_filters * (n_chans + _BLOCK + width - 1)
-    return direct >= _WORTH_IT * factored
+    return direct > _WORTH_IT * factored
 
 
 def convolve_direct(x, filters, bias, padding):
