@@ -133,6 +133,17 @@ def test_checkpoint_of_other_sizes_is_refused_whole(other, cure):
         assert torch.equal(value, before[name])
 
 
+def test_checkpoints_load_within_larger_nets_and_by_assignment():
+    net, state = make(seed=1), make().state_dict()
+    del state["input_scale"]
+    outer = torch.nn.Sequential(torch.nn.Identity(), net)
+    outer.load_state_dict({f"1.{name}": value for name, value in state.items()}, assign=True)
+    assert torch.equal(outer(trials(net)), make()(trials(net)))
+    assert net.input_scale == 1
+    with pytest.raises(ValueError, match="num_filters=3"):
+        outer.load_state_dict({f"1.{name}": value for name, value in make(num_filters=3).state_dict().items()})
+
+
 @pytest.mark.parametrize(("n_times", "filter_width", "pool_size"), [(50, 12, 10), (80, 3, 40), (1, 5, 1), (30, 1, 10)])
 def test_sizes_on_which_braindecode_is_inconsistent_raise(n_times, filter_width, pool_size):
     with pytest.raises(ValueError, match="inconsistent .* use padding='same'"):
