@@ -17,7 +17,7 @@ _LAZY = {
     "SyncNetRegressor": "eegexplain.models",
     "TopomapDisplay": "eegexplain.plotting",
 }
-_SUBPACKAGES = ("bases", "datasets", "models", "plotting", "sinusoid")
+_SUBPACKAGES = ("attribution", "bases", "datasets", "models", "plotting", "sinusoid")
 
 __all__ = ["__version__", *sorted(_LAZY), *_SUBPACKAGES]
 

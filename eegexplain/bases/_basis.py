@@ -112,7 +112,7 @@ def cell_labels(basis):
     cells = basis.cells()
     if basis.dim in cells:
         return cells[basis.dim]
-    from eegexplain._meta import format_coordinates
+    from eegexplain._explanation import format_coordinates
 
     columns = []
     for key, values in cells.items():

@@ -1,0 +1,174 @@
+"""The path integral: rules, refinement, memory, and completeness over networks and scales."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from eegexplain._torch import inference
+from eegexplain.attribution import _nodes
+from eegexplain.attribution._path import MAX_NODES, Paths, bytes_per_row, differentiate, integrate
+
+
+def test_nested_rule_is_exact_for_polynomials():
+    """Seven points are exact to degree 11, the three inside them to degree 5, as Gauss and Kronrod have it."""
+    for degree in range(12):
+        exact = 2 / (degree + 1) if degree % 2 == 0 else 0.0
+        fine, coarse = _nodes.NESTED_WEIGHTS @ _nodes.NESTED_NODES**degree
+        assert abs(fine - exact) < 1e-14
+        assert degree > 5 or abs(coarse - exact) < 1e-14
+    nodes, weights = _nodes.gauss_legendre(4)
+    assert abs(weights @ nodes**7 - 1 / 8) < 1e-14
+
+
+def test_logarithmic_panels_integrate_reciprocals():
+    nodes, weights = _nodes.nested_rule(np.array([1e-6, 0.0]), np.array([1.0, 0.5]), np.array([True, False]))
+    assert abs(weights[0, 0] @ (1 / nodes[0]) - np.log(1e6)) < 1e-12
+    assert abs(weights[0, 1] @ nodes[1] ** 3 - 0.5**4 / 4) < 1e-15
+
+
+def test_panels_reach_as_close_to_the_baseline_as_the_output_moves():
+    positions = _nodes.PROBES
+    edges, logarithmic = _nodes.first_panels(positions)
+    assert list(edges) == [0, 0.5, 1] and not logarithmic.any()
+    for corner in (1e-3, 1e-8):
+        share = np.log1p((positions / corner) ** 2) / np.log1p(corner**-2)
+        edges, logarithmic = _nodes.first_panels(share)
+        assert edges[0] == 0 and edges[-1] == 1 and 0.003 * corner < edges[1] < corner
+        assert not logarithmic[0] and logarithmic[1:].all()
+
+
+class SquareLog(nn.Module):
+    """Log power of filtered signals."""
+
+    def __init__(self, floor=1e-6):
+        super().__init__()
+        self.conv, self.pool, self.out, self.floor = nn.Conv1d(3, 6, 15), nn.AvgPool1d(20), nn.Linear(12, 3), floor
+
+    def forward(self, x):
+        return self.out(torch.log(self.pool(self.conv(x) ** 2) + self.floor).flatten(1))
+
+
+def convolutional(act):
+    return nn.Sequential(nn.Conv1d(3, 6, 9), act(), nn.AvgPool1d(4), nn.Conv1d(6, 6, 5), act(), nn.AvgPool1d(4),
+                         nn.Flatten(), nn.Linear(12, 16), act(), nn.Linear(16, 3))
+
+
+NETS = {"relu": lambda: convolutional(nn.ReLU), "elu": lambda: convolutional(nn.ELU),
+        "gelu": lambda: convolutional(nn.GELU), "square_log": SquareLog}
+
+
+def trained(name, scale, dtype=torch.float64, n_trials=40):
+    """A network trained on trials of some unit (the first layer takes the unit), and the trials."""
+    torch.manual_seed(1)
+    net, y = NETS[name]().double(), torch.arange(n_trials) % 3
+    x = torch.randn(n_trials, 3, 59, dtype=torch.float64)
+    x[:, 0] += y[:, None] * torch.sin(torch.arange(59) * 0.7)
+    optimizer = torch.optim.Adam(net.parameters(), 0.01)
+    for _ in range(40):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(x), y).backward()
+        optimizer.step()
+    with torch.no_grad():
+        first = net[0] if isinstance(net, nn.Sequential) else net.conv
+        first.weight /= scale
+    return net.to(dtype).eval().requires_grad_(False), (x * scale).to(dtype), y[:, None]
+
+
+def naive(net, x, targets, n_nodes=4000, lowest=1e-9):
+    """Average gradients of one trial by the trapezoidal rule on a grid that is dense at the baseline."""
+    grid = np.unique(np.concatenate([[0.0], np.geomspace(lowest, 1, n_nodes // 2), np.linspace(0, 1, n_nodes // 2)]))
+    points = torch.as_tensor(grid)[:, None, None] * x
+    gradients = differentiate(net, points, targets.expand(len(grid), -1)).numpy()
+    return np.trapezoid(gradients, grid, axis=0)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e3])
+@pytest.mark.parametrize("name", NETS)
+def test_auto_is_complete_at_any_unit(name, scale):
+    net, x, y = trained(name, scale)
+    found = integrate(Paths(net, torch.zeros_like(x), x, y))
+    error = np.abs(found.convergence_delta) / np.abs(found.output_change)
+    assert np.mean(error < 0.01) >= 0.95
+    assert np.all(found.n_steps <= MAX_NODES) and np.mean(found.converged) >= 0.95
+    expected = naive(net, x[0], y[0]) * x[0].numpy()
+    ours = found.gradients[0] * x[0].numpy()
+    assert np.abs(ours - expected).sum() < 0.02 * np.abs(expected).sum()
+    if name == "gelu":
+        assert np.median(found.n_steps) <= 42
+
+
+def test_auto_is_complete_in_single_precision():
+    for name in NETS:
+        net, x, y = trained(name, 1.0, torch.float32)
+        found = integrate(Paths(net, torch.zeros_like(x), x, y))
+        rounding = 1e4 * np.finfo(np.float32).eps * net(x).gather(1, y).abs().numpy()
+        clear = np.abs(found.output_change) > rounding
+        error = np.abs(found.convergence_delta)[clear] / np.abs(found.output_change)[clear]
+        assert np.mean(error < 0.01) >= 0.95
+
+
+def test_no_change_is_complete():
+    x = torch.randn(3, 2, 10, dtype=torch.float64)
+    found = integrate(Paths(lambda z: 0 * z.sum((1, 2))[:, None] + 4, x, 0 * x, torch.zeros(3, 1, dtype=int)))
+    assert found.converged.all() and not found.convergence_delta.any()
+
+
+def test_linear_networks_need_one_rule():
+    weight = torch.randn(2, 10, 3, dtype=torch.float64)
+    x, start = torch.randn(2, 5, 2, 10, dtype=torch.float64)
+    targets = torch.tensor([[0, 2]] * 5)
+    found = integrate(Paths(lambda z: torch.einsum("bct,ctk->bk", z, weight), start, x - start, targets))
+    assert np.all(found.n_steps == 7)
+    np.testing.assert_allclose(found.gradients[3], weight[..., [0, 2]].permute(2, 0, 1), rtol=1e-12)
+
+
+def test_memory_knobs_do_not_change_the_result():
+    """Passes smaller than one trial's nodes, and several trials at once, give the same map."""
+    net, x, y = trained("elu", 1.0)
+    start = 0.1 * x.flip(0)
+    results = []
+    for rows, panels in [(64, 64), (3, 2), (1, 1)]:
+        for n_steps in (5, "auto"):
+            results.append(integrate(Paths(net, start, x - start, y, rows, panels), n_steps=n_steps).gradients)
+    for other in range(2, len(results)):
+        np.testing.assert_allclose(results[other], results[other % 2], rtol=1e-10, atol=1e-14)
+
+
+def test_targets_per_trial_and_closed_outputs():
+    net, x, _ = trained("gelu", 1.0)
+    def centred(z):
+        return net(z) - net(z).mean(1, keepdim=True)
+    every = torch.arange(3).expand(len(x), 3)
+    full = integrate(Paths(centred, 0 * x, x, every), n_steps=6).gradients
+    short = integrate(Paths(centred, 0 * x, x, every, closed=True), n_steps=6).gradients
+    np.testing.assert_allclose(short, full, atol=1e-12)
+    chosen = torch.arange(len(x))[:, None] % 3
+    single = integrate(Paths(centred, 0 * x, x, chosen), n_steps=6).gradients
+    for trial in (0, 1, 2):
+        np.testing.assert_allclose(single[trial, 0], full[trial, trial], atol=1e-12)
+
+
+def test_unconverged_trials_are_told():
+    """A step function cannot be integrated from its gradients: the trial is reported, not passed over."""
+    def step(z):
+        return (torch.tanh(1e7 * (z.mean((1, 2)) - 0.3123)) + z.mean((1, 2)))[:, None]
+    x = torch.ones(1, 1, 4, dtype=torch.float64)
+    found = integrate(Paths(step, 0 * x, x, torch.zeros(1, 1, dtype=int)))
+    assert found.n_steps[0] > 100 and not found.converged[0]
+
+
+def test_a_gradient_that_is_not_finite_is_located():
+    def root(z):
+        return torch.sqrt(z[:, :1, 0] - 0.25)
+    x = torch.stack([torch.full((1, 2), 5.0), torch.full((1, 2), 0.5)]).double()
+    with pytest.raises(ValueError, match=r"trial 0 is not finite at 0\.0"):
+        integrate(Paths(root, 0 * x, x, torch.zeros(2, 1, dtype=int)), n_steps=9)
+
+
+def test_bytes_per_row_counts_what_autograd_keeps():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(1000, 5000), nn.Tanh(), nn.Linear(5000, 1))
+    x = torch.zeros(3, 1, 1000)
+    with inference(net):
+        row = bytes_per_row(net, x, torch.zeros(3, 1, dtype=int))
+    assert 2 * 4 * 5000 <= row <= 6 * 4 * 6000
