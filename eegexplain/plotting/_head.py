@@ -23,6 +23,12 @@ def line_width(ax):
     return float(np.clip(0.6 + 0.2 * axes_size(ax), 0.7, 2.0))
 
 
+def limits(radius):
+    """Left, right, lower and upper limit that hold the head and a map of this radius, in metres."""
+    side = max(1.12 * HEAD_RADIUS, 1.02 * radius)
+    return -side, side, -max(1.03 * HEAD_RADIUS, 1.02 * radius), max(1.17 * HEAD_RADIUS, 1.02 * radius)
+
+
 def edge(radius):
     """Radius at which a map of this radius is cut: the head's outline where it reaches only a hair beyond."""
     return HEAD_RADIUS if radius <= _RIM else radius
@@ -57,8 +63,8 @@ def draw_head(ax, radius):
     outline = ax.add_artist(Line2D(*_joined(parts).T, linewidth=line_width(ax), **style))
     if radius > _RIM:
         ax.add_artist(Line2D(*(radius * circle).T, **{**style, "linewidth": 0.5, "color": "0.4"}))
-    side = max(1.12 * HEAD_RADIUS, 1.02 * radius)
-    ax.set(xlim=(-side, side), ylim=(-max(1.03 * HEAD_RADIUS, 1.02 * radius), max(1.17 * HEAD_RADIUS, 1.02 * radius)))
+    left, right, low, high = limits(radius)
+    ax.set(xlim=(left, right), ylim=(low, high))
     ax.set_aspect("equal")
     ax.set_axis_off()
     return outline
@@ -99,6 +105,13 @@ def draw_sensors(ax, positions, mask=None):
         markeredgewidth=0.35 * size, zorder=6,
     )  # fmt: skip
     return plain[0], marked[0]
+
+
+def move_sensors(lines, positions, mask):
+    """Give both kinds of electrodes, as `draw_sensors` returned them, the places of another mask."""
+    plain, marked = lines
+    plain.set_data(*positions[~mask].T)
+    marked.set_data(*positions[mask].T)
 
 
 def draw_missing(ax, positions):

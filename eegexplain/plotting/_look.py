@@ -50,16 +50,15 @@ def _limits(vlim, values, sequential):
     return low, high
 
 
-def draw_contours(ax, centres, picture, levels, clip, width):
+def draw_contours(ax, operator, picture, levels):
     """Draw contour lines, clipped to the map; None for a map that crosses no level."""
     low, high = np.nanmin(picture), np.nanmax(picture)
     levels = levels[(levels > low) & (levels < high)]
     if not len(levels):
         return None
-    lines = ax.contour(
-        centres, centres, picture, levels, colors="black", linewidths=0.45 * width, linestyles="solid", zorder=2
-    )
-    lines.set_clip_path(clip)
+    style = {"colors": "black", "linewidths": 0.45 * _head.line_width(ax), "linestyles": "solid", "zorder": 2}
+    lines = ax.contour(operator.centres, operator.centres, picture, levels, **style)
+    lines.set_clip_path(disc(ax, operator.radius))
     return lines
 
 
@@ -83,4 +82,4 @@ def disc(ax, radius):
     """Circle to which a map is clipped."""
     from matplotlib.patches import Circle
 
-    return Circle((0, 0), radius, transform=ax.transData)
+    return Circle((0, 0), _head.edge(radius), transform=ax.transData)

@@ -34,12 +34,21 @@ class ShownValues:
     def topography(self):
         """The interpolation operator of the channels that have values."""
         return topography(
-            self.positions[self._kept], method=self.method, extrapolate=self.extrapolate, resolution=self.resolution
+            self.kept_positions, method=self.method, extrapolate=self.extrapolate, resolution=self.resolution
         )
+
+    @property
+    def kept_positions(self):
+        """Positions of the channels that have values."""
+        return self.positions[self._kept]
+
+    def kept_values(self, row, column=slice(None)):
+        """Values of these channels."""
+        return self.values[row, column][..., self._kept]
 
     def maps(self, row, column):
         """Interpolated map of one output and frame, ``(resolution, resolution)``, NaN outside."""
-        return self.topography(self.values[row, column, self._kept])
+        return self.topography(self.kept_values(row, column))
 
     def look(self, *, vlim=None, cmap=None, sequential=False, contours=6):
         """Limits, colour map and contour levels shared by all panels and frames."""
@@ -63,12 +72,14 @@ class ShownValues:
 
     def title(self, row, column):
         """Title of a map: output, and band or time, where there is more than one to tell apart."""
-        return ", ".join(part for part in (self._row_label(row), self._column_label(column)) if part)
+        return ", ".join(part for part in (self.row_label(row), self.column_label(column)) if part)
 
-    def _row_label(self, row):
+    def row_label(self, row):
+        """Label of an output, where there are several."""
         return "" if self.outputs is None or len(self.outputs) < 2 else str(self.outputs[row])
 
-    def _column_label(self, column):
+    def column_label(self, column):
+        """Time or label of a frame."""
         if self.times is not None:
             return time_label(self.times[column])
         return "" if self.bands is None else str(self.bands[column])

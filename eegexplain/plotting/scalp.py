@@ -43,7 +43,7 @@ class TopomapDisplay(ShownValues):
 
     Attributes
     ----------
-    ax_, figure_, im_, contours_, colorbar_, names_
+    ax_, figure_, im_, contours_, colorbar_, sensors_, names_
         Artists of the last `plot`; `axes_` and `images_` those of the last `plot_grid`.
     dropped_ : list of str
         Channels that were left out.
@@ -309,26 +309,26 @@ class TopomapDisplay(ShownValues):
 
     def _draw_map(self, ax, row, column, look, interpolate, im_kw):
         operator = self.topography
-        outline = _head.draw_head(ax, operator.radius)
+        _head.draw_head(ax, operator.radius)
         options = {"cmap": look.cmap, "vmin": look.vlim[0], "vmax": look.vlim[1], **(im_kw or {})}
         if not interpolate:
             size = 30 * _head.axes_size(ax) ** 1.3
-            positions, values = self.positions[self._kept], self.values[row, column, self._kept]
+            positions, values = self.kept_positions, self.kept_values(row, column)
             style = {"edgecolors": "0.3", "linewidths": 0.5, "zorder": 3}
             return ax.scatter(*positions.T, c=values, s=size, **style, **options), None
-        clip = disc(ax, _head.edge(operator.radius))
-        picture = operator(self.values[row, column, self._kept])
+        picture = self.maps(row, column)
         options = {"interpolation": "bilinear", "zorder": 1, **options}
         image = ax.imshow(picture, origin="lower", extent=operator.extent, **options)
-        image.set_clip_path(clip)
+        image.set_clip_path(disc(ax, operator.radius))
         ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())
-        return image, draw_contours(ax, operator.centres, picture, look.levels, clip, outline.get_linewidth())
+        return image, draw_contours(ax, operator, picture, look.levels)
 
     def _draw_electrodes(self, ax, row, column, sensors, mask, names):
         mask = self.mask_of(mask, row, column)
-        positions = self.positions[self._kept]
+        positions = self.kept_positions
+        self.sensors_ = None
         if sensors:
-            _head.draw_sensors(ax, positions, mask)
+            self.sensors_ = _head.draw_sensors(ax, positions, mask)
         elif mask is not None:
             _head.draw_sensors(ax, positions[mask], np.ones(mask.sum(), dtype=bool))
         if self.dropped_:
@@ -338,9 +338,9 @@ class TopomapDisplay(ShownValues):
 
     def _label_grid(self, columns):
         for place, column in enumerate(columns):
-            self.axes_[0, place].set_title(self._column_label(column), fontsize="medium")
+            self.axes_[0, place].set_title(self.column_label(column), fontsize="medium")
         for row in range(len(self.axes_)):
             self.axes_[row, 0].text(
-                -0.02, 0.5, self._row_label(row), transform=self.axes_[row, 0].transAxes, rotation=90, ha="right",
+                -0.02, 0.5, self.row_label(row), transform=self.axes_[row, 0].transAxes, rotation=90, ha="right",
                 va="center", fontsize="medium",
             )  # fmt: skip
