@@ -147,13 +147,48 @@ def interpolation_matrix(positions, points, *, method="cloughtocher", extrapolat
 def _triangle_method(make_interpolator):
     def prepare(positions, extrapolate):
         if extrapolate == "hull":
-            from scipy.spatial import Delaunay
-
-            return make_interpolator(Delaunay(positions), np.eye(len(positions)))
+            return _within_hull(positions, make_interpolator)
         triangles = _triangulate_with_ring(positions)
         return make_interpolator(triangles, _ring_values(triangles, len(positions)))
 
     return prepare
+
+
+def _within_hull(positions, make_interpolator):
+    from scipy.spatial import Delaunay
+
+    interpolate = make_interpolator(Delaunay(positions), np.eye(len(positions)))
+
+    def weigh(points):
+        near = near_hull(positions, points)
+        weights = np.full((len(points), len(positions)), np.nan)
+        weights[near] = interpolate(points[near])
+        return weights
+
+    return weigh
+
+
+def near_hull(positions, points):
+    """Points inside the convex hull, or on its border; SciPy searches long for points that lie outside.
+
+    Parameters
+    ----------
+    positions : ndarray of shape (n, 2)
+        Corners.
+    points : ndarray of shape (..., 2)
+
+    Returns
+    -------
+    ndarray of bool, shape (...)
+    """
+    from scipy.spatial import ConvexHull
+
+    sides = ConvexHull(positions).equations
+    border = 1e-9 * np.ptp(positions, axis=0).max()
+    inside = np.ones(points.shape[:-1], dtype=bool)
+    for a, b, c in sides:
+        inside &= points[..., 0] * a + points[..., 1] * b + c <= border
+    return inside
 
 
 def _smooth(triangles, values):
@@ -240,12 +275,11 @@ def _spherical(positions, extrapolate):
     system[:-1, :-1] = _spline_kernel(directions @ directions.T) + _SMOOTHING * np.eye(n_channels)
     # Spline and constant that belong to each unit vector of values: (n_channels + 1, n_channels).
     coefficients = np.linalg.solve(system, np.eye(n_channels + 1)[:, :n_channels])
-    reach = _hull_test(positions) if extrapolate == "hull" else None
 
     def weigh(points):
         weights = _spline_kernel(_to_sphere(points) @ directions.T) @ coefficients[:-1] + coefficients[-1]
-        if reach is not None:
-            weights[~reach(points)] = np.nan
+        if extrapolate == "hull":
+            weights[~near_hull(positions, points)] = np.nan
         return weights
 
     return weigh
@@ -271,13 +305,6 @@ def _kernel_table():
     series = np.concatenate([[0.0], (2 * degree + 1) / (degree * (degree + 1.0)) ** _ORDER / (4 * np.pi)])
     grid = np.linspace(-1, 1, 20001)
     return grid, np.polynomial.legendre.legval(grid, series)
-
-
-def _hull_test(positions):
-    from scipy.spatial import Delaunay
-
-    triangles = Delaunay(positions)
-    return lambda points: triangles.find_simplex(points) >= 0
 
 
 _METHODS = {

@@ -127,9 +127,9 @@ def test_the_page_plays_in_a_browser(tmp_path):
 
     def run(address, *options):
         command = [
-            chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={tmp_path}/c",
-            "--force-color-profile=srgb", "--virtual-time-budget=2500", f"--window-size={SIZE[0]},{SIZE[1] + 60}",
-            *options, address,
+            chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+            f"--user-data-dir={tmp_path}/c", "--force-color-profile=srgb", "--virtual-time-budget=2500",
+            f"--window-size={SIZE[0]},{SIZE[1] + 60}", *options, address,
         ]  # fmt: skip
         return subprocess.run(command, capture_output=True, timeout=90, check=True).stdout.decode()
 
