@@ -86,6 +86,8 @@ def format_coordinates(dim, values):
     if not values or not isinstance(values[0], (float, np.floating)):
         prefix = "filter" if dim == "filter" and isinstance(values[0], (int, np.integer)) else ""
         return [f"{prefix}{value}" for value in values]
+    if len(values) == 1:
+        return [f"{values[0]:g}{_UNITS.get(dim, '')}"]
     for decimals in range(16):
         names = [f"{value:.{decimals}f}" for value in values]
         if len(set(names)) == len(names):

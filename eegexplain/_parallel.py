@@ -12,43 +12,40 @@ from tqdm.auto import tqdm
 BLOCK_SIZE = 64
 
 
-class _SingleThread:
-    """Counts who asked for one thread: the first sets it, the last restores what was there (threads overlap)."""
+class _BlasLimit:
+    """Counts who asked for one BLAS thread: the first sets it, the last restores what was there (threads overlap)."""
 
     def __init__(self):
         self._lock = threading.Lock()
         self._depth = 0
-        self._torch_threads = None
-        self._blas = None
+        self._limit = None
 
-    def enter(self):
+    def __enter__(self):
         with self._lock:
             if self._depth == 0:
-                self._torch_threads = torch.get_num_threads()
-                self._blas = threadpoolctl.threadpool_limits(1)
-                torch.set_num_threads(1)
+                self._limit = threadpoolctl.threadpool_limits(1)
             self._depth += 1
 
-    def leave(self):
+    def __exit__(self, *exception):
         with self._lock:
             self._depth -= 1
             if self._depth == 0:
-                self._blas.restore_original_limits()
-                torch.set_num_threads(self._torch_threads)
-                self._blas = None
+                self._limit.restore_original_limits()
 
 
-_SHARED = _SingleThread()
+_BLAS = _BlasLimit()
 
 
 @contextlib.contextmanager
 def single_thread():
     """Run torch and BLAS on one thread and restore the counts: matrix products round alike here and in workers."""
-    _SHARED.enter()
+    before = torch.get_num_threads()  # torch counts per calling thread, BLAS per process
     try:
-        yield
+        torch.set_num_threads(1)
+        with _BLAS:
+            yield
     finally:
-        _SHARED.leave()
+        torch.set_num_threads(before)
 
 
 def trial_blocks(n_trials, size=BLOCK_SIZE):

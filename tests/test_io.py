@@ -1,0 +1,59 @@
+"""Files are written whole or not at all, and explanations come back as they were."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from eegexplain import _io
+from eegexplain._explanation import make_explanation
+
+
+def explanation():
+    rng = np.random.default_rng(0)
+    return make_explanation(
+        rng.standard_normal((2, 3)),
+        ("output", "channel"),
+        {"output": ["left", "right"], "channel": np.array(["C3", "Cz", "C4"], dtype=object)},
+        standard_error=rng.random((2, 3)),
+        method="gradient",
+        n=3,
+    )
+
+
+@pytest.mark.parametrize("ending", [".nc", ".npz"])
+def test_round_trip(tmp_path, ending):
+    dataset = explanation()
+    path = tmp_path / f"e{ending}"
+    _io.save_explanation(dataset, path)
+    back = _io.load_explanation(path)
+    np.testing.assert_array_equal(back["value"], dataset["value"])
+    np.testing.assert_array_equal(back["standard_error"], dataset["standard_error"])
+    assert back["value"].dims == ("output", "channel")
+    assert list(back.channel.values) == ["C3", "Cz", "C4"] and list(back.output.values) == ["left", "right"]
+    assert back.attrs["method"] == "gradient" and isinstance(back, xr.Dataset)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_an_interrupt_leaves_the_old_file(tmp_path):
+    path = tmp_path / "map.txt"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), _io.atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+    with _io.atomic_write(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o444 == 0o444
+
+
+def test_clear_errors(tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist: create it"), _io.atomic_write(tmp_path / "no" / "x"):
+        pass
+    with pytest.raises(IsADirectoryError, match="is a folder"), _io.atomic_write(tmp_path):
+        pass
+    with pytest.raises(ValueError, match=r"'.nc', '.npz'"):
+        _io.save_explanation(explanation(), tmp_path / "x.csv")
+    (tmp_path / "bad.npz").write_bytes(b"nothing of the kind")
+    with pytest.raises(ValueError, match="not an explanation"):
+        _io.load_explanation(tmp_path / "bad.npz")

@@ -1,0 +1,227 @@
+"""What all explainers share, on the least explainer there can be."""
+
+import pickle
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from skorch import NeuralNetClassifier, NeuralNetRegressor
+from torch import nn
+
+from eegexplain import _meta
+from eegexplain._explanation import flat_names, format_coordinates, make_explanation, population_error
+from eegexplain._meta import Explainer
+from eegexplain.models import SyncNetClassifier, SyncNetRegressor
+from tests.estimators import SFREQ, fast_classifier, fast_regressor, trials
+
+
+class GradientMean(Explainer):
+    """Mean gradient per channel: enough to exercise the base."""
+
+    def __init__(self, estimator=None, *, sfreq=None, ch_names=None, random_state=None):
+        self.estimator = estimator
+        self.sfreq = sfreq
+        self.ch_names = ch_names
+        self.random_state = random_state
+
+    def _explain_population(self, X, y, groups):
+        per_trial = self._explain_trials(X)
+        influence = per_trial - per_trial.mean(0)
+        coords = self._trial_coords()
+        error = population_error(influence, groups)
+        return make_explanation(per_trial.mean(0), tuple(coords), coords, standard_error=error, method="gradient")
+
+    def _store(self, dataset):
+        self.gradients_ = dataset["value"].values
+
+    def _trial_coords(self):
+        return {"output": self.output_names_, "channel": self.ch_names_}
+
+    def _explain_trials(self, X):
+        return np.concatenate([g.mean(-1) for _, _, g in self._network().gradients(X)])
+
+
+class Score(Explainer):
+    """Needs no gradient: the inner estimator's decision per trial."""
+
+    def __init__(self, estimator=None, *, sfreq=None, ch_names=None):
+        self.estimator = estimator
+        self.sfreq = sfreq
+        self.ch_names = ch_names
+
+    def _explain_population(self, X, y, groups):
+        return make_explanation(self._explain_trials(X).mean(0), ("output",), self._trial_coords())
+
+    def _trial_coords(self):
+        return {"output": self.output_names_[-1:]}
+
+    def _explain_trials(self, X):
+        X = X.reshape(len(X), *self.trial_shape_)
+        method = "decision_function" if hasattr(self.estimator_, "decision_function") else "predict"
+        return np.asarray(getattr(self.estimator_, method)(X)).reshape(len(X), 1)
+
+
+def test_fit_explain_transform_agree():
+    X, y = trials()
+    e = GradientMean(fast_classifier(), ch_names=["C3", "Cz", "C4"]).fit(X, y)
+    assert e.sfreq_ == SFREQ  # the inner estimator's
+    assert list(e.get_feature_names_out()) == [f"{c}@{k}" for k in ("left", "right") for c in ("C3", "Cz", "C4")]
+    evidence = e.transform(X)
+    dataset = e.explain(X)
+    assert dataset["value"].dims == ("trial", "output", "channel")
+    np.testing.assert_array_equal(evidence, dataset["value"].values.reshape(12, -1))
+    np.testing.assert_allclose(e.gradients_, evidence.mean(0).reshape(2, 3))
+    np.testing.assert_allclose(dataset["value"].sel(channel="C3", output="left").values, evidence[:, 0])
+    held_out = e.explain_population(X[:5])
+    np.testing.assert_allclose(held_out["value"].values.ravel(), e.transform(X[:5]).mean(0))
+    frame = clone(e).set_output(transform="pandas").fit(X, y).transform(X)
+    assert list(frame.columns) == list(e.get_feature_names_out())
+    np.testing.assert_array_equal(e.predict_proba(X), e.estimator_.predict_proba(X))
+    assert e.score(X, y) == e.estimator_.score(X, y)
+
+
+@pytest.mark.parametrize("method", ["transform", "explain", "explain_population", "predict", "get_feature_names_out"])
+def test_not_fitted(method):
+    e = GradientMean(fast_classifier())
+    with pytest.raises(NotFittedError):
+        getattr(e, method)(*([] if method.startswith("get") else [trials()[0]]))
+
+
+def test_default_estimator_follows_the_target(monkeypatch):
+    monkeypatch.setattr(SyncNetClassifier.__init__, "__kwdefaults__",
+                        {**SyncNetClassifier.__init__.__kwdefaults__, "max_epochs": 1})  # fmt: skip
+    X, y = trials()
+    e = GradientMean(sfreq=SFREQ, random_state=0).fit(X, y)
+    assert isinstance(e.estimator_, SyncNetClassifier) and e.estimator_.sfreq == SFREQ
+    X, y = trials(regression=True)
+    e = GradientMean(random_state=0).fit(X, y)
+    assert isinstance(e.estimator_, SyncNetRegressor)
+    assert e.sfreq_ == 1.0 and e.output_names_ == ["output"]
+    assert list(e.get_feature_names_out()) == ["ch0", "ch1", "ch2"]
+
+
+def test_frozen_is_the_same_object():
+    X, y = trials()
+    net = fast_classifier().fit(X, y)
+    e = GradientMean(FrozenEstimator(net)).fit(X, y)
+    assert e.estimator_.estimator is net and e.sfreq_ == SFREQ
+    unfitted = GradientMean(FrozenEstimator(fast_classifier()))
+    with pytest.raises(NotFittedError):
+        unfitted.fit(X, y)
+
+
+class Small(nn.Module):
+    def __init__(self, n_outputs=2):
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(96, n_outputs))
+
+    def forward(self, x):
+        return self.body(x)
+
+
+def test_bare_skorch_nets_get_their_dtype_and_shape():
+    X, y = trials()  # float64, and string labels are not skorch's: give codes
+    e = GradientMean(NeuralNetClassifier(Small, criterion=nn.CrossEntropyLoss, max_epochs=1, verbose=0,
+                                         train_split=None)).fit(X, (y == "right").astype(np.int64))  # fmt: skip
+    assert e.transform(X).shape == (12, 6) and e.predict(X).shape == (12,)
+    X, y = trials(regression=True)
+    net = NeuralNetRegressor(Small, module__n_outputs=1, max_epochs=1, verbose=0, train_split=None)
+    e = GradientMean(net).fit(X, y)
+    assert e.transform(X).shape == (12, 3)
+    assert e.predict(X).shape == (12,) and e.predict(X).dtype == np.float64
+
+
+@pytest.mark.parametrize(("inner", "classifier"), [(LogisticRegression(), True), (Ridge(), False)])
+def test_tags_are_copied_and_any_estimator_works(inner, classifier):
+    X, y = trials(regression=not classifier)
+    e = Score(inner)
+    assert is_classifier(e) == classifier and is_regressor(e) != classifier
+    e.fit(X[:, 0], y)
+    assert e.transform(X[:, 0]).shape == (12, 1)
+    assert e.explain(X[:, 0])["value"].dims == ("trial", "output")
+    with pytest.raises(TypeError, match="not a torch network"):
+        GradientMean(inner).fit(X[:, 0], y)
+
+
+def test_methods_are_those_of_the_inner_estimator():
+    assert hasattr(GradientMean(fast_classifier()), "predict_proba")
+    assert not hasattr(GradientMean(fast_regressor()), "predict_proba")
+    assert is_classifier(GradientMean())
+
+
+def test_grid_search_in_a_pipeline_stratifies():
+    X, y = trials(n_trials=18)
+    y = np.sort(y)  # unstratified folds would hold one class
+    search = GridSearchCV(
+        make_pipeline(GradientMean(fast_classifier()), LogisticRegression()),
+        {"gradientmean__estimator__num_filters": [1, 2]},
+        cv=StratifiedKFold(3),
+        error_score="raise",
+    )
+    search.fit(X, y)
+    assert len(search.cv_results_["mean_test_score"]) == 2
+    alone = GridSearchCV(GradientMean(fast_classifier()), {"estimator__num_filters": [1, 2]}, cv=3, error_score="raise")
+    assert alone.fit(X, y).best_estimator_.explanation_ is not None
+
+
+def test_groups_reach_the_errors_and_the_inner_estimator():
+    X, y = trials()
+    groups = np.repeat(["a", "b", "c"], 4)
+    plain = GradientMean(fast_classifier()).fit(X, y)
+    clustered = GradientMean(fast_classifier()).fit(X, y, groups=groups)
+    assert not np.allclose(plain.explanation_["standard_error"], clustered.explanation_["standard_error"])
+    with pytest.raises(ValueError, match="groups has length 3"):
+        clone(plain).fit(X, y, groups=[0, 1, 2])
+
+
+def test_metadata_routing():
+    X, y = trials()
+    with sklearn.config_context(enable_metadata_routing=True):
+        inner = LogisticRegression().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        e = Score(inner).fit(X[:, 0], y, sample_weight=np.ones(12))
+        assert e.score(X[:, 0], y, sample_weight=np.ones(12)) == e.estimator_.score(X[:, 0], y)
+        with pytest.raises(TypeError, match="unexpected argument"):
+            Score(inner).fit(X[:, 0], y, no_such_thing=1)
+
+
+def test_pickle():
+    X, y = trials()
+    e = GradientMean(fast_classifier()).fit(X, y)
+    back = pickle.loads(pickle.dumps(e))
+    np.testing.assert_array_equal(back.transform(X), e.transform(X))
+    assert back.explanation_.identical(e.explanation_)
+
+
+@pytest.mark.parametrize("n_groups", [None, 5])
+def test_population_error_is_that_of_a_mean(n_groups):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, 2, 3))
+    groups = None if n_groups is None else np.arange(60) % n_groups
+    error = population_error(x - x.mean(0), groups)
+    if n_groups is None:
+        expected = x.std(0, ddof=1) / np.sqrt(60)
+    else:
+        expected = np.stack([x[groups == g].mean(0) for g in range(5)]).std(0, ddof=1) / np.sqrt(5)
+    np.testing.assert_allclose(error, expected)
+    assert np.isnan(population_error(x, np.zeros(60))).all()
+
+
+def test_names_are_short_and_unique():
+    assert format_coordinates("frequency", [0.0, 0.5, 1.0]) == ["0.0Hz", "0.5Hz", "1.0Hz"]
+    assert format_coordinates("frequency", [8.0, 10.0]) == ["8Hz", "10Hz"]
+    assert format_coordinates("time", [0.25]) == ["0.25s"]
+    assert format_coordinates("filter", [0, 1]) == ["filter0", "filter1"]
+    names = flat_names({"output": ["l", "r"], "channel": ["C3"], "frequency": [8.0, 10.0]})
+    assert list(names) == ["C3@8Hz@l", "C3@10Hz@l", "C3@8Hz@r", "C3@10Hz@r"]
+    assert list(flat_names({"output": ["l"], "channel": ["C3", "C4"]})) == ["C3", "C4"]
+
+
+def test_the_default_is_imported_only_when_needed():
+    assert isinstance(_meta.default_estimator(np.array([0, 1])), SyncNetClassifier)
+    assert isinstance(_meta.default_estimator(np.array([0.5, 1.2])), SyncNetRegressor)
