@@ -11,13 +11,14 @@ __version__ = "0.1.0.dev0"
 
 _LAZY = {
     # name: module that defines it
+    "PerturbationCorrelator": "eegexplain.perturbation",
     "SinusoidFitter": "eegexplain.sinusoid",
     "SyncNet": "eegexplain.models",
     "SyncNetClassifier": "eegexplain.models",
     "SyncNetRegressor": "eegexplain.models",
     "TopomapDisplay": "eegexplain.plotting",
 }
-_SUBPACKAGES = ("attribution", "bases", "datasets", "models", "plotting", "sinusoid")
+_SUBPACKAGES = ("attribution", "bases", "datasets", "models", "perturbation", "plotting", "sinusoid")
 
 __all__ = ["__version__", *sorted(_LAZY), *_SUBPACKAGES]
 

@@ -9,7 +9,7 @@ from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, has_fit_parameter
 
 from eegexplain._explanation import flat_names, make_explanation, population_error
 from eegexplain._torch import TorchNet, default_dtype, is_skorch_net
@@ -217,13 +217,14 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         input_features : None
-            Ignored: channels are named by ``ch_names``.
+            Only compared with the input in ``fit``: channels are named by ``ch_names``.
 
         Returns
         -------
         names : ndarray of str
         """
         check_is_fitted(self)
+        _check_feature_names_in(self, input_features, generate_names=False)
         return flat_names(self._trial_coords())
 
     # ---------------------------------------------------------- delegation

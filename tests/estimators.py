@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
 
 from eegexplain.models import SyncNetClassifier, SyncNetRegressor
+from eegexplain.perturbation import PerturbationCorrelator
 
 N_TRIALS, N_CHANNELS, N_TIMES, SFREQ = 12, 3, 32, 64.0
 FAST = {
@@ -41,9 +44,39 @@ class Case:
     skip: dict = field(default_factory=dict)  # name of a contract test -> why it does not apply
 
 
+def fast_gradient(**params):
+    """Perturbation correlation in closed form."""
+    return PerturbationCorrelator(fast_classifier(), random_state=0, **params)
+
+
+def fast_sampling(**params):
+    """Perturbation correlation of an estimator without gradients."""
+    return PerturbationCorrelator(AmplitudeClassifier(), n_iterations=10, random_state=0, **params)
+
+
+class AmplitudeClassifier(ClassifierMixin, BaseEstimator):
+    """A classifier of samples and amplitudes that is not a network."""
+
+    def fit(self, X, y):
+        self.inner_ = LogisticRegression().fit(self._features(X), y)
+        self.classes_ = self.inner_.classes_
+        return self
+
+    def predict(self, X):
+        return self.inner_.predict(self._features(X))
+
+    def predict_proba(self, X):
+        return self.inner_.predict_proba(self._features(X))
+
+    def _features(self, X):
+        return np.concatenate([X, np.abs(np.fft.rfft(X))], axis=-1).reshape(len(X), -1)
+
+
 CASES = [
     Case("SyncNetClassifier", fast_classifier, 55),
     Case("SyncNetRegressor", fast_regressor, 53, regression=True),
+    Case("PerturbationCorrelator", fast_gradient, 61, map_attributes=(("correlations_", 1),)),
+    Case("PerturbationCorrelator-sampling", fast_sampling, 61),
 ]
 
 

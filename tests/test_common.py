@@ -6,6 +6,9 @@ from sklearn.utils import estimator_checks as checks
 
 from tests.estimators import CASES
 
+# the battery's classes differ in ways that amplitudes need not show
+pytestmark = pytest.mark.filterwarnings("ignore:after [0-9]+ draws per trial")
+
 EXTRA = [
     checks.check_transformer_get_feature_names_out,
     checks.check_transformer_get_feature_names_out_pandas,
@@ -52,6 +55,7 @@ def test_number_of_checks(case):
     assert len(collected(case)) == case.n_checks
 
 
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")  # the checks do so on purpose
 @pytest.mark.parametrize("check", EXTRA, ids=named)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_extra_check(case, check):

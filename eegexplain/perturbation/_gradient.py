@@ -1,0 +1,99 @@
+"""The limit of small noise in closed form: correlations from the gradients of the outputs.
+
+With ``g = d output / d amplitude`` at fixed phase and independent noise of SD ``s``, the change of an output is
+``sum s g e`` with white ``e``, so each noise has covariance ``s g`` with it and its variance is ``sum (s g)^2``.
+Noise with the data's cross-spectrum S has covariance ``(w/T) Re(exp(-i phase) (S G)_c) / sqrt(S_cc)`` and the change
+variance ``sum (w/T)^2 G^H S G``, where ``G`` is the spectrum of the gradient over time.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.fft
+
+from eegexplain.perturbation._correlate import ClusterTotals, Moments, SecondMoments
+from eegexplain.perturbation._spectra import amplitude_gradients, bin_weights
+
+
+def independent_terms(gradients, spectra, amount, *, projector=None, membership=None, multiplicative=False):
+    """Covariances and variances for noise that is independent between channels.
+
+    Parameters
+    ----------
+    gradients : array (n_trials, n_outputs, n_channels, n_times)
+    spectra : Spectra
+        Of the same trials.
+    amount : array (n_channels, n_frequencies)
+        SD of the noise: of the amplitude, or of the factor where ``multiplicative``.
+    projector, membership : array or None
+        See `Setting` and `DataScale`.
+
+    Returns
+    -------
+    covariances : array (n_trials, n_outputs, n_channels, n_features)
+    variances : array (n_trials, n_outputs)
+    """
+    g = amplitude_gradients(gradients, spectra.unit, projector) * amount.astype(gradients.dtype)
+    if multiplicative:
+        g *= spectra.amplitude[:, None]
+    if membership is not None:
+        g = g @ membership.T.astype(g.dtype)
+    return g, np.einsum("bkcx,bkcx->bk", g, g, dtype=float)
+
+
+def data_terms(gradients, spectra, cross, *, membership=None):
+    """Covariances and variances for noise with cross-spectrum ``cross`` ``(n_frequencies, n_channels, n_channels)``.
+
+    Shapes as in `independent_terms`. In a band the value of the noise is the sum over its bins.
+    """
+    n_trials, n_outputs, n_channels, n_times = gradients.shape
+    spectrum = scipy.fft.rfft(gradients, axis=-1) * (bin_weights(n_times) / n_times).astype(gradients.dtype)
+    if membership is not None:
+        spectrum *= membership.any(axis=0)
+    by_bin = spectrum.transpose(3, 2, 0, 1).reshape(-1, n_channels, n_trials * n_outputs)
+    filtered = (cross.astype(by_bin.dtype) @ by_bin).reshape(-1, n_channels, n_trials, n_outputs).transpose(2, 3, 1, 0)
+    variances = np.einsum("bkcf,bkcf->bk", spectrum.real, filtered.real, dtype=float)
+    variances += np.einsum("bkcf,bkcf->bk", spectrum.imag, filtered.imag, dtype=float)
+    unit = spectra.unit[:, None]
+    along = unit.real * filtered.real + unit.imag * filtered.imag
+    power = np.einsum("fcc->cf", cross).real
+    if membership is not None:
+        along, power = along @ membership.T.astype(along.dtype), power @ membership.T
+    size = np.sqrt(power)
+    return along * np.divide(1, size, out=np.zeros_like(size), where=size > 0).astype(along.dtype), variances
+
+
+def gradient_moments(parts, n_clusters):
+    """Moments of a block of trials from the terms of its parts.
+
+    Parameters
+    ----------
+    parts : iterable of (clusters, covariances, variances, outputs)
+        Per part the cluster of each trial, the terms of `independent_terms` or `data_terms`, and the outputs
+        ``(n_trials, n_outputs)``.
+    n_clusters : int
+
+    Returns
+    -------
+    Moments
+        As if unit noise had been drawn without end: ``noise2`` counts the trials.
+    """
+    totals, moments = ClusterTotals(n_clusters), None
+    for clusters, covariances, variances, outputs in parts:
+        n_trials, n_outputs = variances.shape
+        covariances = covariances.reshape(n_trials, n_outputs, -1)
+        ones = np.ones((n_trials, covariances.shape[-1]), dtype=np.float32)
+        totals.add(clusters, covariances, ones, variances)
+        part = Moments(
+            n=n_trials,
+            noise=np.zeros(covariances.shape[-1]),
+            noise2=ones.sum(axis=0, dtype=float),
+            change=np.zeros(n_outputs),
+            change2=variances.sum(axis=0),
+            product=covariances.sum(axis=0, dtype=float),
+            output2=np.square(outputs, dtype=float).sum(axis=0),
+            clusters=SecondMoments.none(),
+            draws=SecondMoments.none(),
+        )
+        moments = part if moments is None else moments + part
+    return replace(moments, clusters=totals.second_moments())

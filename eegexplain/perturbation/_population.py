@@ -1,0 +1,238 @@
+"""The two ways to a population map, block by block: gradients (closed form) and draws."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from eegexplain._parallel import map_blocks, trial_blocks
+from eegexplain.perturbation._correlate import ClusterTotals, cluster_blocks
+from eegexplain.perturbation._gradient import data_terms, gradient_moments, independent_terms
+from eegexplain.perturbation._outputs import Effects
+from eegexplain.perturbation._sampling import drawn_moments, measure, perturb
+from eegexplain.perturbation._spectra import Spectra
+from eegexplain.perturbation.kinds import Perturbation, Setting
+
+_PILOT = 2**32 - 1  # key of the draws that centre the sums
+_CHECK = 2**32 - 2  # key of the draws that tell whether perturbed trials are still decoded
+_BANK = 2**32 - 3  # key of the draws that all single trials share
+_DRAWS = 8  # draws of a trial that are evaluated together: the unit of the error over draws
+_VALUES = 2**23  # samples of perturbed trials held at once
+_ROUND = 16  # draws between two looks at the error, where there is a tolerance
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What is done to spectra: a kind of perturbation with its size, and the space it is kept in.
+
+    ``amount`` is ``(n_channels, n_frequencies)``; ``membership`` ``(n_bands, n_frequencies)`` or None; ``projector``
+    ``(n_channels, n_channels)`` or None; ``cross`` the cross-spectrum of noise that has the data's, or None.
+    """
+
+    kind: Perturbation
+    amount: np.ndarray
+    membership: np.ndarray | None = None
+    projector: np.ndarray | None = None
+    cross: np.ndarray | None = None
+
+    def setting(self, n_draws):
+        """Setting for a number of draws per trial."""
+        return Setting(self.amount, n_draws, self.membership)
+
+    def terms(self, gradients, spectra):
+        """Covariances and variances in closed form."""
+        if self.cross is not None:
+            return data_terms(gradients, spectra, self.cross, membership=self.membership)
+        return independent_terms(
+            gradients,
+            spectra,
+            self.amount,
+            projector=self.projector,
+            membership=self.membership,
+            multiplicative=not self.kind.relative,
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything a block needs, in a form that travels to a worker."""
+
+    X: np.ndarray
+    truth: np.ndarray | None  # index of the true class per trial; None where unknown
+    classes: bool  # whether outputs are classes
+    effects: Effects
+    noise: Noise
+    seed: int
+    part_size: int
+
+    def rng(self, *key):
+        """Generator for a part of the noise; the same in every worker."""
+        return np.random.default_rng([self.seed, *key])
+
+    def changes(self, trials, key, n_draws):
+        """Draw once for some trials: values, changes and the unperturbed reference."""
+        spectra = Spectra.of(self.X[trials])
+        reference = self.effects.reference(self.X[trials])
+        evaluate = partial(self.effects.changes, outputs=reference[0], activations=reference[1])
+        noise = self.noise
+        drawn = measure(spectra, evaluate, noise.kind, noise.setting(n_draws), self.rng(*key), noise.projector)
+        return drawn, reference
+
+
+def part_size(trial_shape):
+    """Trials worked on at once: a constant of the problem."""
+    return int(np.clip(_VALUES // (_DRAWS * np.prod(trial_shape)), 1, 32))
+
+
+def draw_batches(n_draws, at_once=_DRAWS):
+    """Sizes of the batches of draws: at least two where there are two draws, none above `at_once`."""
+    n_batches = min(n_draws, max(2, -(-n_draws // at_once)))
+    return [len(part) for part in np.array_split(np.arange(n_draws), n_batches)]
+
+
+# ------------------------------------------------------------------------------------------------------ closed form
+def gradient_population(task, blocks, *, n_jobs=None, verbose=0):
+    """Moments in closed form and the sums for `kept_score`."""
+    results = map_blocks(partial(_gradient_block, task), blocks, n_jobs=n_jobs, verbose=verbose, desc="gradients")
+    return _merge(results)
+
+
+def _gradient_block(task, block):
+    kept = []
+
+    def parts():
+        for trials, clusters in block.parts(task.part_size):
+            X = task.X[trials]
+            spectra = Spectra.of(X)
+            values, terms = _terms(task, X, spectra)
+            yield clusters, *terms, values
+            kept.append(_kept(task, trials, X, spectra, values, task.rng(_CHECK, block.index, len(kept))))
+
+    return gradient_moments(parts(), block.n_clusters), sum(kept)
+
+
+def _terms(task, X, spectra):
+    effects, values, terms = task.effects, [], []
+    for part, value, gradient in effects.net.gradients(X, effects.response, effects.batch_size):
+        here = replace(spectra, values=spectra.values[part], amplitude=spectra.amplitude[part], unit=spectra.unit[part])
+        values.append(value)
+        terms.append(task.noise.terms(gradient, here))
+    return np.concatenate(values), tuple(np.concatenate(term) for term in zip(*terms, strict=True))
+
+
+def trial_sensitivity(task):
+    """Covariance of each unit noise with the change of each output, per trial, ``(n_trials, n_outputs, C, x)``."""
+    parts = trial_blocks(len(task.X), task.part_size)
+    return np.concatenate([_terms(task, task.X[part], Spectra.of(task.X[part]))[1][0] for part in parts])
+
+
+# ---------------------------------------------------------------------------------------------------------- draws
+def sampled_population(task, blocks, n_draws, *, enough=None, n_jobs=None, verbose=0):
+    """Moments from draws, the sums for `kept_score`, and the number of draws made.
+
+    Parameters
+    ----------
+    task : Task
+    blocks : list of Block
+    n_draws : int
+        Draws per trial, at most.
+    enough : callable (Moments) -> bool, optional
+        Looked at after every few draws.
+    n_jobs, verbose : int
+
+    Returns
+    -------
+    moments : Moments
+    kept : array
+    n_draws : int
+    """
+    (values, changes), _ = task.changes(blocks[0].trials[: task.part_size], (_PILOT,), min(_DRAWS, n_draws))
+    centre = values.mean(axis=(0, 1), dtype=float), changes.mean(axis=(0, 1))
+    rounds = [n_draws] if enough is None else [min(_ROUND, n_draws - i) for i in range(0, n_draws, _ROUND)]
+    moments, kept, done = None, 0, 0
+    for number, n in enumerate(rounds):
+        block = partial(_sampled_block, task, centre, number, n)
+        part, hits = _merge(map_blocks(block, blocks, n_jobs=n_jobs, verbose=verbose, desc=f"draws {done}-{done + n}"))
+        moments, kept, done = part if moments is None else moments + part, kept + hits, done + n
+        if enough is not None and enough(moments):
+            break
+    return moments, kept, done
+
+
+def _sampled_block(task, centre, number, n_draws, block):
+    totals, moments, kept = ClusterTotals(block.n_clusters), None, 0
+    for index, (trials, clusters) in enumerate(block.parts(task.part_size)):
+        X = task.X[trials]
+        spectra, (outputs, activations, size) = Spectra.of(X), task.effects.reference(X)
+        evaluate = partial(task.effects.changes, outputs=outputs, activations=activations)
+        first = []
+
+        def batches(index=index, spectra=spectra, evaluate=evaluate, first=first):
+            for batch, n in enumerate(draw_batches(n_draws)):
+                rng = task.rng(number, block.index, index, batch)
+                noise = task.noise
+                drawn = measure(spectra, evaluate, noise.kind, noise.setting(n), rng, noise.projector)
+                first[:] = first or [drawn[1][0]]
+                yield drawn
+
+        part = drawn_moments(batches(), size, centre, clusters, totals)
+        moments = part if moments is None else moments + part
+        kept = kept + score_sums(outputs, first[0][:, : outputs.shape[1]], _truth(task, trials), task.classes)
+    return replace(moments, clusters=totals.second_moments()), kept
+
+
+def trial_covariances(task, n_draws):
+    """Covariance of noise and change over draws that all trials share, ``(n_trials, n_outputs, n_features)``."""
+    rows = []
+    for trial in range(len(task.X)):
+        product, sums = 0.0, [0.0, 0.0]
+        for batch, n in enumerate(draw_batches(n_draws, 64)):
+            (values, changes), _ = task.changes(slice(trial, trial + 1), (_BANK, batch), n)
+            values, changes = values[:, 0].astype(float), changes[:, 0]
+            product = product + changes.T @ values
+            sums = [sums[0] + values.sum(axis=0), sums[1] + changes.sum(axis=0)]
+        rows.append(product / n_draws - np.outer(sums[1], sums[0]) / n_draws**2)
+    return np.array(rows)
+
+
+# ----------------------------------------------------------------------------------------- what the noise leaves
+def _truth(task, trials):
+    return None if task.truth is None else task.truth[trials]
+
+
+def _kept(task, trials, X, spectra, outputs, rng):
+    perturbed, _ = perturb(spectra, task.noise.kind, task.noise.setting(1), rng, task.noise.projector)
+    new = task.effects.net.outputs(perturbed, task.effects.response, task.effects.batch_size)
+    return score_sums(outputs, new - outputs, _truth(task, trials), task.classes)
+
+
+def score_sums(outputs, changes, truth, classes):
+    """Hits before and after a perturbation where outputs are `classes`, else the sums of a share of variance."""
+    if not classes:
+        squares = np.square(outputs).sum(axis=0), np.square(changes).sum(axis=0)
+        return np.array([outputs.sum(axis=0), *squares, np.full(outputs.shape[1], len(outputs))], dtype=float)
+    before, after = outputs.argmax(axis=1), (outputs + changes).argmax(axis=1)
+    truth = before if truth is None else truth
+    return np.array([np.sum(before == truth), np.sum(after == truth)], dtype=float)
+
+
+def kept_score(sums):
+    """Share of the accuracy that perturbed trials keep; for a regressor the share of the predictions' variance."""
+    if len(sums) == 2:
+        return float(sums[1] / sums[0]) if sums[0] else float("nan")
+    mean, power, change = sums[:3] / sums[3]
+    variance = np.sum(power - mean**2)
+    return float(1 - change.sum() / variance) if variance > 0 else float("nan")
+
+
+def _merge(results):
+    """Add up (moments, sums) in order."""
+    moments, kept = None, 0
+    for part, sums in results:
+        moments, kept = part if moments is None else moments + part, kept + sums
+    return replace(moments, n_rounds=1), kept
+
+
+def blocks_of(trials, groups, trial_shape):
+    """Blocks of trials for either way."""
+    return cluster_blocks(trials, groups, part_size(trial_shape))

@@ -1,0 +1,179 @@
+"""Spectra of trials: bins, phases, bands, and what the trials of a data set say about them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+
+from eegexplain._parallel import trial_blocks
+
+_ROUNDING = 100  # in machine epsilons: a spread below this share of the channel's largest amplitude is rounding
+_RANK_TOLERANCE = 1e-8  # relative eigenvalue of the channels' correlations below which a dimension is empty
+
+
+def bin_weights(n_times):
+    """How often a bin of the one-sided spectrum stands in the two-sided one, ``(n_frequencies,)``."""
+    return np.where(frozen_bins(n_times), 1.0, 2.0)
+
+
+def frozen_bins(n_times):
+    """Mark the bins without a phase (DC and, for even ``n_times``, Nyquist), ``(n_frequencies,)``."""
+    bins = np.arange(n_times // 2 + 1)
+    return (bins == 0) | (2 * bins == n_times)
+
+
+def band_matrix(frequencies, bands):
+    """Membership of bins in bands (lower edge included), ``(n_bands, n_frequencies)``; None where there are none."""
+    if bands is None:
+        return None
+    return np.array([(frequencies >= low) & (frequencies < high) for low, high in bands.values()], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """One-sided spectra of a block of trials, with what every draw of noise needs."""
+
+    values: np.ndarray  # complex (n_trials, n_channels, n_frequencies)
+    amplitude: np.ndarray
+    unit: np.ndarray  # exp(i phase); zero where there is no amplitude
+    n_times: int
+
+    @classmethod
+    def of(cls, X):
+        """Transform trials ``(n_trials, n_channels, n_times)`` in their own precision."""
+        values = scipy.fft.rfft(X, axis=-1)
+        amplitude = np.abs(values)
+        unit = np.divide(values, amplitude, out=np.zeros_like(values), where=amplitude > 0)
+        return cls(values, amplitude, unit, X.shape[-1])
+
+
+def amplitude_gradients(gradients, unit, projector=None):
+    """Turn gradients over time into gradients over the amplitude of each bin at fixed phase.
+
+    Parameters
+    ----------
+    gradients : array (n_trials, n_outputs, n_channels, n_times)
+    unit : complex array (n_trials, n_channels, n_frequencies)
+        ``exp(i phase)`` of the trials.
+    projector : array (n_channels, n_channels) or None
+        Projection onto the space that the data fill.
+
+    Returns
+    -------
+    array (n_trials, n_outputs, n_channels, n_frequencies)
+    """
+    n_times = gradients.shape[-1]
+    if projector is not None:
+        gradients = projector.astype(gradients.dtype) @ gradients
+    spectrum = scipy.fft.rfft(gradients, axis=-1)
+    weights = (bin_weights(n_times) / n_times).astype(gradients.dtype)
+    unit = unit[:, None]
+    return weights * (unit.real * spectrum.real + unit.imag * spectrum.imag)
+
+
+@dataclass(frozen=True)
+class DataScale:
+    """Spread of the trials' spectra, and the space the channels fill.
+
+    ``spread`` is ``(n_channels, n_frequencies)``, zero where a bin is constant; ``cross`` the cross-spectrum over
+    trials ``(n_frequencies, n_channels, n_channels)`` or None; ``projector`` ``(n_channels, n_channels)`` or None
+    where the channels fill the whole space; ``rank`` the number of dimensions filled.
+    """
+
+    spread: np.ndarray
+    cross: np.ndarray | None
+    projector: np.ndarray | None
+    rank: int
+
+
+def column_space(second_moment):
+    """Projector onto the space that channels with this second moment fill, and its dimension.
+
+    Channels are compared in units of their own size, so that mixed units do not cost dimensions.
+    """
+    size = np.sqrt(np.diag(second_moment))
+    used = size > 0
+    if not used.any():
+        return np.zeros_like(second_moment), 0
+    scaled = second_moment[np.ix_(used, used)] / np.outer(size[used], size[used])
+    values, vectors = np.linalg.eigh(scaled)
+    filled = values > _RANK_TOLERANCE * values[-1]
+    directions = np.zeros((len(size), int(filled.sum())))
+    directions[used] = size[used, None] * vectors[:, filled]
+    basis = np.linalg.qr(directions)[0]
+    return basis @ basis.T, basis.shape[1]
+
+
+def block_scale(X, cross):
+    """Sums over a block of trials that `data_scale` needs, in float64."""
+    X = np.asarray(X, dtype=float)
+    spectrum = scipy.fft.rfft(X, axis=-1)
+    amplitude = np.abs(spectrum)
+    samples = X.transpose(1, 0, 2).reshape(X.shape[1], -1)
+    sums = {
+        "n": len(X),
+        "amplitude": amplitude.sum(axis=0),
+        "power": (amplitude**2).sum(axis=0),
+        "moment": samples @ samples.T,
+    }
+    if cross:
+        by_bin = np.ascontiguousarray(spectrum.transpose(2, 1, 0))
+        sums |= {"mean": spectrum.sum(axis=0), "cross": by_bin @ by_bin.conj().transpose(0, 2, 1)}
+    return sums
+
+
+def data_scale(X, *, scale_by="sd", cross=False, subspace="data"):
+    """Measure a data set in one pass over blocks of trials (a second one, by channel, for ``"mad"``).
+
+    Parameters
+    ----------
+    X : array (n_trials, n_channels, n_times)
+    scale_by : {"sd", "mad", "absolute"}
+        What one unit of noise is: the standard deviation or the median absolute deviation (scaled to the SD of a
+        normal) of the bin's amplitude over trials, or one unit of the unnormalised spectrum.
+    cross : bool
+        Whether the cross-spectrum is needed.
+    subspace : {"data", "full"}
+
+    Returns
+    -------
+    DataScale
+    """
+    total = None
+    for block in trial_blocks(len(X)):
+        sums = block_scale(X[block], cross)
+        total = sums if total is None else {name: total[name] + sums[name] for name in sums}
+    n_trials, eps = total["n"], np.finfo(np.result_type(X.dtype, np.float32)).eps
+    size = np.sqrt(total["power"] / n_trials)
+    if scale_by == "absolute":
+        spread = np.ones_like(size)
+    elif scale_by == "mad":
+        spread = _median_deviation(X)
+    else:
+        spread = np.sqrt(np.maximum(total["power"] / n_trials - (total["amplitude"] / n_trials) ** 2, 0))
+    if scale_by != "absolute":
+        spread[spread <= _ROUNDING * eps * size.max(axis=1, keepdims=True)] = 0.0
+    projector, rank = column_space(total["moment"])
+    if subspace == "full" or rank == len(projector):
+        projector = None
+    return DataScale(spread, _covariance(total, size, eps) if cross else None, projector, rank)
+
+
+def _covariance(total, size, eps):
+    """Cross-spectrum around the mean over trials; constant bins are exactly zero."""
+    mean = (total["mean"] / total["n"]).T
+    cross = total["cross"] / total["n"] - mean[:, :, None] * mean[:, None, :].conj()
+    power = np.einsum("fcc->fc", cross).real
+    constant = power <= (_ROUNDING * eps * size.max(axis=1)) ** 2
+    cross[constant] = 0
+    cross.transpose(0, 2, 1)[constant] = 0
+    return cross
+
+
+def _median_deviation(X):
+    """Median absolute deviation of each bin's amplitude, one channel in memory at a time."""
+    deviations = []
+    for channel in range(X.shape[1]):
+        amplitude = np.abs(scipy.fft.rfft(X[:, channel], axis=-1)).astype(float)
+        deviations.append(np.median(np.abs(amplitude - np.median(amplitude, axis=0)), axis=0))
+    return 1.4826 * np.array(deviations)

@@ -1,0 +1,363 @@
+"""Which channels and frequencies move the outputs: correlation of spectral perturbations with output changes."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from eegexplain._meta import Explainer
+from eegexplain._torch import RESPONSES, TorchNet
+from eegexplain._validation import check_bands, check_option, random_seed
+from eegexplain.perturbation import _population as population
+from eegexplain.perturbation._outputs import DIFFERENCES, Effects, ScikitOutputs
+from eegexplain.perturbation._result import looks_like_noise, pooled_map, population_dataset
+from eegexplain.perturbation._spectra import band_matrix, data_scale
+from eegexplain.perturbation.kinds import resolve_kind, with_data_noise
+
+
+class PerturbationCorrelator(Explainer):
+    r"""Correlate perturbations of the trials' spectra with the change of a network's outputs.
+
+    Amplitudes (or phases) of all channels and frequencies are disturbed by small random noise; where noise and output
+    change together, the network uses that channel at that frequency, and the sign says in which direction. For small
+    noise the correlation is known in closed form from gradients, without any sampling noise (``method="gradient"``).
+
+    Parameters
+    ----------
+    estimator : estimator instance, optional
+        What is explained. None is a `SyncNetClassifier`, or a `SyncNetRegressor` for continuous targets; pass a
+        trained network as ``FrozenEstimator(net)``.
+    perturbation : {"additive", "multiplicative", "phase", "lag"} or callable, default="additive"
+        "additive" adds noise to amplitudes, "multiplicative" scales them. "phase" shifts the phase of a bin alike in
+        all channels (use of absolute timing). "lag" shifts each channel and bin with probability 1 / n_channels: it
+        breaks synchrony between channels and keeps power. A callable takes ``(amplitudes, phases, rng)`` of shape
+        ``(n_trials, n_channels, n_frequencies)`` and returns new amplitudes, new phases and the values to correlate.
+    noise : {"independent", "data"}, default="independent"
+        For additive noise: independent in each channel, or with the cross-spectrum of the trials. See Notes.
+    scale : float, default=0.02
+        Size of amplitude noise in units of `scale_by`; for multiplicative noise the SD of the factor.
+    scale_by : {"sd", "mad", "absolute"}, default="sd"
+        Unit of additive noise: each bin's standard deviation over the training trials, its (normal-consistent) median
+        absolute deviation, or the unnormalised discrete Fourier transform's own unit.
+    method : {"auto", "gradient", "sampling"}, default="auto"
+        "gradient" needs a torch network and amplitude noise; "sampling" works for any estimator and perturbation.
+        "auto" is the first where possible.
+    bands : "eeg" or dict of str to (float, float), optional
+        Perturb whole bands (Hz; one noise per channel and band) instead of single bins. With ``noise="data"`` bins
+        keep noise of their own and its sum over the band is correlated.
+    layers : list of str, optional
+        Also correlate with the units of these layers of a torch network (by sampling).
+    difference : {"mean", "correlation"} or callable, default="mean"
+        Change of a unit: of its mean over positions, or the correlation of new and old activations over positions
+        minus 1, or a function ``(new, old)`` of arrays ``(n_trials, n_units, n_positions)``.
+    per_class : bool, default=False
+        Correlate within the trials of each class: results get a leading axis of classes.
+    subspace : {"data", "full"}, default="data"
+        Keep perturbations in the space that the channels fill (an average reference or removed components empty some
+        dimensions, where a network's behaviour is arbitrary), or do not.
+    n_iterations : int, default=100
+        Draws per trial in sampling, at most.
+    tol : float, optional
+        Stop sampling when the largest standard error over draws is below this.
+    response : str, default="auto"
+        What is explained: "logit", "centred_logit" (the logit minus its mean over classes), "logprob", "prob",
+        "margin", for regressors "output". "auto" is "centred_logit" or "output".
+    sfreq : float, optional
+        Sampling frequency in Hz; None takes the inner estimator's, else 1.
+    ch_names : list of str, optional
+        Names of the channels.
+    batch_size : int, default=64
+        Trials per forward pass.
+    n_jobs : int, optional
+        Blocks of trials worked on at a time; results do not depend on it.
+    random_state : int, RandomState or None, default=None
+        Of the noise, and of a default estimator.
+    verbose : int, default=0
+        1 shows progress bars.
+
+    Attributes
+    ----------
+    correlations_ : ndarray of shape (n_outputs, n_channels, n_frequencies or n_bands)
+        With ``per_class`` a first axis of classes; for "phase" one channel, called "all". 0 where noise or change is
+        constant.
+    standard_errors_ : ndarray of the shape of ``correlations_``
+        Over trials, clustered by ``groups``; with sampling it contains the error over draws.
+    mc_standard_errors_ : ndarray of the shape of ``correlations_``
+        Over draws with the trials fixed; 0 for gradients.
+    layer_correlations_ : dict of str to ndarray (n_units, n_channels, n_frequencies or n_bands)
+        Per layer.
+    frequencies_ : ndarray
+        Of the bins, in Hz.
+    bands_ : dict or None
+        The bands used.
+    n_iter_ : int
+        Draws per trial made; 0 for gradients.
+    method_ : str
+        "gradient" or "sampling".
+    perturbed_score_ : float
+        Share of the accuracy that perturbed trials keep (for a regressor, of the variance of its predictions):
+        noise should be too small to matter.
+    rank_ : int
+        Dimensions that the channels fill.
+    explanation_ : xarray.Dataset
+        The same, labelled.
+    estimator_ : estimator
+        The fitted inner estimator.
+
+    Raises
+    ------
+    ValueError
+        For unknown options, bands without bins, a network that gives two outputs for one input.
+    TypeError
+        For ``method="gradient"`` around an estimator without gradients.
+
+    Notes
+    -----
+    With independent noise of SD :math:`s`, and the gradient :math:`g_b` of the output with respect to the amplitudes of
+    trial b at fixed phase, the correlation pooled over trials and draws tends to
+    :math:`s\,\overline{g_b} / \sqrt{\overline{\sum s^2 g_b^2}}`. It says how the network uses *this channel alone*,
+    as a filter weight does. Under volume conduction one source reaches many channels and a good spatial filter has
+    weights of either sign that cancel background activity; a network with common spatial patterns shows the sign of
+    the class effect on only half of the informative channels. ``noise="data"`` asks instead what *co-varies* with the
+    output in this data set: noise has the trials' own cross-spectrum, as a pattern [2]_ has the data's covariance.
+    On simulated tangential sources it has the sign of the class effect on all informative channels.
+
+    A fixed network's map always differs from zero, an untrained one's too: standard errors say how well the map is
+    known, not that the network has learned something.
+
+    References
+    ----------
+    .. [1] R. T. Schirrmeister et al., "Deep learning with convolutional neural networks for EEG decoding and
+       visualization", Human Brain Mapping 38 (2017), doi:10.1002/hbm.23730.
+    .. [2] S. Haufe et al., "On the interpretation of weight vectors of linear models in multivariate neuroimaging",
+       NeuroImage 87 (2014), doi:10.1016/j.neuroimage.2013.10.067.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import FunctionTransformer
+    >>> from eegexplain.perturbation import PerturbationCorrelator
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.repeat([0, 1], 20)
+    >>> X = rng.normal(size=(40, 2, 64))
+    >>> X[y == 1, 1] += 2 * np.sin(2 * np.pi * 10 / 64 * np.arange(64) + rng.uniform(0, 6, (20, 1)))
+    >>> def log_power(X):
+    ...     return np.log(np.abs(np.fft.rfft(X)[..., 8:13]) ** 2).reshape(len(X), -1)
+    >>> decoder = make_pipeline(FunctionTransformer(log_power), LogisticRegression())
+    >>> bands = {"alpha": (8, 13), "beta": (13, 30)}
+    >>> correlator = PerturbationCorrelator(decoder, bands=bands, sfreq=64, random_state=0).fit(X, y)
+    >>> correlator.correlations_.shape
+    (2, 2, 2)
+    >>> bool(correlator.correlations_[1, 1, 0] > 0.5)  # more alpha in channel 1 speaks for class 1
+    True
+    """
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        perturbation="additive",
+        noise="independent",
+        scale=0.02,
+        scale_by="sd",
+        method="auto",
+        bands=None,
+        layers=None,
+        difference="mean",
+        per_class=False,
+        subspace="data",
+        n_iterations=100,
+        tol=None,
+        response="auto",
+        sfreq=None,
+        ch_names=None,
+        batch_size=64,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.estimator = estimator
+        self.perturbation = perturbation
+        self.noise = noise
+        self.scale = scale
+        self.scale_by = scale_by
+        self.method = method
+        self.bands = bands
+        self.layers = layers
+        self.difference = difference
+        self.per_class = per_class
+        self.subspace = subspace
+        self.n_iterations = n_iterations
+        self.tol = tol
+        self.response = response
+        self.sfreq = sfreq
+        self.ch_names = ch_names
+        self.batch_size = batch_size
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # -------------------------------------------------------------------------------------- hooks of the base class
+    def _prepare(self, X, y):
+        kind = self._check_options()
+        n_times = X.shape[-1]
+        self.frequencies_ = np.fft.rfftfreq(n_times, 1 / self.sfreq_)
+        self.bands_ = None if self.bands is None else check_bands(self.bands, self.sfreq_, n_times)
+        self.n_targets_ = y.shape[1] if y.ndim == 2 else 1
+        self._seed = random_seed(self.random_state)
+        scale = data_scale(X, scale_by=self.scale_by, cross=self.noise == "data", subspace=self.subspace)
+        self.rank_ = scale.rank
+        membership = band_matrix(self.frequencies_, self.bands_)
+        amount = np.full(scale.spread.shape, self.scale) if not kind.relative else self.scale * scale.spread
+        cross = None
+        if self.noise == "data":
+            cross = self.scale**2 * scale.cross
+            kind = with_data_noise(kind, cross)
+        self._noise = population.Noise(kind, amount, membership, scale.projector, cross)
+
+    def _check_options(self):
+        kind = resolve_kind(self.perturbation)
+        check_option("noise", self.noise, ("independent", "data"))
+        check_option("scale_by", self.scale_by, ("sd", "mad", "absolute"))
+        check_option("method", self.method, ("auto", "gradient", "sampling"))
+        check_option("subspace", self.subspace, ("data", "full"))
+        check_option("response", self.response, ("auto", *RESPONSES, "output"))
+        if not callable(self.difference):
+            check_option("difference", self.difference, tuple(DIFFERENCES))
+        if self.noise == "data" and kind.name != "additive":
+            raise ValueError(
+                f"noise='data' is a kind of additive noise and not defined for perturbation={kind.name!r}: "
+                "use noise='independent'"
+            )
+        if self.method == "gradient" and not kind.closed_form:
+            raise ValueError(
+                f"perturbation={kind.name!r} has no closed form: use method='sampling' (or 'auto'); "
+                "gradients serve 'additive' and 'multiplicative'"
+            )
+        for name, least in (("n_iterations", 1), ("batch_size", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+        if not np.isfinite(self.scale) or self.scale <= 0:
+            raise ValueError(f"scale must be a finite number above 0, got {self.scale!r}")
+        return kind
+
+    def _explain_population(self, X, y, groups):
+        effects = self._effects()
+        n_outputs = self._check_deterministic(effects, X)
+        classes = is_classifier(self.estimator_)
+        truth = np.searchsorted(self.classes_, y) if classes and y is not None else None
+        task = population.Task(X, truth, classes, effects, self._noise, self._seed, population.part_size(X.shape[1:]))
+        gradient = isinstance(effects.net, TorchNet) and self._noise.kind.closed_form and self.method != "sampling"
+        maps = [
+            pooled_map(
+                task,
+                population.blocks_of(trials, groups, X.shape[1:]),
+                gradient=gradient,
+                n_iterations=self.n_iterations,
+                tol=self.tol,
+                eps=max(effects.eps, np.finfo(X.dtype).eps),
+                n_jobs=self.n_jobs,
+                verbose=self.verbose,
+            )
+            for trials in self._selections(y, len(X))
+        ]
+        return self._label(maps, effects, X, n_outputs, "gradient" if gradient else "sampling")
+
+    def _label(self, maps, effects, X, n_outputs, method):
+        """Labelled result of the pooled maps; warns when there is nothing but noise of sampling."""
+        names = self.output_names_
+        outputs = names if len(names) == n_outputs else [f"output{k}" for k in range(n_outputs)]
+        n_draws = maps[0].n_iterations * len(X) / len(maps)
+        if method == "sampling" and all(looks_like_noise(m.value[:n_outputs], n_draws) for m in maps):
+            warnings.warn(
+                f"after {maps[0].n_iterations} draws per trial the map cannot be told from the noise of sampling: "
+                "raise n_iterations, use bands, or method='gradient' where the network allows it",
+                stacklevel=3,
+            )
+        return population_dataset(
+            maps,
+            self._cells(),
+            outputs=outputs,
+            units=effects.n_units(X[:2]),
+            classes=[str(name) for name in self.classes_] if self.per_class else None,
+            method=method,
+            response=effects.response,
+            perturbation=self._noise.kind.name,
+            noise=self.noise,
+            scale=float(self.scale),
+            scale_by=self.scale_by,
+            difference=self.difference if isinstance(self.difference, str) else "function",
+            subspace=self.subspace,
+            rank=self.rank_,
+        )
+
+    def _cells(self):
+        """Coordinates of a map."""
+        by_channel = self._noise.kind.by_channel
+        axis = {"frequency": self.frequencies_} if self.bands_ is None else {"band": list(self.bands_)}
+        return {"channel": self.ch_names_ if by_channel else ["all"], **axis}
+
+    def _store(self, dataset):
+        self.correlations_ = dataset["value"].to_numpy()
+        self.standard_errors_ = dataset["standard_error"].to_numpy()
+        self.mc_standard_errors_ = dataset["mc_standard_error"].to_numpy()
+        self.layer_correlations_ = {name: dataset[f"layer_{name}"].to_numpy() for name in self.layers or ()}
+        self.method_ = dataset.attrs["method"]
+        self.n_iter_ = dataset.attrs["n_iterations"]
+        self.perturbed_score_ = dataset.attrs["perturbed_score"]
+        self._size = dataset["noise_size"].to_numpy(), dataset["change_size"].to_numpy()
+
+    def _trial_coords(self):
+        return {"output": self.output_names_, **self._cells()}
+
+    def _explain_trials(self, X):
+        effects = self._effects(layers=())
+        size = population.part_size(X.shape[1:])
+        task = population.Task(X, None, False, effects, self._noise, self._seed, size)
+        noise, change = self._size
+        if self.method_ == "gradient":
+            covariance = population.trial_sensitivity(task)
+        else:
+            covariance = population.trial_covariances(task, self.n_iter_)
+        covariance = covariance.reshape(len(X), len(change), *noise.shape)
+        scale = change[:, None, None] * noise
+        return np.divide(covariance, scale, out=np.zeros(covariance.shape), where=scale > 0)
+
+    # ------------------------------------------------------------------------------------------------------- helpers
+    def _effects(self, *, layers=None):
+        """Return the fitted estimator as outputs (and layers); torch where possible."""
+        try:
+            net = TorchNet(self.estimator_, self.trial_shape_)
+        except TypeError:
+            if self.method == "gradient" or self.layers:
+                raise
+            net = ScikitOutputs(self.estimator_, self.trial_shape_, self._inner_input)
+        difference = self.difference if callable(self.difference) else DIFFERENCES[self.difference]
+        layers = (self.layers or ()) if layers is None else layers
+        response = net.check_response(self.response)
+        return Effects(net, response, layers=layers, difference=difference, batch_size=self.batch_size)
+
+    def _check_deterministic(self, effects, X):
+        """Compare two forward passes; returns the number of outputs."""
+        first, second = (effects.net.outputs(X[:4], effects.response, self.batch_size) for _ in range(2))
+        if not np.allclose(first, second, rtol=1e-3, atol=1e-3 * np.abs(first).max()):
+            raise ValueError(
+                "two forward passes over the same trials give different outputs: the model is not deterministic "
+                "(dropout left on in eval mode?), so that its noise would drown the perturbation's"
+            )
+        return first.shape[1]
+
+    def _selections(self, y, n_trials):
+        """Trials that are pooled: all, or those of each class."""
+        if not self.per_class:
+            return [np.arange(n_trials)]
+        if y is None or not hasattr(self, "classes_"):
+            raise ValueError("per_class=True needs a classifier and y: the trials of each class are pooled")
+        selections = [np.flatnonzero(y == name) for name in self.classes_]
+        for name, trials in zip(self.classes_, selections, strict=True):
+            if len(trials) < 2:
+                raise ValueError(f"per_class=True needs at least 2 trials of each class; {name!r} has {len(trials)}")
+        return selections

@@ -1,0 +1,215 @@
+"""Kinds of perturbation as records: what happens to a spectrum, which noise is drawn, which values are correlated."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from eegexplain._validation import lookup
+from eegexplain.perturbation._spectra import frozen_bins
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """A kind of perturbation.
+
+    Attributes
+    ----------
+    name : str
+    formula : str
+        What happens to amplitude A and phase phi of channel c and bin f.
+    noise : str
+        Distribution of the noise e, and the value that is correlated with the change of the output.
+    relative : bool
+        Whether the noise is in units of the bin's spread over trials.
+    closed_form : bool
+        Whether the limit for small noise is known from gradients.
+    by_channel : bool
+        Whether each channel has values of its own.
+    apply : callable (spectra, rng, setting) -> (spectrum, values)
+        Perturbed spectrum ``(n_draws, n_trials, n_channels, n_frequencies)`` and the values that took effect,
+        ``(n_draws, n_trials, n_channels or 1, n_frequencies)``.
+    """
+
+    name: str
+    formula: str
+    noise: str
+    relative: bool
+    closed_form: bool
+    by_channel: bool
+    apply: Callable
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Size of the noise: ``amount`` ``(n_channels, n_frequencies)``, draws per trial, and bands that share noise."""
+
+    amount: np.ndarray
+    n_draws: int
+    membership: np.ndarray | None = None  # (n_bands, n_frequencies)
+
+    def draw(self, sampler, spectra, n_channels):
+        """Draw unit noise per bin, or per band and spread over its bins."""
+        n_features = self.amount.shape[-1] if self.membership is None else len(self.membership)
+        unit = sampler((self.n_draws, len(spectra.values), n_channels, n_features))
+        return unit if self.membership is None else unit @ self.membership.astype(np.float32)
+
+
+def _normal(rng, shape):
+    return rng.standard_normal(shape, dtype=np.float32)
+
+
+def _shift(rng, shape):
+    return np.float32(2 * np.pi) * rng.random(shape, dtype=np.float32) - np.float32(np.pi)
+
+
+def _sparse_shift(rng, shape):
+    chosen = rng.random(shape, dtype=np.float32) < 1 / shape[2]
+    return np.where(chosen, _shift(rng, shape), np.float32(0))
+
+
+def _add(spectra, rng, setting):
+    noise = setting.draw(partial(_normal, rng), spectra, spectra.values.shape[1])
+    values = noise * setting.amount.astype(spectra.amplitude.dtype)
+    return spectra.values + values * spectra.unit, values
+
+
+def _add_data(root, spectra, rng, setting):
+    """Add noise ``root @ white`` with the data's cross-spectrum; its value is the part along the trial's phase."""
+    shape = (*spectra.values.shape[::-1], setting.n_draws)  # bins first: one matrix product per bin
+    white = (_normal(rng, shape) + 1j * _normal(rng, shape)) * np.float32(np.sqrt(0.5))
+    white[frozen_bins(spectra.n_times)] = white[frozen_bins(spectra.n_times)].real
+    if setting.membership is not None:
+        white[~setting.membership.any(axis=0)] = 0
+    added = root @ white.reshape(len(white), shape[1], -1)
+    added = added.reshape(shape).transpose(3, 2, 1, 0)
+    return spectra.values + added, added.real * spectra.unit.real + added.imag * spectra.unit.imag
+
+
+def _multiply(spectra, rng, setting):
+    noise = setting.draw(partial(_normal, rng), spectra, spectra.values.shape[1])
+    values = noise * setting.amount.astype(spectra.amplitude.dtype)
+    return spectra.values * (1 + values), values
+
+
+def _rotate(spectra, rng, setting):
+    shift = setting.draw(partial(_shift, rng), spectra, 1)
+    shift[..., frozen_bins(spectra.n_times)] = 0
+    return spectra.values * _turn(shift, spectra), np.abs(shift)
+
+
+def _turn(shift, spectra):
+    """``exp(i shift)`` in the precision of the trials: amplitudes must not change."""
+    shift = shift.astype(spectra.amplitude.dtype)
+    return np.cos(shift) + 1j * np.sin(shift)
+
+
+def _rotate_some(spectra, rng, setting):
+    shift = setting.draw(partial(_sparse_shift, rng), spectra, spectra.values.shape[1])
+    shift[..., frozen_bins(spectra.n_times)] = 0
+    rotated = np.broadcast_to(spectra.values, shift.shape).copy()
+    chosen = shift != 0
+    rotated[chosen] *= _turn(shift[chosen], spectra)
+    return rotated, np.abs(shift)
+
+
+def _call(function, spectra, rng, setting):
+    """Apply the user's function draw by draw."""
+    amplitude, phase = spectra.amplitude, np.angle(spectra.values)
+    amplitude.flags.writeable = phase.flags.writeable = False
+    draws = [_checked(function, amplitude, phase, rng) for _ in range(setting.n_draws)]
+    return tuple(np.stack(part) for part in zip(*draws, strict=True))
+
+
+def _checked(function, amplitude, phase, rng):
+    try:
+        result = function(amplitude, phase, rng)
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise ValueError(
+            "the perturbation changes its input in place; work on a copy of amplitudes and phases"
+        ) from error
+    if not (isinstance(result, tuple) and len(result) == 3):
+        raise ValueError("a perturbation returns three arrays: amplitudes, phases and the values to correlate")
+    amps, phases, values = (np.asarray(part) for part in result)
+    allowed = {amplitude.shape, (len(amplitude), 1, amplitude.shape[-1])}
+    if amps.shape != amplitude.shape or phases.shape != amplitude.shape or values.shape not in allowed:
+        raise ValueError(
+            f"the perturbation returned amplitudes {amps.shape}, phases {phases.shape} and values {values.shape}; "
+            f"expected {amplitude.shape} for the first two and for values the same, or with one channel"
+        )
+    return amps * np.exp(1j * phases), values
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Perturbation(
+            name="additive",
+            formula="A -> A + scale * spread * e (the phase flips where that is negative)",
+            noise="e ~ N(0, 1); value: the change of A",
+            relative=True,
+            closed_form=True,
+            by_channel=True,
+            apply=_add,
+        ),
+        Perturbation(
+            name="multiplicative",
+            formula="A -> A * (1 + scale * e)",
+            noise="e ~ N(0, 1); value: the change of the factor",
+            relative=False,
+            closed_form=True,
+            by_channel=True,
+            apply=_multiply,
+        ),
+        Perturbation(
+            name="phase",
+            formula="phi -> phi + e, the same e in all channels",
+            noise="e ~ U(-pi, pi); value: |e|",
+            relative=False,
+            closed_form=False,
+            by_channel=False,
+            apply=_rotate,
+        ),
+        Perturbation(
+            name="lag",
+            formula="phi -> phi + e with probability 1 / n_channels in each channel",
+            noise="e ~ U(-pi, pi), else 0; value: |e|",
+            relative=False,
+            closed_form=False,
+            by_channel=True,
+            apply=_rotate_some,
+        ),
+    )
+}
+
+
+def resolve_kind(perturbation):
+    """Record for a name, a record or a function ``(amps, phases, rng) -> (amps, phases, values)``."""
+    if isinstance(perturbation, Perturbation):
+        return perturbation
+    if callable(perturbation):
+        return Perturbation(
+            name=getattr(perturbation, "__name__", type(perturbation).__name__),
+            formula="user function",
+            noise="user function",
+            relative=False,
+            closed_form=False,
+            by_channel=True,
+            apply=partial(_call, perturbation),
+        )
+    return lookup(KINDS, perturbation, "perturbation")
+
+
+def with_data_noise(kind, cross):
+    """Additive noise that has a cross-spectrum ``(n_frequencies, n_channels, n_channels)``."""
+    values, vectors = np.linalg.eigh(cross)
+    root = vectors * np.sqrt(np.maximum(values, 0))[:, None, :]
+    return replace(
+        kind,
+        formula="X -> X + scale * L e per bin, with L L^H the cross-spectrum of the trials",
+        noise="e complex normal over channels; value: the part of the change along the trial's phase",
+        apply=partial(_add_data, root.astype(np.complex64)),
+    )
