@@ -41,6 +41,7 @@ class Case:
     n_checks: int  # checks that scikit-learn's battery must collect; fewer means that it was switched off
     regression: bool = False
     map_attributes: tuple = ()  # fitted arrays with a channel axis, as (name, axis), permuted along with the channels
+    searched: str = "lr"  # a parameter of the inner estimator (or of this one) for a grid search
     skip: dict = field(default_factory=dict)  # name of a contract test -> why it does not apply
 
 
@@ -57,8 +58,11 @@ def fast_sampling(**params):
 class AmplitudeClassifier(ClassifierMixin, BaseEstimator):
     """A classifier of samples and amplitudes that is not a network."""
 
+    def __init__(self, C=1.0):
+        self.C = C
+
     def fit(self, X, y):
-        self.inner_ = LogisticRegression().fit(self._features(X), y)
+        self.inner_ = LogisticRegression(C=self.C).fit(self._features(X), y)
         self.classes_ = self.inner_.classes_
         return self
 
@@ -76,7 +80,7 @@ CASES = [
     Case("SyncNetClassifier", fast_classifier, 55),
     Case("SyncNetRegressor", fast_regressor, 53, regression=True),
     Case("PerturbationCorrelator", fast_gradient, 61, map_attributes=(("correlations_", 1),)),
-    Case("PerturbationCorrelator-sampling", fast_sampling, 61),
+    Case("PerturbationCorrelator-sampling", fast_sampling, 61, searched="C"),
 ]
 
 

@@ -175,12 +175,15 @@ def test_the_network_is_left_as_found(case):
         pytest.skip("no torch network inside")
     module.train()
     weights = {name: value.clone() for name, value in module.state_dict().items()}
+    grads = [None if p.grad is None else p.grad.clone() for p in module.parameters()]  # of the last training step
     answer(estimator, X)
     if hasattr(estimator, "explain_population"):
         estimator.explain_population(X, y)
     assert all(child.training for child in module.modules())
     assert not any(child._forward_hooks or child._backward_hooks for child in module.modules())
-    assert all(p.requires_grad and p.grad is None for p in module.parameters()) or not hasattr(estimator, "estimator_")
+    for parameter, grad in zip(module.parameters(), grads, strict=True):
+        assert parameter.requires_grad
+        assert parameter.grad is grad or torch.equal(parameter.grad, grad)
     for name, value in module.state_dict().items():
         assert torch.equal(value, weights[name]), name
 
@@ -210,7 +213,10 @@ def test_grid_search_through_a_pipeline(case):
     name = type(case.make()).__name__.lower()
     prefix = f"{name}__estimator__" if "estimator" in case.make().get_params(deep=False) else f"{name}__"
     search = GridSearchCV(
-        make_pipeline(FunctionTransformer(), case.make()), {f"{prefix}lr": [0.01]}, cv=2, error_score="raise"
+        make_pipeline(FunctionTransformer(), case.make()),
+        {f"{prefix}{case.searched}": [0.01]},
+        cv=2,
+        error_score="raise",
     )
     assert np.isfinite(search.fit(X, y).best_score_)
 
