@@ -23,19 +23,25 @@ def electrode_positions(ch_names):
     ndarray of shape (n_channels, 3)
         Unit vectors; x points to the right ear, y to the nose, z upwards.
     """
+    known = standard_electrodes()
+    missing = next((name for name in ch_names if str(name).lower() not in known), None)
+    if missing is not None:
+        names = [name for name, _ in known.values()]
+        raise ValueError(f"No position for electrode {missing!r} in the 10-05 system.{suggest(missing, names)}")
+    return np.array([known[str(name).lower()][1] for name in ch_names]).reshape(-1, 3)
+
+
+def standard_electrodes():
+    """Spelling and direction of each electrode of the 10-05 system, by its name in lower case."""
     import mne
 
     montages = mne.channels.get_builtin_montages()
-    name = "colin27_1005" if "colin27_1005" in montages else "standard_1005"
-    known = mne.channels.make_standard_montage(name).get_positions()["ch_pos"]
+    montage = "colin27_1005" if "colin27_1005" in montages else "standard_1005"
+    known = mne.channels.make_standard_montage(montage).get_positions()["ch_pos"]
     points = np.array(list(known.values()))
     directions = points - _sphere_centre(points)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    row = {label.lower(): index for index, label in enumerate(known)}
-    for label in ch_names:
-        if str(label).lower() not in row:
-            raise ValueError(f"No position for electrode {label!r} in the 10-05 system.{suggest(label, known)}")
-    return directions[[row[str(label).lower()] for label in ch_names]]
+    return {name.lower(): (name, direction) for name, direction in zip(known, directions, strict=True)}
 
 
 def _sphere_centre(points):

@@ -5,6 +5,7 @@ import importlib
 _LAZY = {
     "CHANNEL_10_20_APPROX": "eegexplain.plotting.classic",
     "ax_scalp": "eegexplain.plotting.classic",
+    "SpectralMapDisplay": "eegexplain.plotting.spectra",
     "TopomapDisplay": "eegexplain.plotting.scalp",
     "channel_positions": "eegexplain.plotting._positions",
     "interpolation_matrix": "eegexplain.plotting._topography",

@@ -1,0 +1,158 @@
+"""The command line: ``eegexplain demo`` and ``eegexplain explain DATA``."""
+
+import argparse
+import contextlib
+import sys
+import warnings
+
+DEMO_TRIALS = 360
+
+
+class _Parser(argparse.ArgumentParser):
+    """Answers a wrong command with one sentence."""
+
+    def error(self, message):
+        """Print the sentence and leave with status 2."""
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def make_parser():
+    """Parser of the command line."""
+    from eegexplain import __version__
+
+    parser = _Parser("eegexplain", description="What did my EEG network learn, and can I trust the answer?")
+    parser.add_argument("--version", action="version", version=f"eegexplain {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    demo = commands.add_parser("demo", help="simulate EEG with a known answer, train a network, explain it")
+    demo.add_argument("--out", default="eegexplain-demo", help="folder for the report (default: %(default)s)")
+    demo.set_defaults(run=run_demo)
+    explain = commands.add_parser("explain", help="train a network on your trials and explain it")
+    explain.add_argument("data", help=".npz, -epo.fif, .set, .rd[.gz], or a folder of the latter")
+    explain.add_argument("--group-by", metavar="KEY", help="never split these groups, e.g. subject")
+    explain.add_argument("--out", default="eegexplain-report", help="folder for the report (default: %(default)s)")
+    explain.add_argument("--bands", default="eeg", help="'eeg' or name=low-high,... in Hz (default: %(default)s)")
+    explain.set_defaults(run=run_explain)
+    for command in (demo, explain):
+        command.add_argument("--noise", default="data", help="data or independent (default: %(default)s)")
+        command.add_argument("--model", default="syncnet", help="network to train (default: %(default)s)")
+        command.add_argument("--folds", type=int, help="cross-validation folds (default: 5, or fewer with few groups)")
+        command.add_argument("--traceback", action="store_true", help="show where an error came from")
+        command.add_argument("--seed", type=int, default=0, help="seed of everything random (default: %(default)s)")
+    return parser
+
+
+def main(argv=None):
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : list of str or None
+        Arguments; None takes those of the process.
+
+    Returns
+    -------
+    int
+        0; 2 for bad input, which is answered by one sentence on stderr; 130 when interrupted.
+    """
+    arguments = make_parser().parse_args(argv)
+    try:
+        with _warnings_as_notes():
+            for line in arguments.run(arguments):
+                print(line)
+    except (ValueError, OSError) as error:
+        if arguments.traceback:
+            raise
+        print(f"eegexplain: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("eegexplain: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run_demo(arguments):
+    """Simulate, train, explain, and compare with what was planted."""
+    from eegexplain.datasets import make_oscillatory_eeg
+
+    _notify("simulating EEG with a known answer")
+    data = make_oscillatory_eeg(DEMO_TRIALS, n_subjects=6, random_state=arguments.seed)
+    return _report(data, arguments, bands="eeg", title="eegexplain demo: simulated EEG")
+
+
+def run_explain(arguments):
+    """Load, train, explain."""
+    from eegexplain.datasets import load_trials
+
+    bands = parse_bands(arguments.bands)
+    _notify(f"loading {arguments.data}")
+    data = load_trials(arguments.data)
+    data.subject = pick_groups(data, arguments.group_by)
+    return _report(data, arguments, bands=bands, title=f"EEG explained: {arguments.data}")
+
+
+def _report(data, arguments, *, bands, title):
+    """Run the job, write the report; the lines to print."""
+    from eegexplain.report import Options, make_report
+
+    options = Options(arguments.model, bands, arguments.noise, arguments.folds, arguments.seed, title)
+    part = make_report(data, options, arguments.out, _notify)
+    return [*part.lines, f"Report: {arguments.out}/report.html"]
+
+
+def pick_groups(data, key):
+    """Groups of the trials by the name of what the file holds about each trial.
+
+    Raises
+    ------
+    ValueError
+        When the file holds nothing of that name.
+    """
+    from eegexplain._validation import lookup
+
+    known = {name: value for name, value in data.items() if getattr(value, "shape", None) == data.y.shape}
+    known.pop("y", None)
+    if key is not None:
+        return lookup(known, key, "--group-by")
+    if "subject" in known:
+        warnings.warn(
+            "trials of one subject are in training and test parts alike, so that accuracy also rewards recognising the "
+            "subject: use --group-by subject",
+            stacklevel=2,
+        )
+    return None
+
+
+def parse_bands(text):
+    """Read ``"eeg"`` or ``"name=low-high,..."``.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    if "=" not in text:
+        return text
+    bands = {}
+    for item in text.split(","):
+        name, _, limits = item.partition("=")
+        low, _, high = limits.partition("-")
+        try:
+            bands[name.strip()] = (float(low), float(high))
+        except ValueError:
+            raise ValueError(f"--bands must read name=low-high,... in Hz, got {item!r}") from None
+    return bands
+
+
+def _notify(message):
+    """Tell on stderr what is being done."""
+    print(f"eegexplain: {message} ...", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _warnings_as_notes():
+    """Show each warning once, as one line on stderr."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: print(f"eegexplain: note: {message}", file=sys.stderr)
+        yield

@@ -1,0 +1,112 @@
+"""Sections with maps: what the network uses, and beside it how the classes differ in the data."""
+
+import numpy as np
+
+from eegexplain.report._contrast import class_contrast
+
+N_STRONGEST = 3
+NOISE_MEANING = {
+    "data": "what co-varies with the output in these data (perturbations have the data's own cross-spectrum)",
+    "independent": "what the network does with each channel alone (perturbations are independent over channels)",
+}
+
+
+def perturbation(job, part):
+    """Perturbation correlation on held-out trials, by band and by frequency, beside the class difference."""
+    from eegexplain.perturbation import PerturbationCorrelator
+
+    def explainer(net, bands):
+        return PerturbationCorrelator(
+            net, bands=bands, noise=job.options.noise, sfreq=job.data.sfreq, ch_names=job.data.ch_names
+        )
+
+    by_band = job.explain_folds(lambda net: explainer(net, job.bands))
+    by_bin = job.explain_folds(lambda net: explainer(net, None))
+    data = (job.data.X, job.data.y, job.data.sfreq, job.data.ch_names)
+    contrast = class_contrast(*data, bands=job.bands, groups=job.groups)
+    contrast_by_bin = class_contrast(*data, groups=job.groups)
+    label = "perturbation correlation"
+    part.variables |= {name: by_band[name] for name in by_band}
+    part.variables |= {f"{name}_by_frequency": by_bin[name] for name in by_bin}
+    part.variables |= {f"contrast_{name}": contrast[name] for name in contrast}
+    part.variables |= {f"contrast_{name}_by_frequency": contrast_by_bin[name] for name in contrast_by_bin}
+    part.summary["strongest"] = strongest(by_band)
+    part.lines += describe(part.summary["strongest"], label)
+    part.html.append(
+        "<p>Correlation of small changes of amplitude with the change of the centred logit: "
+        f"{NOISE_MEANING[job.options.noise]}. Mean of {len(job.folds)} networks, each on trials it never saw. "
+        "Hatched cells lie within two standard errors of zero; white dots mark channels beyond. The errors are those "
+        "of the estimate: that a map differs from zero does not show that the network decodes.</p>"
+    )
+    shown = shown_outputs(by_bin)
+    whose = f"for class {shown[-1]}" if len(shown) == 1 else "for each class"
+    part.figures += [
+        ("network_by_band", topomaps(by_band, shown, label), f"What the networks use {whose}, by band"),
+        ("data_by_band", topomaps(contrast, shown, "difference of log power"), f"How the data differ {whose}, by band"),
+    ]
+    for place, output in enumerate(shown):
+        panels = [
+            (by_bin, f"What the networks use for class {output}", label),
+            (contrast_by_bin, f"How the data of class {output} differ", "difference of log power"),
+        ]
+        part.figures.append((f"by_frequency_{place}", side_by_side(panels, output), f"By frequency, class {output}"))
+
+
+def shown_outputs(explanation):
+    """All classes, or of two only the second: the first is its mirror image."""
+    outputs = list(explanation["output"].values)
+    return outputs[1:] if len(outputs) == 2 else outputs
+
+
+def strongest(explanation, n=N_STRONGEST):
+    """Cells of the largest absolute value for each class, with their errors."""
+    found = {}
+    for output in explanation["output"].values:
+        one = explanation.sel(output=output)
+        order = np.argsort(-np.abs(one["value"].values), axis=None)[:n]
+        found[str(output)] = [
+            {
+                "channel": str(one["channel"].values[channel]),
+                "band": str(one["band"].values[band]),
+                "value": float(one["value"].values[channel, band]),
+                "standard_error": float(one["standard_error"].values[channel, band]),
+                "fold_sd": float(one["fold_sd"].values[channel, band]),
+            }
+            for channel, band in zip(*np.unravel_index(order, one["value"].shape), strict=True)
+        ]
+    return found
+
+
+def describe(cells, label):
+    """The strongest cells as lines of text."""
+    lines = [f"Strongest channel x band cells ({label} ± standard error):"]
+    for output, found in cells.items():
+        text = ", ".join(f"{c['channel']} {c['band']} {c['value']:+.3f} ± {c['standard_error']:.3f}" for c in found)
+        lines.append(f"  class {output}: {text}")
+    return lines
+
+
+def topomaps(explanation, outputs, label):
+    """Scalp maps, classes by bands, with electrodes beyond two standard errors marked."""
+    from eegexplain.plotting import TopomapDisplay
+
+    picked = explanation.sel(output=outputs)
+    display = TopomapDisplay.from_explanation(picked, label=label)
+    beyond = np.abs(display.values) > 2 * display.standard_error
+    return display.plot_grid(mask=beyond, panel_size=1.7).figure_
+
+
+def side_by_side(explanations, output):
+    """Channel-by-frequency maps of several explanations of one class, each in its own colours."""
+    import matplotlib.pyplot as plt
+
+    from eegexplain.plotting import SpectralMapDisplay
+
+    n_channels = explanations[0][0].sizes["channel"]
+    height = float(np.clip(0.15 * n_channels + 1.1, 2.4, 9.5))
+    figure, axes = plt.subplots(1, len(explanations), figsize=(10, height), layout="constrained")
+    for ax, (explanation, title, label) in zip(axes, explanations, strict=True):
+        display = SpectralMapDisplay.from_explanation(explanation, output=output, fmax=45.0, label=label)
+        display.plot(ax=ax, order="front")
+        ax.set_title(title, pad=20)
+    return figure

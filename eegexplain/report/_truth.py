@@ -1,0 +1,58 @@
+"""How much of what was planted in simulated data the explanation found."""
+
+import numpy as np
+from sklearn.metrics import average_precision_score
+
+
+def score_map(value, truth):
+    """Compare a map with the planted effect.
+
+    Parameters
+    ----------
+    value : ndarray of shape (n_outputs, n_channels, n_frequencies)
+    truth : Bunch
+        Of `make_oscillatory_eeg`.
+
+    Returns
+    -------
+    dict
+        ``average_precision`` of the map's absolute value for informative against irrelevant cells (leakage is left
+        out), its chance level, and ``sign_agreement`` on informative cells.
+    """
+    known = np.isin(truth.role, ("informative", "irrelevant"))
+    informative = truth.role[known] == "informative"
+    strength = np.abs(value).max(axis=0)[known]
+    sign = np.sign(value[:, truth.role == "informative"]) == np.sign(truth.effect[:, truth.role == "informative"])
+    return {
+        "average_precision": float(average_precision_score(informative, strength)),
+        "chance": float(informative.mean()),
+        "sign_agreement": float(sign.mean()),
+    }
+
+
+def planted(job, part):
+    """Score the network's map and the data-only map by the planted truth."""
+    from eegexplain.datasets import ideal_observer_accuracy
+
+    truth = job.data.truth
+    best = ideal_observer_accuracy(job.data, random_state=job.options.seed)
+    network = score_map(part.variables["value_by_frequency"].values, truth)
+    data = score_map(part.variables["contrast_value_by_frequency"].values, truth)
+    part.summary["truth"] = {"network": network, "data": data, "ideal_accuracy": best}
+    part.lines.append(
+        f"Planted truth: the best possible classifier reaches {best:.3f}; the network's map finds informative cells "
+        f"with average precision {network['average_precision']:.2f} (chance {network['chance']:.2f}, data-only map "
+        f"{data['average_precision']:.2f}) and {100 * network['sign_agreement']:.0f} % of their signs"
+    )
+    part.html.append(f"<p>{part.lines[-1]}.</p>")
+    part.figures.append(("planted", draw(truth, job), "What was planted: log power ratio of the classes"))
+
+
+def draw(truth, job):
+    """The planted effect as a channel-by-frequency map."""
+    from eegexplain.plotting import SpectralMapDisplay
+
+    inside = job.data.frequencies <= 45
+    frequencies, effect = job.data.frequencies[inside], truth.effect[1:2, :, inside]
+    display = SpectralMapDisplay(effect, job.data.ch_names, frequencies=frequencies, label="log power ratio")
+    return display.plot(order="front").figure_

@@ -1,0 +1,168 @@
+"""Everything that a job leaves on disk: whole, or nothing."""
+
+import contextlib
+import json
+import pathlib
+import shutil
+import tempfile
+
+import numpy as np
+
+from eegexplain._io import save_explanation
+from eegexplain.report._job import run_job
+from eegexplain.report._sections import SECTIONS, Part
+
+WARNING_COLOUR = "#b3261e"
+
+
+def make_report(data, options, out, notify):
+    """Do the whole main job: train, explain, write.
+
+    Parameters
+    ----------
+    data : Bunch
+        With ``X, y, sfreq, ch_names`` and ``subject``, the groups that are never split (or None).
+    options : Options
+    out : str or path-like
+        Folder; made when missing. Files of an earlier run are replaced, nothing else is touched; after an error or an
+        interrupt it is as it was before.
+    notify : callable
+        Takes a sentence about the progress.
+
+    Returns
+    -------
+    Part
+        What the sections found; ``lines`` are for people.
+
+    Raises
+    ------
+    ValueError
+        For options and data that cannot work.
+    OSError
+        When the folder cannot be written.
+    """
+    with folder_for(out) as folder:
+        return write_job(run_job(data, options, notify), folder, notify)
+
+
+def write_job(job, folder, notify):
+    """Build all sections and write report, figures, tables, explanation and summary into a folder.
+
+    Parameters
+    ----------
+    job : Job
+    folder : pathlib.Path
+        Exists.
+    notify : callable
+        Takes a sentence about the progress.
+
+    Returns
+    -------
+    Part
+    """
+    import matplotlib
+    import matplotlib.pyplot as plt
+    import mne
+
+    part = Part()
+    with matplotlib.rc_context({"savefig.dpi": 150}):
+        report = mne.Report(title=job.options.title, image_format="png", verbose=False)
+        if job.decoding.banner:
+            report.add_html(_banner(job.decoding.banner), title="Read this first", section="Decoding")
+        (folder / "figures").mkdir()
+        for section in SECTIONS:
+            if not section.needed(job):
+                continue
+            notify(section.title.lower())
+            seen_figures, seen_html = len(part.figures), len(part.html)
+            section.build(job, part)
+            for text in part.html[seen_html:]:
+                report.add_html(text, title=section.title, section=section.title)
+            for name, figure, caption in part.figures[seen_figures:]:
+                mark(figure, job.decoding.banner)
+                figure.savefig(folder / "figures" / f"{name}.png")
+                report.add_figure(figure, title=caption, section=section.title)
+                plt.close(figure)
+        for name, table in part.tables.items():
+            table.to_csv(folder / name)
+        _write_explanation(job, part, folder)
+        (folder / "summary.json").write_text(json.dumps(_summary(job, part), indent=2) + "\n")
+        report.save(folder / "report.html", open_browser=False, verbose=False)
+    return part
+
+
+def mark(figure, banner):
+    """Write the banner of a network at chance over a figure."""
+    if banner:
+        figure.suptitle(banner, color=WARNING_COLOUR, fontsize=8, wrap=True)
+
+
+def _banner(text):
+    """The banner of the report."""
+    return f'<div style="border:3px solid {WARNING_COLOUR};padding:1em;font-size:120%"><b>{text}</b></div>'
+
+
+def _write_explanation(job, part, folder):
+    """All maps in one file: NetCDF, or a NumPy archive where no NetCDF writer is installed."""
+    import xarray as xr
+
+    from eegexplain import __version__
+
+    dataset = xr.Dataset(part.variables).assign_attrs(
+        version=__version__,
+        noise=job.options.noise,
+        accuracy=job.decoding.accuracy,
+        chance_upper=job.decoding.chance_upper,
+        bands=json.dumps(job.bands),
+    )
+    try:
+        save_explanation(dataset, folder / "explanation.nc")
+    except (ImportError, ValueError):
+        save_explanation(dataset, folder / "explanation.npz")
+
+
+def _summary(job, part):
+    """What summary.json holds: decoding first, with the banner where there is one."""
+    from eegexplain import __version__
+
+    data, options = job.data, job.options
+    return {
+        "banner": job.decoding.banner or None,
+        **part.summary,
+        "data": {
+            "n_trials": len(data.y),
+            "n_channels": data.X.shape[1],
+            "n_times": data.X.shape[2],
+            "sfreq": data.sfreq,
+            "classes": [str(name) for name in np.unique(data.y)],
+            "left_out": job.left_out,
+        },
+        "options": {"model": options.model, "noise": options.noise, "seed": options.seed, "bands": job.bands},
+        "version": __version__,
+    }
+
+
+@contextlib.contextmanager
+def folder_for(out):
+    """Give an empty folder whose contents move to `out` on success and vanish on failure."""
+    out = pathlib.Path(out)
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"{out} is a file: give the name of a folder for the report")
+    made = next((folder for folder in [*reversed(out.parents), out] if not folder.exists()), None)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        work = pathlib.Path(tempfile.mkdtemp(prefix=".eegexplain-", dir=out))
+    except OSError as error:
+        raise OSError(f"The folder {out} cannot be written ({error.strerror})") from error
+    finished = False
+    try:
+        yield work
+        for item in work.iterdir():
+            target = out / item.name
+            shutil.rmtree(target) if target.is_dir() else None
+            item.replace(target)
+        finished = True
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        if not finished and made is not None:
+            shutil.rmtree(made, ignore_errors=True)

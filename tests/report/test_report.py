@@ -1,0 +1,258 @@
+"""The main job and its command line: files, banner, exit status, nothing half-written."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from sklearn.utils import Bunch
+
+from eegexplain import cli
+from eegexplain.datasets import make_oscillatory_eeg
+from eegexplain.report import SECTIONS, Options, Part, run_job
+from eegexplain.report import _job as job_module
+from eegexplain.report._filters import contributions
+from eegexplain.report._job import average, only_scalp, split
+from eegexplain.report._truth import score_map
+from eegexplain.report._writing import folder_for, write_job
+
+FILES = {"report.html", "summary.json", "explanation.nc", "filters.csv", "figures"}
+CHANNELS = ["Fz", "C3", "C4", "Pz", "O1", "O2"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_training():
+    """Train for few epochs: these tests are about files, not about accuracy."""
+    from eegexplain.models import SyncNetClassifier
+
+    def make(sfreq, seed):
+        return SyncNetClassifier(num_filters=6, max_epochs=12, sfreq=sfreq, random_state=seed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(job_module.MODELS, "syncnet", make)
+        yield
+
+
+def easy_eeg(n_trials=80, **options):
+    return make_oscillatory_eeg(n_trials, CHANNELS, duration=1.0, snr=4.0, random_state=0, **options)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Folder, job and part of a small run on simulated data with groups."""
+    out = tmp_path_factory.mktemp("report")
+    job = run_job(easy_eeg(n_subjects=4), Options(n_folds=2, title="a test"), lambda message: None)
+    return out, job, write_job(job, out, lambda message: None)
+
+
+def test_every_file_is_there_and_complete(demo):
+    out, job, part = demo
+    assert {file.name for file in out.iterdir()} == FILES
+    assert {file.stem for file in (out / "figures").iterdir()} == {name for name, _, _ in part.figures}
+    html = (out / "report.html").read_text()
+    assert "<title>a test</title>" in html and html.count("data:image/png;base64") >= len(part.figures)
+    assert not re.search(r"""<(script|link|img)[^>]+(src|href)=["']https?:""", html), (
+        "the report must be self-contained"
+    )
+    for section in SECTIONS:
+        assert section.title in html
+    table = pd.read_csv(out / "filters.csv")
+    assert len(table) == 6 and "amplitude_O1" in table and "contribution_1" in table
+
+
+def test_summary_and_explanation_hold_the_numbers(demo):
+    out, job, part = demo
+    summary = json.loads((out / "summary.json").read_text())
+    assert list(summary)[:2] == ["banner", "decoding"]
+    accuracy = np.mean(job.predicted == job.data.y)
+    assert summary["decoding"]["accuracy"] == accuracy > 0.6 and summary["banner"] is None
+    assert summary["truth"]["network"]["average_precision"] > 3 * summary["truth"]["network"]["chance"]
+    stored = xr.load_dataset(out / "explanation.nc")
+    assert stored["value"].sizes == {"output": 2, "channel": 6, "band": 5}
+    best = summary["strongest"]["1"][0]
+    cell = stored.sel(output="1", channel=best["channel"], band=best["band"])
+    assert np.abs(stored["value"].sel(output="1")).max() == abs(best["value"]) == abs(float(cell["value"]))
+    assert best["standard_error"] == float(cell["standard_error"]) > 0
+    assert {"contrast_value", "value_by_frequency", "fold_sd"} <= set(stored)
+
+
+def test_maps_are_of_trials_the_networks_never_saw(demo):
+    _, job, _ = demo
+    for fold in job.folds:
+        assert not set(fold.train) & set(fold.test)
+        assert not set(job.groups[fold.train]) & set(job.groups[fold.test])
+    assert sorted(np.concatenate([fold.test for fold in job.folds])) == list(range(len(job.data.y)))
+
+
+def test_folds_average_values_and_propagate_errors():
+    parts = [
+        xr.Dataset({"value": ("output", [v]), "standard_error": ("output", [e])}, {"output": ["a"]}, {"method": "m"})
+        for v, e in [(1.0, 3.0), (3.0, 4.0)]
+    ]
+    mean = average(parts)
+    assert (float(mean["value"][0]), float(mean["standard_error"][0])) == (2.0, 2.5)
+    assert np.isclose(mean["fold_sd"][0], np.sqrt(2)) and mean.attrs["method"] == "m"
+    assert np.isnan(average(parts[:1])["fold_sd"][0])
+
+
+def test_contributions_follow_from_setting_a_filter_to_nothing(demo):
+    import torch
+
+    _, job, _ = demo
+    net, X = job.folds[0].net, job.held_out(job.folds[0])[0]
+    found = contributions(net, X)
+    layer = net.net_.module_.final_layer
+
+    def centred_logits():
+        logits = net.decision_function(X)  # the difference of two logits is twice the centred one
+        return np.stack([-logits, logits]) / 2
+
+    before, weight = centred_logits(), layer.weight.detach().clone()
+    n_pools = weight.shape[1] // 6
+    with torch.no_grad():
+        layer.weight[:, 2 * n_pools : 3 * n_pools] = 0
+    np.testing.assert_allclose(found[:, 2], (before - centred_logits()).std(axis=1), rtol=1e-3, atol=1e-5)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+
+
+def test_scores_of_perfect_and_useless_maps():
+    truth = easy_eeg(4).truth
+    assert score_map(truth.effect, truth)["average_precision"] == 1.0
+    assert score_map(truth.effect, truth)["sign_agreement"] == 1.0
+    assert score_map(-truth.effect, truth)["sign_agreement"] == 0.0
+    noise = np.random.default_rng(0).standard_normal(truth.effect.shape)
+    assert score_map(noise, truth)["average_precision"] < 0.3
+
+
+def test_network_at_chance_carries_the_banner_everywhere(tmp_path):
+    data = easy_eeg(60)
+    data.y = np.random.default_rng(0).permutation(data.y)
+    data.pop("truth")
+    data.subject = None
+    job = run_job(data, Options(n_folds=3), lambda message: None)
+    assert not job.decoding.above_chance
+    part = write_job(job, tmp_path, lambda message: None)
+    assert json.loads((tmp_path / "summary.json").read_text())["banner"] == job.decoding.banner
+    assert "does not decode held-out data" in part.lines[1]
+    html = (tmp_path / "report.html").read_text()
+    assert html.index(job.decoding.banner) < html.index("<p>Held-out accuracy") < html.index("<p>Correlation of")
+    assert all("does not decode" in figure.get_suptitle() for _, figure, _ in part.figures)
+    assert (tmp_path / "figures" / "network_by_band.png").exists()
+
+
+def test_channels_that_are_no_electrodes_are_left_out():
+    data = Bunch(X=np.zeros((2, 4, 8)), ch_names=["FZ", "X", "oz", "nd"])
+    kept, left_out = only_scalp(data)
+    assert kept.ch_names == ["FZ", "oz"] and left_out == ["X", "nd"] and kept.X.shape == (2, 2, 8)
+    unnamed = Bunch(X=np.zeros((2, 3, 8)), ch_names=["ch0", "ch1", "Oz"])
+    assert only_scalp(unnamed) == (unnamed, [])
+
+
+def test_impossible_splits_are_named():
+    y = np.arange(12) % 2
+    with pytest.raises(ValueError, match="at least 2 classes, but all 12 trials are of one"):
+        split(np.zeros(12), None, None, 0)
+    with pytest.raises(ValueError, match=r"at most as many as groups .*\(3\), got 4"):
+        split(y, np.arange(12) // 4, 4, 0)
+    with pytest.raises(ValueError, match=r"at most as many as trials .*\(6\), got 7"):
+        split(y, None, 7, 0)
+    assert len(split(y, np.arange(12) // 4, None, 0)) == 3
+
+
+def test_failure_leaves_nothing_behind(tmp_path):
+    with pytest.raises(RuntimeError), folder_for(tmp_path / "a" / "b") as work:
+        (work / "half").write_text("half")
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "keep.txt").write_text("mine")
+    with pytest.raises(KeyboardInterrupt), folder_for(tmp_path / "old") as work:
+        (work / "keep.txt").write_text("half")
+        raise KeyboardInterrupt
+    assert [file.name for file in (tmp_path / "old").iterdir()] == ["keep.txt"]
+    assert (tmp_path / "old" / "keep.txt").read_text() == "mine"
+
+
+def save(path, **changes):
+    data = easy_eeg(24, n_subjects=2)
+    arrays = {"X": data.X, "y": data.y, "ch_names": data.ch_names, "sfreq": data.sfreq, "subject": data.subject}
+    np.savez(path, **(arrays | changes))
+    return str(path)
+
+
+def test_explain_prints_a_summary_and_returns_0(tmp_path, capsys):
+    path, out = save(tmp_path / "eeg.npz"), tmp_path / "out"
+    bands = "low=2-8,alpha=8-13"
+    status = cli.main(["explain", path, "--out", str(out), "--bands", bands, "--folds", "2", "--seed", "3"])
+    printed, notes = capsys.readouterr()
+    assert status == 0 and printed.startswith("Held-out accuracy") and printed.endswith(f"Report: {out}/report.html\n")
+    assert "use --group-by subject" in notes and "training network 2 of 2" in notes
+    assert list(xr.load_dataset(out / "explanation.nc")["band"].values) == ["low", "alpha"]
+    assert json.loads((out / "summary.json").read_text())["options"]["seed"] == 3
+
+
+BAD = {
+    "missing": (["explain", "nowhere.npz"], "no file or folder nowhere.npz"),
+    "nan": (["explain", "nan.npz"], "nan.npz: trial 3 holds NaN"),
+    "cut": (["explain", "cut.npz"], "cut.npz is not a readable .npz archive"),
+    "one class": (["explain", "one.npz"], "at least 2 classes"),
+    "group": (["explain", "eeg.npz", "--group-by", "subjct"], "Did you mean 'subject'"),
+    "band": (["explain", "eeg.npz", "--bands", "eg"], "Did you mean 'eeg'"),
+    "band limits": (["explain", "eeg.npz", "--bands", "a=5"], "--bands must read name=low-high"),
+    "above Nyquist": (["explain", "eeg.npz", "--bands", "a=5-70"], "Nyquist"),
+    "empty band": (["explain", "eeg.npz", "--bands", "a=5.2-5.4"], "contains no frequency bin"),
+    "noise": (["explain", "eeg.npz", "--noise", "dat"], "Did you mean 'data'"),
+    "model": (["explain", "eeg.npz", "--model", "syncent"], "Did you mean 'syncnet'"),
+    "folds": (["explain", "eeg.npz", "--group-by", "subject", "--folds", "3"], "(2), got 3"),
+    "out": (["explain", "eeg.npz", "--out", "eeg.npz"], "eeg.npz is a file"),
+    "below a file": (["explain", "eeg.npz", "--out", "eeg.npz/deeper"], "eeg.npz/deeper cannot be written"),
+    "demo model": (["demo", "--model", "x"], "model='x' is not valid"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence_and_status_2(tmp_path, monkeypatch, capsys, case):
+    monkeypatch.chdir(tmp_path)
+    save("eeg.npz")
+    X = easy_eeg(24).X.copy()
+    X[3, 0, 0] = np.nan
+    save("nan.npz", X=X)
+    save("one.npz", y=np.zeros(24))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "eeg.npz").read_bytes()[:-500])
+    before = sorted(tmp_path.rglob("*"))
+    arguments, message = BAD[case]
+    assert cli.main(arguments) == 2
+    printed, notes = capsys.readouterr()
+    errors = [line for line in notes.splitlines() if "error" in line]
+    assert printed == "" and len(errors) == 1 and message in errors[0] and "Traceback" not in notes
+    assert sorted(tmp_path.rglob("*")) == before, "nothing may be left behind"
+
+
+@pytest.mark.parametrize("arguments", [[], ["explian"], ["explain"], ["demo", "--seed", "x"], ["demo", "--ot", "x"]])
+def test_wrong_commands_are_one_sentence(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_traceback_on_request(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        cli.main(["explain", "nowhere.npz", "--traceback"])
+
+
+def test_interrupt_is_quiet(monkeypatch, capsys):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "run_demo", interrupted)
+    assert cli.main(["demo"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_part_is_filled_by_all_sections():
+    assert Part().figures == [] and [section.title for section in SECTIONS][0] == "Decoding"
