@@ -12,6 +12,7 @@ __version__ = "0.1.0.dev0"
 _LAZY = {
     # name: module that defines it
     "PerturbationCorrelator": "eegexplain.perturbation",
+    "FLEXAttributor": "eegexplain.attribution",
     "SinusoidFitter": "eegexplain.sinusoid",
     "SyncNet": "eegexplain.models",
     "SyncNetClassifier": "eegexplain.models",

@@ -1,0 +1,85 @@
+"""Attributions with named axes, the contrast of two classes, and the warning about open integrals."""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from eegexplain._explanation import make_explanation
+from eegexplain._validation import check_option
+from eegexplain.attribution._population import Moments
+
+
+def label_population(overall, per_class, coords, basis, facts):
+    """Dataset of mean maps and, where there are `Moments` per class, of the maps of each class's own trials."""
+    variables = {}
+    if per_class is not None:
+        empty = np.full(overall.shift.shape[1:], np.nan)
+        for name, read in (("class_value", Moments.mean), ("class_standard_error", Moments.standard_error)):
+            stack = np.stack([read(moments) if moments.count else empty for moments in per_class])
+            variables[name] = (tuple(coords), stack)
+    dataset = make_explanation(overall.mean(), tuple(coords), coords, standard_error=overall.standard_error(),
+                               variables=variables, **facts)
+    return _with_cells(dataset, basis)
+
+
+def label_trials(values, checks, coords, basis, facts, names):
+    """Dataset of single trials; `names` are the outputs explained, None where all are."""
+    coords = {"trial": np.arange(len(values)), **coords}
+    delta = checks.convergence_delta
+    if names is not None:
+        del coords["output"]
+        values, delta = values[:, 0], delta[:, 0]
+    leading = tuple(coords)[:-2]
+    variables = {"convergence_delta": (leading, delta), "n_steps": (("trial",), checks.n_steps)}
+    dataset = make_explanation(values, tuple(coords), coords, variables=variables, **facts)
+    if names is not None:
+        dataset = dataset.assign_coords(target=("trial", names))
+    return _with_cells(dataset, basis)
+
+
+def class_contrast(explanation, first, second):
+    """Difference of two classes' maps, each over its own trials, and its standard error.
+
+    Parameters
+    ----------
+    explanation : xarray.Dataset
+        ``explanation_`` of a fitted `FLEXAttributor`, or what `explain_population` returns with labels.
+    first, second : str
+        Names of outputs.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``value`` and ``standard_error`` without the output dimension.
+
+    Raises
+    ------
+    ValueError
+        Without class maps, or for an unknown class.
+    """
+    if "class_value" not in explanation:
+        raise ValueError("no maps per class: fit a classifier, or give labels to explain_population")
+    names = [str(name) for name in explanation["output"].values]
+    for name in (first, second):
+        check_option("class", name, names)
+    left, right = explanation.sel(output=first), explanation.sel(output=second)
+    contrast = explanation[["value", "standard_error"]].isel(output=0, drop=True)
+    contrast["value"] = left["class_value"] - right["class_value"].values
+    contrast["standard_error"] = np.hypot(left["class_standard_error"], right["class_standard_error"].values)
+    return contrast.drop_vars("output").assign_attrs(explanation.attrs, contrast=f"{first} - {second}")
+
+
+def _with_cells(dataset, basis):
+    """Attach time, frequency and band of each coefficient where the basis has several coordinates."""
+    extra = {key: (basis.dim, values) for key, values in basis.cells().items() if key != basis.dim}
+    return dataset.assign_coords(extra)
+
+
+def warn_unconverged(checks):
+    """Warn once with the number of trials that were not integrated to the tolerance."""
+    n_open = int(np.sum(~checks.converged))
+    if n_open:
+        warnings.warn(f"the map of {n_open} of {len(checks.converged)} trials still moved at the last node; raise tol, "
+                      "choose a baseline from which the network changes smoothly, or fix n_steps",
+                      ConvergenceWarning, stacklevel=4)

@@ -1,0 +1,106 @@
+"""Attribution methods as multipliers: gradients that any basis reads against the change of the input."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from eegexplain.attribution._path import PathGradients, Paths, integrate
+
+
+@dataclass(frozen=True)
+class Method:
+    """One attribution method.
+
+    Attributes
+    ----------
+    name : str
+    function : callable
+        ``(paths, request) -> PathGradients``.
+    formula : str
+    n_draws : int
+        Draws of baseline and position that it averages; 0 where it needs one pass per baseline.
+    signed : bool
+        Whether cells share out the change of the output; else they hold the size of the gradient.
+    complete : bool
+        Whether attributions should sum to the change of the output.
+    """
+
+    name: str
+    function: object
+    formula: str
+    n_draws: int = 0
+    signed: bool = True
+    complete: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """Options of a pass: steps and tolerance of the path, a random position on it, the network behind the paths."""
+
+    n_steps: object
+    tol: float
+    position: float
+    module: nn.Module
+
+
+def _integrated(paths, request):
+    return integrate(paths, n_steps=request.n_steps, tol=request.tol)
+
+
+def _at(paths, position):
+    """Gradient at one position of every path."""
+    every = np.arange(len(paths.start))
+    nodes = np.full((len(every), 1), position)
+    return _bundle(paths, paths.weighted(every, nodes, np.ones((1, len(every), 1)))[0])
+
+
+def _bundle(paths, gradients):
+    n_trials = len(paths.start)
+    ends = paths.values(np.tile(np.arange(n_trials), 2), np.repeat([0.0, 1.0], n_trials)).reshape(2, n_trials, -1)
+    return PathGradients(gradients.double().cpu().numpy(), paths.change.double().cpu().numpy(), ends[1] - ends[0],
+                         np.ones(n_trials, int), np.ones(n_trials, bool))
+
+
+class _Explained(nn.Module):
+    """The network with the explained response as its output, as captum wants it."""
+
+    def __init__(self, module, respond):
+        super().__init__()
+        self.module = module
+        self.respond = respond
+
+    def forward(self, x):
+        return self.respond(x)
+
+
+def _deep_lift(paths, request):
+    from captum.attr import DeepLift
+
+    explainer = DeepLift(_Explained(request.module, paths.respond), multiply_by_inputs=False)
+    found = torch.empty((len(paths.start), paths.targets.shape[1], *paths.start.shape[1:]), dtype=paths.start.dtype,
+                        device=paths.start.device)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Setting forward, backward hooks")
+        for first in range(0, len(found), max(1, paths.rows // 2)):
+            part = slice(first, first + max(1, paths.rows // 2))
+            start = paths.start[part].clone().requires_grad_()
+            end = (paths.start[part] + paths.change[part]).requires_grad_()
+            for number in range(found.shape[1]):
+                multipliers = explainer.attribute(end, baselines=start, target=paths.targets[part, number])
+                found[part, number] = multipliers.detach()
+    return _bundle(paths, found)
+
+
+METHODS = {method.name: method for method in (
+    Method("integrated_gradients", _integrated, "mean of the gradient over the path", complete=True),
+    Method("deep_lift", _deep_lift, "DeepLift multipliers (captum)", complete=True),
+    Method("gradient_shap", lambda paths, request: _at(paths, request.position),
+           "gradient at random points between baselines and input", n_draws=32),
+    Method("saliency", lambda paths, request: _at(paths, 1.0), "size of the gradient at the input", signed=False),
+    Method("input_x_gradient", lambda paths, request: _at(paths, 1.0), "gradient at the input"),
+)}
+
+__all__ = ["METHODS", "Method", "Paths", "Request"]

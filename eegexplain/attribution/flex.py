@@ -1,0 +1,312 @@
+"""The FLEX estimator: what a network uses, per channel and frequency, band, time, or any linear basis."""
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from eegexplain._meta import Explainer
+from eegexplain._validation import as_trials, check_option, lookup, validate_trials
+from eegexplain.attribution._baselines import make_bank
+from eegexplain.attribution._engine import Checks, Engine
+from eegexplain.attribution._labelled import label_population, label_trials, warn_unconverged
+from eegexplain.attribution._methods import METHODS
+from eegexplain.attribution._population import Moments
+from eegexplain.bases import as_basis
+from eegexplain.bases._basis import cell_labels
+
+TARGETS = ("all", "predicted", "true")
+
+
+class FLEXAttributor(Explainer):
+    """Attribute a network's outputs to frequencies, bands, times or components of its input.
+
+    Gradients are averaged once over the path from a baseline to each trial; every linear basis then reads them by its
+    adjoint, so that each domain's attributions sum to the same change of the output (integrated gradients [1]_ behind
+    the inverse of the basis).
+
+    Parameters
+    ----------
+    estimator : estimator, optional
+        Network to explain: a SyncNet facade, a skorch net, a braindecode ``EEGClassifier``, or one of these in a
+        ``FrozenEstimator``. None is a SyncNet with default settings.
+    basis : str or Basis
+        ``"fourier"``, ``"bands"``, ``"time"``, ``"time_bands"``, ``"stft"``, ``"wavelet"``, or an object of
+        `eegexplain.bases`, such as ``spatial(ica, "fourier")``.
+    method : str
+        ``"integrated_gradients"``, ``"deep_lift"``, ``"gradient_shap"``, ``"input_x_gradient"``, or ``"saliency"``
+        (sizes of gradients: unsigned, no sum).
+    n_steps : int or "auto"
+        Nodes along the path; "auto" refines every trial until its map stands still, up to 128.
+    tol : float
+        Share of the map that may still move with "auto".
+    baseline : str or array-like
+        What stands for "nothing": ``"zeros"``, ``"mean"`` (of the training trials), ``"surrogate"``
+        (phase-randomised copies of each trial: power stays, timing goes), ``"trials"`` (training trials: expected
+        gradients), one trial, or one per trial.
+    target : str, int or array-like of int
+        Output that `transform` explains: ``"all"``, ``"predicted"`` or an index; `explain` also takes one per trial
+        and ``"true"``.
+    response : str
+        ``"auto"`` is ``"centred_logit"`` for classifiers and ``"output"`` for regressors; further ``"logit"``,
+        ``"logprob"``, ``"prob"``, ``"margin"``.
+    bands : dict or "eeg", optional
+        Bands of the bases that have any; None is "eeg".
+    sfreq : float, optional
+        Sampling rate in Hz; None takes the inner estimator's, else 1.
+    ch_names : sequence of str, optional
+        Channel names.
+    memory_limit : int
+        Bytes that activations, gradients and sums may take.
+    batch_size : int
+        Largest number of points on paths in one pass.
+    n_baselines : int
+        Draws for "surrogate" and "trials".
+    relative : bool
+        Divide each trial's map by the sum of its absolute values: shares instead of units of the output.
+    random_state : int, RandomState or None
+        Seed of drawn baselines and positions.
+    verbose : int
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    attributions_ : ndarray of shape (n_outputs, n_channels, n_cells)
+        Mean over the training trials of the attribution to each output.
+    standard_errors_ : ndarray of shape (n_outputs, n_channels, n_cells)
+        Over trials, or over `groups`.
+    class_attributions_ : ndarray of shape (n_classes, n_channels, n_cells)
+        Attribution to each class's output over the trials of that class (classifiers only).
+    class_standard_errors_ : ndarray of shape (n_classes, n_channels, n_cells)
+    convergence_delta_ : ndarray of shape (n_trials, n_outputs)
+        Sum of a trial's attributions minus the change of its output.
+    n_steps_ : ndarray of shape (n_trials,)
+        Gradients evaluated per training trial.
+    n_unconverged_ : int
+        Training trials that still moved at the last node.
+    basis_ : Basis
+        The basis, bound to length and sampling rate.
+    explanation_ : xarray.Dataset
+        ``value``, ``standard_error`` and, for classifiers, ``class_value``, ``class_standard_error``.
+    estimator_ : estimator
+        The fitted network.
+
+    References
+    ----------
+    .. [1] Sundararajan, Taly & Yan (2017). Axiomatic attribution for deep networks. ICML.
+       https://doi.org/10.48550/arXiv.1703.01365
+
+    Examples
+    --------
+    >>> from eegexplain import FLEXAttributor, SyncNetClassifier
+    >>> from eegexplain.datasets import make_oscillatory_eeg
+    >>> eeg = make_oscillatory_eeg(n_trials=40, random_state=0)
+    >>> net = SyncNetClassifier(max_epochs=2, sfreq=eeg.sfreq, random_state=0)
+    >>> flex = FLEXAttributor(net, basis="bands", ch_names=eeg.ch_names).fit(eeg.X, eeg.y)
+    >>> flex.explanation_["value"].dims
+    ('output', 'channel', 'band')
+    """
+
+    def __init__(self, estimator=None, *, basis="fourier", method="integrated_gradients", n_steps="auto", tol=0.01,
+                 baseline="zeros", target="all", response="auto", bands=None, sfreq=None, ch_names=None,
+                 memory_limit=2**28, batch_size=64, n_baselines=8, relative=False, random_state=None, verbose=0):
+        self.estimator = estimator
+        self.basis = basis
+        self.method = method
+        self.n_steps = n_steps
+        self.tol = tol
+        self.baseline = baseline
+        self.target = target
+        self.response = response
+        self.bands = bands
+        self.sfreq = sfreq
+        self.ch_names = ch_names
+        self.memory_limit = memory_limit
+        self.batch_size = batch_size
+        self.n_baselines = n_baselines
+        self.relative = relative
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ----------------------------------------------------------------- fit
+    def _prepare(self, X, y):
+        lookup(METHODS, self.method, "method")
+        if self.n_steps != "auto" and (not isinstance(self.n_steps, (int, np.integer)) or self.n_steps < 1):
+            raise ValueError(f"n_steps must be 'auto' or an integer of at least 1, got {self.n_steps!r}")
+        for name in ("tol", "memory_limit", "batch_size", "n_baselines"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)!r}")
+        if isinstance(self.target, str):
+            check_option("target", self.target, TARGETS)
+        self.n_targets_ = y.shape[1] if y.ndim == 2 else 1
+        rng = check_random_state(self.random_state)
+        self._bank = make_bank(self.baseline, X, self.trial_shape_, self.n_baselines, rng)
+        self._positions = rng.uniform(size=max(METHODS[self.method].n_draws, 1))
+        self.basis_ = self._bind(self.basis, X.shape[-1])
+
+    def _bind(self, basis, n_times):
+        if isinstance(basis, list):
+            raise TypeError("the constructor takes one basis; explain(X, basis=[...]) gives several from one integral")
+        bound = as_basis(basis, self.bands).bind(n_times, self.sfreq_)
+        cell_labels(bound)  # bad bands and windows are told here, before any training
+        bound.rows(self.ch_names_)
+        return bound
+
+    def _store(self, dataset):
+        self.attributions_ = dataset["value"].values
+        self.standard_errors_ = dataset["standard_error"].values
+        for name in ("class_attributions_", "class_standard_errors_"):
+            self.__dict__.pop(name, None)
+        if "class_value" in dataset:
+            self.class_attributions_ = dataset["class_value"].values
+            self.class_standard_errors_ = dataset["class_standard_error"].values
+        checks = self.__dict__.pop("_checks")
+        self.convergence_delta_ = checks.convergence_delta
+        self.n_steps_ = checks.n_steps
+        self.n_unconverged_ = int(np.sum(~checks.converged))
+
+    def _engine(self, bank=None):
+        net = self._network()
+        return Engine(net, net.check_response(self.response), bank or self._bank, self._positions, self.method,
+                      self.n_steps, self.tol, self.memory_limit, self.batch_size, self.relative, self.verbose)
+
+    # ------------------------------------------------------------- explain
+    def explain_population(self, X, y=None, groups=None):
+        """Average attributions over any trials, held-out ones above all.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
+        y : array-like of shape (n_trials,), optional
+            Labels; with them the attributions of each class's trials to that class.
+        groups : array-like of shape (n_trials,), optional
+            Clusters for the standard errors.
+
+        Returns
+        -------
+        xarray.Dataset
+            Like ``explanation_``.
+        """
+        dataset = super().explain_population(X, y, groups)
+        del self._checks
+        return dataset
+
+    def _explain_population(self, X, y, groups):
+        engine = self._engine()
+        n_outputs = engine.net.n_outputs
+        labels = self._label_index(y)
+        overall, per_class, checks = Moments(), [Moments() for _ in range(n_outputs)], []
+        every = np.tile(np.arange(n_outputs), (len(X), 1))
+        for part, (maps,), block in engine.blocks(X, every, [self.basis_]):
+            codes = None if groups is None else groups[part]
+            overall.add(maps, codes)
+            checks.append(block)
+            for number, moments in enumerate(per_class if labels is not None else ()):
+                inside = labels[part] == number
+                moments.add(maps[inside, number], None if codes is None else codes[inside])
+        self._checks = Checks.join(checks)
+        warn_unconverged(self._checks)
+        coords = {"output": self.output_names_, **self._coords(self.basis_)}
+        facts = {**self._facts(engine.response, self.basis_), **self._checks.summary()}
+        return label_population(overall, None if labels is None else per_class, coords, self.basis_, facts)
+
+    def _facts(self, response, basis):
+        given = self.baseline if isinstance(self.baseline, str) else "given"
+        return {"method": self.method, "response": response, "baseline": given, "basis": basis.name,
+                "relative": int(self.relative)}
+
+    def _label_index(self, y):
+        """Position of each trial's label among the classes; None for regressors and without labels."""
+        if y is None or not hasattr(self, "classes_"):
+            return None
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y holds {unknown[0]!r}, which is not one of the classes {list(self.classes_)}")
+        return np.searchsorted(self.classes_, y)
+
+    def _coords(self, basis):
+        row, names = basis.rows(self.ch_names_)
+        return {row: names, basis.dim: cell_labels(basis)}
+
+    def _trial_coords(self):
+        single = not (isinstance(self.target, str) and self.target == "all")
+        return {**({} if single else {"output": self.output_names_}), **self._coords(self.basis_)}
+
+    def _explain_trials(self, X):
+        maps, _, _ = self._attribute(X, self.target, None, [self.basis_], self._engine())
+        return maps[0] if self._is_all(self.target) else maps[0][:, 0]
+
+    @staticmethod
+    def _is_all(target):
+        return isinstance(target, str) and target == "all"
+
+    def explain(self, X, y=None, *, target=None, basis=None, baseline=None):
+        """Attribute single trials, in as many bases as wanted from one integral.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
+        y : array-like of shape (n_trials,), optional
+            Labels, for ``target="true"``.
+        target : {"all", "predicted", "true"}, int or array-like of int, optional
+            Output explained; None is that of the constructor.
+        basis : str, Basis or list of these, optional
+            None is that of the constructor.
+        baseline : str or array-like, optional
+            None is that of the constructor; arrays are one trial, or one per trial of `X`.
+
+        Returns
+        -------
+        xarray.Dataset, or dict of str to xarray.Dataset for a list of bases
+            ``value`` with first dim ``trial``, ``convergence_delta`` and ``n_steps``; ``target`` names the explained
+            output where there is one per trial.
+        """
+        check_is_fitted(self)
+        X = as_trials(validate_trials(self, X, reset=False))
+        target = self.target if target is None else target
+        wanted = basis if isinstance(basis, list) else [self.basis_ if basis is None else basis]
+        bases = [self._bind(one, X.shape[-1]) for one in wanted]
+        bank = self._bank if baseline is None else make_bank(
+            baseline, X, self.trial_shape_, self.n_baselines, check_random_state(self.random_state))
+        engine = self._engine(bank)
+        maps, checks, targets = self._attribute(X, target, y, bases, engine)
+        warn_unconverged(checks)
+        names = None if self._is_all(target) else np.array(self.output_names_)[targets[:, 0]]
+        datasets = {}
+        for one, values in zip(bases, maps, strict=True):
+            coords = {"output": self.output_names_, **self._coords(one)}
+            datasets[one.name] = label_trials(values, checks, coords, one, self._facts(engine.response, one), names)
+        return datasets if isinstance(basis, list) else next(iter(datasets.values()))
+
+    def _attribute(self, X, target, y, bases, engine):
+        """Maps per basis `(n_trials, n_targets, n_rows, n_cells)`, checks and targets of single trials."""
+        targets = self._targets(X, target, y, engine)
+        maps, checks = [[] for _ in bases], []
+        for _, found, block in engine.blocks(X, targets, bases):
+            for kept, new in zip(maps, found, strict=True):
+                kept.append(new)
+            checks.append(block)
+        return [np.concatenate(kept) for kept in maps], Checks.join(checks), targets
+
+    def _targets(self, X, target, y, engine):
+        """Outputs to explain, `(n_trials, n_targets)`."""
+        n_outputs = engine.net.n_outputs
+        if isinstance(target, str):
+            check_option("target", target, TARGETS)
+            if target == "all":
+                return np.tile(np.arange(n_outputs), (len(X), 1))
+            if target == "predicted":
+                return engine.net.outputs(X, engine.response, self.batch_size).argmax(1)[:, None]
+            if y is None or not hasattr(self, "classes_"):
+                raise ValueError("target='true' needs a classifier and labels: explain(X, y, target='true')")
+            index = self._label_index(np.asarray(y))
+        else:
+            index = np.asarray(target)
+            if index.dtype.kind not in "iu" or index.ndim > 1:
+                raise ValueError(f"target must be one of {TARGETS}, an integer or one integer per trial, "
+                                 f"got {target!r}")
+            if np.any((index < 0) | (index >= n_outputs)):
+                raise ValueError(f"target {target!r} is out of range: there are {n_outputs} outputs "
+                                 f"({', '.join(self.output_names_)})")
+        if index.shape not in ((), (len(X),)):
+            raise ValueError(f"one target per trial is {len(X)} values, got {index.shape}")
+        return np.broadcast_to(index, (len(X),))[:, None].copy()
