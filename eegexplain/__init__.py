@@ -11,15 +11,26 @@ __version__ = "0.1.0.dev0"
 
 _LAZY = {
     # name: module that defines it
-    "PerturbationCorrelator": "eegexplain.perturbation",
+    "DelayedModel": "eegexplain.encoding",
+    "EncodingModel": "eegexplain.encoding",
     "FLEXAttributor": "eegexplain.attribution",
+    "GaussianTuningModel": "eegexplain.encoding",
+    "HRFEncodingModel": "eegexplain.encoding",
+    "HRFModel": "eegexplain.encoding",
+    "LinearModelWithBaseline": "eegexplain.encoding",
+    "LinearModelWithBaselineHRF": "eegexplain.encoding",
+    "ParameterFitter": "eegexplain.encoding",
+    "PerturbationCorrelator": "eegexplain.perturbation",
+    "SPMHRFModel": "eegexplain.encoding",
     "SinusoidFitter": "eegexplain.sinusoid",
     "SyncNet": "eegexplain.models",
     "SyncNetClassifier": "eegexplain.models",
     "SyncNetRegressor": "eegexplain.models",
     "TopomapDisplay": "eegexplain.plotting",
+    "WeightFitter": "eegexplain.encoding",
+    "spm_hrf": "eegexplain.encoding",
 }
-_SUBPACKAGES = ("attribution", "bases", "datasets", "models", "perturbation", "plotting", "sinusoid")
+_SUBPACKAGES = ("attribution", "bases", "datasets", "encoding", "models", "perturbation", "plotting", "sinusoid")
 
 __all__ = ["__version__", *sorted(_LAZY), *_SUBPACKAGES]
 
