@@ -1,6 +1,7 @@
 """A fitted network as NumPy functions: outputs, gradients, activations; seeds, modes and hooks left as found."""
 
 import contextlib
+import copy
 import threading
 
 import numpy as np
@@ -45,6 +46,24 @@ def inference(module):
             child.training = training
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
+
+
+def reinitialised(module, seed):
+    """Return a copy of `module` with untrained weights: the same architecture that has learned nothing.
+
+    Layers with ``reset_parameters`` draw anew as they did when built; parameters of other layers are shuffled.
+    Buffers that are not reset (an input scale) stay.
+    """
+    module = copy.deepcopy(module)
+    with seeded(seed), torch.no_grad():
+        for child in module.modules():
+            if hasattr(child, "reset_parameters"):
+                child.reset_parameters()
+                continue
+            for parameter in child.parameters(recurse=False):
+                order = torch.randperm(parameter.numel()).to(parameter.device)
+                parameter.copy_(parameter.flatten()[order].reshape(parameter.shape))
+    return module
 
 
 def find_layers(module, layers):

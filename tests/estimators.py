@@ -9,6 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from eegexplain.attribution import FLEXAttributor
 from eegexplain.models import SyncNetClassifier, SyncNetRegressor
 from eegexplain.perturbation import PerturbationCorrelator
+from eegexplain.reverse_correlation import EnvelopeCorrelator, ReverseCorrelator
+from eegexplain.sinusoid import SinusoidFitter
 
 N_TRIALS, N_CHANNELS, N_TIMES, SFREQ = 12, 3, 32, 64.0
 FAST = {
@@ -77,6 +79,11 @@ class AmplitudeClassifier(ClassifierMixin, BaseEstimator):
         return np.concatenate([X, np.abs(np.fft.rfft(X))], axis=-1).reshape(len(X), -1)
 
 
+def fast_envelopes(**params):
+    """Envelope correlation of the pooled outputs."""
+    return EnvelopeCorrelator(fast_classifier(), layer="pool_out", random_state=0, **params)
+
+
 CASES = [
     Case("SyncNetClassifier", fast_classifier, 55),
     Case("SyncNetRegressor", fast_regressor, 53, regression=True),
@@ -87,6 +94,13 @@ CASES = [
          map_attributes=(("attributions_", 1),)),
     Case("FLEXAttributor-regression", lambda: FLEXAttributor(fast_regressor(), n_steps=3, random_state=0), 59,
          regression=True, map_attributes=(("attributions_", 1),)),
+    Case(
+        "ReverseCorrelator", lambda: ReverseCorrelator(fast_classifier()), 61, map_attributes=(("templates_", 1),)
+    ),
+    Case("EnvelopeCorrelator", fast_envelopes, 61, map_attributes=(("correlations_", 1),)),
+    Case(
+        "SinusoidFitter", lambda: SinusoidFitter(fast_classifier()), 61, map_attributes=(("err_lin_", 1),)
+    ),
 ]
 
 

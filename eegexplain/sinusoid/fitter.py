@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from eegexplain._meta import Explainer, make_explanation
+from eegexplain._explanation import make_explanation
+from eegexplain._meta import Explainer
 from eegexplain._validation import as_trials, validate_trials
 from eegexplain.sinusoid._fit import check_limits, fit_sinusoids, frequency_limits
 
