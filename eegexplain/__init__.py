@@ -33,6 +33,8 @@ _SUBPACKAGES = (
     "reverse_correlation",
     "sinusoid",
 )
+_SUBPACKAGES = ("attribution", "bases", "datasets", "encoding", "models", "perturbation", "plotting", "sinusoid")
+_SUBPACKAGES = ("attribution", "bases", "datasets", "inspection", "models", "perturbation", "plotting", "sinusoid")
 
 __all__ = ["__version__", *sorted(_LAZY), *_SUBPACKAGES]
 

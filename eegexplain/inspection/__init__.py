@@ -1,0 +1,26 @@
+"""Can the map be trusted? Faithfulness, sanity checks, and scores against a known truth."""
+
+from eegexplain.inspection.faithfulness import (
+    DeletionCurve,
+    average_precision,
+    complexity,
+    deletion_curve,
+    relevance_mass_accuracy,
+    relevance_rank_accuracy,
+    sign_agreement,
+)
+from eegexplain.inspection.sanity import SanityCheck, label_randomization, map_similarity, model_randomization
+
+__all__ = [
+    "DeletionCurve",
+    "SanityCheck",
+    "average_precision",
+    "complexity",
+    "deletion_curve",
+    "label_randomization",
+    "map_similarity",
+    "model_randomization",
+    "relevance_mass_accuracy",
+    "relevance_rank_accuracy",
+    "sign_agreement",
+]

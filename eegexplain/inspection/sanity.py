@@ -1,0 +1,146 @@
+"""Sanity checks: a map must change when the network's weights or the labels it learned are randomised."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import spearmanr
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+
+from eegexplain._torch import TorchNet, seeded
+from eegexplain._validation import random_seed
+
+
+@dataclass(frozen=True, eq=False)
+class SanityCheck:
+    """Similarity of a map with those of randomised copies; low is good.
+
+    Attributes
+    ----------
+    steps : list of str
+        What was randomised: layers from the output to the input, each on top of those before, or permutations.
+    similarity : ndarray of shape (n_steps,)
+        Rank correlation of the two maps.
+    absolute_similarity : ndarray of shape (n_steps,)
+        Rank correlation of their absolute values: high where the method shows the data rather than the network.
+    """
+
+    steps: list
+    similarity: np.ndarray
+    absolute_similarity: np.ndarray
+
+
+def map_similarity(first, second):
+    """Spearman correlation of two maps, and of their absolute values.
+
+    Parameters
+    ----------
+    first, second : ndarray of the same shape
+
+    Returns
+    -------
+    similarity, absolute_similarity : float
+        NaN where a map is constant.
+    """
+    first, second = np.ravel(first), np.ravel(second)
+    pairs = [(first, second), (np.abs(first), np.abs(second))]
+    return tuple(float("nan") if np.ptp(a) == 0 or np.ptp(b) == 0 else float(spearmanr(a, b).statistic)
+                 for a, b in pairs)
+
+
+def model_randomization(explainer, X, y=None, *, random_state=None):
+    """Randomise a network layer by layer, from the output down, and compare its maps with the trained one's.
+
+    Parameters
+    ----------
+    explainer : fitted analysis estimator
+        Around a torch network; it is left as it was.
+    X : array-like of shape (n_trials, n_channels, n_times)
+    y : array-like of shape (n_trials,), optional
+    random_state : int, RandomState or None
+
+    Returns
+    -------
+    SanityCheck
+        One step per layer with parameters; each keeps the layers before it randomised (cascading).
+
+    References
+    ----------
+    .. [1] Adebayo et al. (2018). Sanity checks for saliency maps. NeurIPS.
+       https://doi.org/10.48550/arXiv.1810.03292
+
+    Examples
+    --------
+    >>> from eegexplain import FLEXAttributor, SyncNetClassifier
+    >>> from eegexplain.datasets import make_oscillatory_eeg
+    >>> from eegexplain.inspection import model_randomization
+    >>> eeg = make_oscillatory_eeg(n_trials=20, random_state=0)
+    >>> net = SyncNetClassifier(max_epochs=1, sfreq=eeg.sfreq, random_state=0)
+    >>> flex = FLEXAttributor(net, n_steps=4).fit(eeg.X, eeg.y)
+    >>> len(model_randomization(flex, eeg.X, random_state=0).steps)
+    2
+    """
+    original = explainer.explain_population(X, y)["value"].values
+    copied = copy.deepcopy(explainer)
+    module = TorchNet(copied.estimator_, copied.trial_shape_).module
+    owners = [(name, child) for name, child in module.named_modules() if list(child.parameters(recurse=False))]
+    steps, similarities = [], []
+    with seeded(random_seed(random_state)):
+        for name, child in reversed(owners):
+            _randomise(child)
+            steps.append(name or type(module).__name__)
+            changed = copied.explain_population(X, y)["value"].values
+            similarities.append(map_similarity(original, changed))
+    signed, absolute = np.transpose(similarities)
+    return SanityCheck(steps, signed, absolute)
+
+
+def _randomise(layer):
+    """Draw a layer's parameters anew: its own initialisation, else normal with mean and spread of its values."""
+    import torch
+
+    if hasattr(layer, "reset_parameters"):
+        layer.reset_parameters()
+        return
+    for parameter in layer.parameters(recurse=False):
+        spread = parameter.std() if parameter.numel() > 1 else parameter.abs().mean()
+        parameter.data.copy_(parameter.data.mean() + spread.data * torch.randn_like(parameter))
+
+
+def label_randomization(explainer, X, y, *, n_permutations=5, random_state=None, **fit_params):
+    """Retrain on permuted labels and compare the maps with those learned from the true ones.
+
+    Parameters
+    ----------
+    explainer : analysis estimator
+        Fitted or not; its network must be trainable (not frozen).
+    X : array-like of shape (n_trials, n_channels, n_times)
+    y : array-like of shape (n_trials,)
+    n_permutations : int
+    random_state : int, RandomState or None
+    **fit_params : dict
+        For ``fit``.
+
+    Returns
+    -------
+    SanityCheck
+        One step per permutation.
+
+    Raises
+    ------
+    ValueError
+        For a frozen network, which cannot be retrained.
+    """
+    if type(explainer.estimator).__name__ == "FrozenEstimator":
+        raise ValueError("a frozen network cannot be retrained on permuted labels: give the network unfrozen, or use "
+                         "model_randomization")
+    rng = check_random_state(random_state)
+    y = np.asarray(y)
+    original = clone(explainer).fit(X, y, **fit_params).explanation_["value"].values
+    similarities = []
+    for _ in range(n_permutations):
+        permuted = clone(explainer).fit(X, rng.permutation(y), **fit_params)
+        similarities.append(map_similarity(original, permuted.explanation_["value"].values))
+    signed, absolute = np.transpose(similarities)
+    return SanityCheck([f"permutation {number}" for number in range(n_permutations)], signed, absolute)

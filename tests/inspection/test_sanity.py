@@ -1,0 +1,45 @@
+"""Randomised networks and labels give other maps."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.frozen import FrozenEstimator
+
+from eegexplain.attribution import FLEXAttributor
+from eegexplain.inspection import label_randomization, map_similarity, model_randomization
+from tests.estimators import fast_classifier, trials
+
+X, Y = trials(n_trials=60)
+
+
+@pytest.fixture(scope="module")
+def flex():
+    return FLEXAttributor(fast_classifier(max_epochs=30, lr=0.03), n_steps=5).fit(X, Y)
+
+
+def test_cascading_randomisation_changes_the_map_and_not_the_network(flex):
+    module = flex.estimator_.net_.module_
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    generator = torch.get_rng_state()
+    check = model_randomization(flex, X, Y, random_state=0)
+    again = model_randomization(flex, X, Y, random_state=0)
+    assert check.steps[0] == "final_layer" and check.steps[-1] == "SyncNet"
+    assert abs(check.similarity[-1]) < 0.7
+    np.testing.assert_array_equal(check.similarity, again.similarity)
+    assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())
+    assert torch.equal(generator, torch.get_rng_state())
+    same = flex.explain_population(X)["value"].values
+    assert map_similarity(same, flex.attributions_) == pytest.approx((1, 1))
+
+
+def test_permuted_labels_give_other_maps(flex):
+    check = label_randomization(flex, X, Y, n_permutations=2, random_state=0)
+    assert len(check.steps) == 2 and np.all(check.similarity < 0.8)
+    with pytest.raises(ValueError, match="frozen"):
+        label_randomization(FLEXAttributor(FrozenEstimator(flex.estimator_)), X, Y)
+
+
+def test_similarity():
+    a = np.array([[1.0, 2.0], [3.0, -4.0]])
+    assert map_similarity(a, -a) == pytest.approx((-1, 1))
+    assert all(np.isnan(map_similarity(a, 0 * a)))
