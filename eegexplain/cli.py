@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import pathlib
 import sys
 import warnings
 
@@ -87,7 +88,7 @@ def run_explain(arguments):
     _notify(f"loading {arguments.data}")
     data = load_trials(arguments.data)
     data.subject = pick_groups(data, arguments.group_by)
-    return _report(data, arguments, bands=bands, title=f"EEG explained: {arguments.data}")
+    return _report(data, arguments, bands=bands, title=f"EEG explained: {pathlib.Path(arguments.data).name}")
 
 
 def _report(data, arguments, *, bands, title):

@@ -32,7 +32,7 @@ class Decoding:
             return ""
         return (
             f"This network does not decode held-out data: accuracy {self.accuracy:.2f}, and chance reaches "
-            f"{self.chance_upper:.2f}. What it uses explains nothing about the classes."
+            f"{self.chance_upper:.2f}. What it uses explains nothing about the classes"
         )
 
     def sentence(self):

@@ -108,5 +108,5 @@ def side_by_side(explanations, output):
     for ax, (explanation, title, label) in zip(axes, explanations, strict=True):
         display = SpectralMapDisplay.from_explanation(explanation, output=output, fmax=45.0, label=label)
         display.plot(ax=ax, order="front")
-        ax.set_title(title, pad=20)
+        ax.set_title(title, pad=26)
     return figure

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.metrics import average_precision_score
 
+from eegexplain.datasets._truth import class_effect
+
 
 def score_map(value, truth):
     """Compare a map with the planted effect.
@@ -45,10 +47,17 @@ def planted(job, part):
         f"{data['average_precision']:.2f}) and {100 * network['sign_agreement']:.0f} % of their signs"
     )
     part.html.append(f"<p>{part.lines[-1]}.</p>")
-    part.figures.append(("planted", draw(truth, job), "What was planted: log power ratio of the classes"))
+    part.figures += [
+        ("planted", draw_planted(truth, job), "What was planted: log power ratio, class 1"),
+        (
+            "planted_and_found",
+            draw_comparison(truth, job, part),
+            "Planted and found, class 1, each row in units of its peak",
+        ),
+    ]
 
 
-def draw(truth, job):
+def draw_planted(truth, job):
     """The planted effect as a channel-by-frequency map."""
     from eegexplain.plotting import SpectralMapDisplay
 
@@ -56,3 +65,21 @@ def draw(truth, job):
     frequencies, effect = job.data.frequencies[inside], truth.effect[1:2, :, inside]
     display = SpectralMapDisplay(effect, job.data.ch_names, frequencies=frequencies, label="log power ratio")
     return display.plot(order="front").figure_
+
+
+def draw_comparison(truth, job, part):
+    """Scalp maps by band: what was planted, what the networks use, how the data differ."""
+    from eegexplain.plotting import TopomapDisplay
+
+    inside = [(job.data.frequencies >= low) & (job.data.frequencies < high) for low, high in job.bands.values()]
+    planted = class_effect(np.stack([truth.power[:, :, band].sum(axis=-1) for band in inside], axis=-1))[1]
+    found = [part.variables[name].isel(output=1).values for name in ("value", "contrast_value")]
+    rows = np.array([row.T / np.abs(row).max() for row in (planted, *found)])
+    display = TopomapDisplay.from_values(
+        rows,
+        job.data.ch_names,
+        outputs=["planted", "network", "data"],
+        bands=list(job.bands),
+        label="share of the peak",
+    )
+    return display.plot_grid(panel_size=1.5).figure_
