@@ -11,30 +11,41 @@ __version__ = "0.1.0.dev0"
 
 _LAZY = {
     # name: module that defines it
+    "DelayedModel": "eegexplain.encoding",
+    "EncodingModel": "eegexplain.encoding",
     "EnvelopeCorrelator": "eegexplain.reverse_correlation",
     "FLEXAttributor": "eegexplain.attribution",
+    "GaussianTuningModel": "eegexplain.encoding",
+    "HRFEncodingModel": "eegexplain.encoding",
+    "HRFModel": "eegexplain.encoding",
+    "LinearModelWithBaseline": "eegexplain.encoding",
+    "LinearModelWithBaselineHRF": "eegexplain.encoding",
+    "ParameterFitter": "eegexplain.encoding",
     "PerturbationCorrelator": "eegexplain.perturbation",
     "ReceptiveField": "eegexplain.reverse_correlation",
     "ReverseCorrelator": "eegexplain.reverse_correlation",
+    "SPMHRFModel": "eegexplain.encoding",
     "SinusoidFitter": "eegexplain.sinusoid",
     "SyncNet": "eegexplain.models",
     "SyncNetClassifier": "eegexplain.models",
     "SyncNetRegressor": "eegexplain.models",
     "TopomapDisplay": "eegexplain.plotting",
+    "WeightFitter": "eegexplain.encoding",
     "receptive_field": "eegexplain.reverse_correlation",
+    "spm_hrf": "eegexplain.encoding",
 }
 _SUBPACKAGES = (
     "attribution",
     "bases",
     "datasets",
+    "encoding",
+    "inspection",
     "models",
     "perturbation",
     "plotting",
     "reverse_correlation",
     "sinusoid",
 )
-_SUBPACKAGES = ("attribution", "bases", "datasets", "encoding", "models", "perturbation", "plotting", "sinusoid")
-_SUBPACKAGES = ("attribution", "bases", "datasets", "inspection", "models", "perturbation", "plotting", "sinusoid")
 
 __all__ = ["__version__", *sorted(_LAZY), *_SUBPACKAGES]
 

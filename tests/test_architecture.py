@@ -50,6 +50,7 @@ MAX_POSITIONAL = 7
 # Signatures inherited from earlier tools, kept to the letter.
 INHERITED_SIGNATURES = {
     "SyncNet.__init__",
+    "SPMHRFModel.__init__",
     "ax_scalp",
     "attribute",
 }

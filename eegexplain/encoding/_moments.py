@@ -1,0 +1,115 @@
+"""What a fit needs to know of responses and data: their inner products, target by target, chunk by chunk."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+CHUNK_BYTES = 2**22
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Data with the nuisance removed, and responses to compare with them.
+
+    Parameters
+    ----------
+    respond : callable
+        ``respond(*shape, gradient)`` -> response ``(n_samples, n_targets)`` and its derivatives by each shape
+        parameter (an empty list without ``gradient``), nuisance removed.
+    data : ndarray of shape (n_samples, n_targets)
+        Data, nuisance removed.
+    total : ndarray of shape (n_targets,)
+        Sum of squares of the data. It exceeds that of ``data`` where the samples were rotated to fewer.
+    constant : ndarray of shape (n_samples, 1) or None
+        What the baseline multiplies; None where it belongs to the nuisance.
+    n_shape : int
+        Number of shape parameters.
+    memory_limit : float
+        Bytes that one chunk of targets may take.
+    """
+
+    respond: callable
+    data: np.ndarray
+    total: np.ndarray
+    constant: np.ndarray | None
+    n_shape: int
+    memory_limit: float
+
+    def moments(self, shape, targets):
+        """Inner products of ``[derivatives, response, constant, data]`` for some targets.
+
+        Parameters
+        ----------
+        shape : ndarray of shape (n_targets, n_shape)
+            Shape parameters of these targets.
+        targets : ndarray of int, shape (n_targets,)
+            Which targets.
+
+        Returns
+        -------
+        gram : ndarray of shape (n_targets, n_shape + 2 or 3, n_shape + 2 or 3)
+            Inner products; the last row and column are the data's.
+        """
+        n_columns = self.n_shape + 2 + (self.constant is not None)
+        gram = np.empty((len(targets), n_columns, n_columns))
+        for chunk in self.chunks(len(targets), 3 * n_columns):
+            gram[chunk] = self._chunk_moments(shape[chunk], targets[chunk])
+        gram[:, -1, -1] = self.total[targets]
+        return gram
+
+    def chunks(self, n_targets, n_arrays):
+        """Cut targets so that ``n_arrays`` arrays of one chunk stay within the limit, and near the cache."""
+        n_bytes = min(self.memory_limit, CHUNK_BYTES)
+        size = max(int(n_bytes / (8 * n_arrays * max(self.data.shape[0], 1))), 1)
+        return [slice(start, min(start + size, n_targets)) for start in range(0, n_targets, size)]
+
+    def _chunk_moments(self, shape, targets):
+        response, derivatives = self.respond(*shape.T, gradient=True)
+        columns = [*derivatives, response]
+        if self.constant is not None:
+            columns.append(np.broadcast_to(self.constant, response.shape))
+        columns.append(self.data[:, targets])
+        gram = np.empty((len(targets), len(columns), len(columns)))
+        for i, left in enumerate(columns):
+            for j, right in enumerate(columns[: i + 1]):
+                gram[:, i, j] = gram[:, j, i] = np.einsum("tv,tv->v", left, right)
+        return gram
+
+
+def remove_nuisance(basis, signals):
+    """Project signals off an orthonormal basis.
+
+    Parameters
+    ----------
+    basis : ndarray of shape (n_samples, n_nuisance)
+        Orthonormal columns.
+    signals : ndarray of shape (n_samples, n_signals)
+        Signals.
+
+    Returns
+    -------
+    residual : ndarray of shape (n_samples, n_signals)
+        What the basis does not explain.
+    """
+    return signals - basis @ (basis.T @ signals) if basis.shape[1] else signals
+
+
+def orthonormal_basis(columns):
+    """Orthonormal basis of the space that columns span, whatever their rank.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_samples, n_columns)
+        Columns.
+
+    Returns
+    -------
+    basis : ndarray of shape (n_samples, rank)
+        Orthonormal columns.
+    """
+    scale = np.linalg.norm(columns, axis=0)
+    kept = scale > 0
+    if not kept.any():
+        return columns[:, :0]
+    u, s, _ = np.linalg.svd(columns[:, kept] / scale[kept], full_matrices=False)
+    return u[:, s > s.max(initial=0) * max(columns.shape) * np.finfo(float).eps]

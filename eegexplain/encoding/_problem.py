@@ -1,0 +1,279 @@
+"""From a model and data to the problem that solvers see, the search for a start, and the numbers at the end."""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from eegexplain.encoding._moments import Problem, orthonormal_basis, remove_nuisance
+
+
+class Recording(NamedTuple):
+    """What was measured.
+
+    Parameters
+    ----------
+    stimulus : ndarray of shape (n_times, n_features)
+        Stimulus.
+    data : ndarray of shape (n_times, n_targets)
+        Responses.
+    confounds : ndarray of shape (n_times, n_confounds)
+        Nuisance, possibly without columns.
+    groups : ndarray of shape (n_times,) or None
+        Runs.
+    """
+
+    stimulus: np.ndarray
+    data: np.ndarray
+    confounds: np.ndarray
+    groups: np.ndarray | None
+
+
+def make_problem(model, layout, recording, memory_limit, *, project_baseline=True):
+    """Remove the nuisance and, for a model linear in its stimulus, rotate to the stimulus' own dimensions.
+
+    Parameters
+    ----------
+    model : EncodingModel
+        The model.
+    layout : Layout
+        What is found how.
+    recording : Recording
+        Stimulus and data.
+    memory_limit : float
+        Bytes per chunk of targets.
+    project_baseline : bool
+        Whether a free baseline is part of the nuisance.
+
+    Returns
+    -------
+    problem : Problem
+        The problem.
+    """
+    n_times = len(recording.data)
+    ones = np.ones((n_times, 1))
+    in_nuisance = layout.projects_baseline and project_baseline
+    nuisance = orthonormal_basis(np.hstack([ones, recording.confounds]) if in_nuisance else recording.confounds)
+    data = remove_nuisance(nuisance, recording.data)
+    constant = None if layout.baseline is None or in_nuisance else remove_nuisance(nuisance, ones)
+    total = np.einsum("tv,tv->v", data, data)
+    n_shape = len(layout.shape)
+    stimulus = model.filtered_stimulus(recording.stimulus, recording.groups) if constant is None else None
+    if stimulus is None:
+        respond = _responder(model, recording, nuisance)
+        return Problem(respond, data, total, constant, n_shape, memory_limit)
+    u, s, vt = np.linalg.svd(remove_nuisance(nuisance, stimulus), full_matrices=False)
+    return Problem(_field_responder(model, s[:, None] * vt), u.T @ data, total, constant, n_shape, memory_limit)
+
+
+def _responder(model, recording, nuisance):
+    """Responses in time, nuisance removed."""
+
+    def respond(*shape, gradient):
+        if not gradient:
+            return remove_nuisance(nuisance, model.response(recording.stimulus, *shape, groups=recording.groups)), []
+        response, derivatives = model.response_gradient(recording.stimulus, *shape, groups=recording.groups)
+        return remove_nuisance(nuisance, response), [remove_nuisance(nuisance, each) for each in derivatives]
+
+    return respond
+
+
+def _field_responder(model, stimulus):
+    """Responses of receptive fields to a rotated stimulus."""
+
+    def respond(*shape, gradient):
+        if not gradient:
+            return stimulus @ model.field(*shape), []
+        field, derivatives = model.field_gradient(*shape)
+        return stimulus @ field, [stimulus @ each for each in derivatives]
+
+    return respond
+
+
+def search_start(problem, layout, grid, start):
+    """Find the best candidate for every target: each comparison of all candidates and targets is a matrix product.
+
+    Parameters
+    ----------
+    problem : Problem
+        Data and responses.
+    layout : Layout
+        What is found how.
+    grid : dict of str to ndarray
+        Candidates of the shape parameters that ``start`` leaves open.
+    start : ndarray of shape (n_targets, n_parameters)
+        Known values; NaN elsewhere.
+
+    Returns
+    -------
+    start : ndarray of shape (n_targets, n_parameters)
+        Shape parameters filled in.
+    """
+    start = start.copy()
+    labels = [layout.space[i].label for i in layout.shape]
+    known = start[:, layout.shape]
+    rows, member = np.unique(np.nan_to_num(known, nan=np.inf), axis=0, return_inverse=True)
+    for i, row in enumerate(rows):
+        axes = [[value] if np.isfinite(value) else grid[label] for label, value in zip(labels, row, strict=True)]
+        candidates = np.array(list(itertools.product(*axes)), dtype=float).reshape(-1, len(labels))
+        targets = np.flatnonzero(member.reshape(-1) == i)
+        shared = [j for j, label in enumerate(labels) if label in layout.shared]
+        if len(candidates) > 1 and shared:
+            candidates = _keep_best_shared(problem, layout, candidates, shared, targets, start)
+        best = _best_candidate(problem, layout, candidates, targets, start)
+        start[np.ix_(targets, layout.shape)] = candidates[best]
+    return start
+
+
+def _gains(problem, layout, candidates, targets, start):
+    """Yield, by chunk of targets and of candidates, how much of the data each candidate explains."""
+    for block in _candidate_blocks(problem, len(candidates)):
+        response, _ = problem.respond(*candidates[block].T, gradient=False)
+        power = np.einsum("tg,tg->g", response, response)[:, None]
+        for chunk in problem.chunks(len(targets), 3 + len(candidates[block]) / len(response)):
+            some = targets[chunk]
+            data = problem.data[:, some]
+            if problem.constant is not None:
+                data = data - problem.constant * np.nan_to_num(start[some, layout.baseline])
+            product = response.T @ data
+            if layout.eliminates_amplitude or layout.amplitude is None:
+                yield block, chunk, _explained(product, power, layout.amplitude is None)
+            else:
+                amplitude = np.nan_to_num(start[some, layout.amplitude], nan=1.0)
+                yield block, chunk, amplitude * (2 * product - amplitude * power)
+
+
+def _explained(product, power, unit_amplitude):
+    """Sum of squares that a response explains, at its best amplitude or at one."""
+    if unit_amplitude:
+        return 2 * product - power
+    return product**2 / np.where(power > 1e-12 * power.max(initial=0), power, np.inf)
+
+
+def _candidate_blocks(problem, n_candidates):
+    """Cut candidates so that their responses fit the memory limit."""
+    size = max(int(problem.memory_limit / (64 * max(len(problem.data), 1))), 1)
+    return [slice(start, min(start + size, n_candidates)) for start in range(0, n_candidates, size)]
+
+
+def _best_candidate(problem, layout, candidates, targets, start):
+    """Index of the candidate that explains most, per target."""
+    best, value = np.zeros(len(targets), dtype=int), np.full(len(targets), -np.inf)
+    if len(candidates) == 1:
+        return best
+    for block, chunk, gain in _gains(problem, layout, candidates, targets, start):
+        top = gain.argmax(axis=0)
+        top_gain = gain[top, np.arange(gain.shape[1])]
+        better = top_gain > value[chunk]
+        best[chunk] = np.where(better, top + block.start, best[chunk])
+        value[chunk] = np.where(better, top_gain, value[chunk])
+    return best
+
+
+def _keep_best_shared(problem, layout, candidates, shared, targets, start):
+    """Keep the candidates with the values of shared parameters that are best for all targets together."""
+    values, member = np.unique(candidates[:, shared], axis=0, return_inverse=True)
+    member = member.reshape(-1)
+    best = np.full((len(values), len(targets)), -np.inf)
+    for block, chunk, gain in _gains(problem, layout, candidates, targets, start):
+        for i in np.unique(member[block]):
+            best[i, chunk] = np.maximum(best[i, chunk], gain[member[block] == i].max(axis=0))
+    return candidates[member == best.sum(axis=1).argmax()]
+
+
+class Statistics(NamedTuple):
+    """What a fit leaves.
+
+    Parameters
+    ----------
+    theta, standard_errors : ndarray of shape (n_targets, n_parameters)
+        Parameters, with free baselines filled in, and their standard errors (NaN for fixed ones).
+    ssq, r2 : ndarray of shape (n_targets,)
+        Residual sum of squares, and explained share of the variance that confounds leave.
+    """
+
+    theta: np.ndarray
+    standard_errors: np.ndarray
+    ssq: np.ndarray
+    r2: np.ndarray
+
+
+def no_statistics(layout):
+    """Return the statistics of no target."""
+    empty = np.empty((0, len(layout.space)))
+    return Statistics(empty, empty, np.empty(0), np.empty(0))
+
+
+def explained_share(ssq, recording):
+    """R2 of residual sums of squares, relative to the variance that confounds leave."""
+    constants = np.hstack([np.ones((len(recording.data), 1)), recording.confounds])
+    total = (remove_nuisance(orthonormal_basis(constants), recording.data) ** 2).sum(axis=0)
+    return 1 - ssq / np.where(total > 0, total, np.nan)
+
+
+def final_statistics(model, layout, recording, theta, memory_limit):
+    """Fill in baselines; residuals and standard errors from the full Jacobian.
+
+    Parameters
+    ----------
+    model, layout, recording, memory_limit
+        As for ``make_problem``.
+    theta : ndarray of shape (n_targets, n_parameters)
+        Fitted parameters.
+
+    Returns
+    -------
+    statistics : Statistics
+        The numbers at the end.
+    """
+    problem = make_problem(model, layout, recording, memory_limit, project_baseline=False)
+    gram = problem.moments(theta[:, layout.shape], np.arange(len(theta)))
+    theta, f = theta.copy(), len(layout.shape)
+    amplitude = np.ones(len(theta)) if layout.amplitude is None else theta[:, layout.amplitude]
+    coefficients = np.zeros(gram.shape[:2])
+    coefficients[:, f], coefficients[:, -1] = -amplitude, 1.0
+    if layout.baseline is not None:
+        if layout.projects_baseline:
+            theta[:, layout.baseline] = (gram[:, f + 1, -1] - amplitude * gram[:, f, f + 1]) / gram[:, f + 1, f + 1]
+        coefficients[:, f + 1] = -theta[:, layout.baseline]
+    ssq = np.maximum(np.einsum("vi,vij,vj->v", coefficients, gram, coefficients), 0.0)
+    errors = _standard_errors(gram, layout, amplitude, ssq, len(recording.data) - recording.confounds.shape[1])
+    return Statistics(theta, errors, ssq, explained_share(ssq, recording))
+
+
+def _standard_errors(gram, layout, amplitude, ssq, n_samples):
+    """Standard errors from inverse normal equations; shared parameters by block elimination."""
+    space, f = layout.space, len(layout.shape)
+    column = {par: i for i, par in enumerate(layout.shape)} | {layout.amplitude: f, layout.baseline: f + 1}
+    free = [i for i, par in enumerate(space) if par.label not in layout.fixed]
+    errors = np.full((len(gram), len(space)), np.nan)
+    if not free:
+        return errors
+    scale = np.stack([amplitude if i in layout.shape else np.ones(len(gram)) for i in free], axis=1)
+    columns = [column[i] for i in free]
+    variance = ssq / max(n_samples - len(free), 1)
+    information = gram[:, columns][:, :, columns] * scale[:, :, None] * scale[:, None, :]
+    information = information / np.where(variance > 0, variance, np.nan)[:, None, None]
+    shared = np.array([space[i].label in layout.shared for i in free])
+    inverse = _pinv(information[:, ~shared][:, :, ~shared])
+    squares = np.empty((len(gram), len(free)))
+    squares[:, ~shared] = np.einsum("vii->vi", inverse)
+    if shared.any():
+        corner = information[:, ~shared][:, :, shared]
+        schur = information[:, shared][:, :, shared] - corner.transpose(0, 2, 1) @ inverse @ corner
+        joint = _pinv(np.nansum(schur, axis=0)[None])[0]
+        reach = inverse @ corner
+        squares[:, ~shared] += np.einsum("vij,jk,vik->vi", reach, joint, reach)
+        squares[:, shared] = np.diag(joint)
+    errors[:, free] = np.sqrt(np.maximum(squares, 0.0))
+    return errors
+
+
+def _pinv(matrices):
+    """Pseudo-inverse of symmetric matrices, scaled to unit diagonal; NaN where one is not finite."""
+    diagonal = np.einsum("vii->vi", matrices)
+    finite = np.isfinite(matrices).all(axis=(1, 2))
+    scale = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
+    scaled = np.where(finite[:, None, None], matrices, 0.0) * scale[:, :, None] * scale[:, None, :]
+    inverse = np.linalg.pinv(scaled, hermitian=True) * scale[:, :, None] * scale[:, None, :]
+    return np.where(finite[:, None, None], inverse, np.nan)

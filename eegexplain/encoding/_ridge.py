@@ -1,0 +1,276 @@
+"""Ridge regression for many targets: every target its own penalty, one decomposition for all of them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import eigh, svd
+
+# Above this ratio of the smallest penalty to the largest eigenvalue, rounding in the Gram matrix does no harm.
+SAFE_DAMPING = 1e-9
+
+
+class Spectrum(NamedTuple):
+    """A centred design: singular values, and right singular vectors in columns."""
+
+    values: np.ndarray
+    vectors: np.ndarray
+
+
+class Selection(NamedTuple):
+    """The best candidate of every target.
+
+    Parameters
+    ----------
+    alpha : ndarray of shape (n_targets,)
+        Penalty.
+    scaling : ndarray of int, shape (n_targets,)
+        Which scaling of the columns.
+    scores : ndarray of shape (n_scalings, n_alphas, n_targets)
+        Estimated R2 on unseen data of each candidate.
+    gram : ndarray of shape (n_columns, n_columns) or None
+        Gram matrix of the whole design, where the folds gave it for nothing.
+    """
+
+    alpha: np.ndarray
+    scaling: np.ndarray
+    scores: np.ndarray
+    gram: np.ndarray | None
+
+
+def decompose(design, least_alpha, gram=None):
+    """Decompose a centred design.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n_samples, n_columns)
+        Centred columns.
+    least_alpha : float
+        Smallest penalty that will be used. If it is large enough, the cheap Gram matrix serves instead of an SVD.
+    gram : ndarray of shape (n_columns, n_columns), default=None
+        Gram matrix of the design, if known.
+
+    Returns
+    -------
+    spectrum : Spectrum
+        Numerically zero dimensions are left out, so rank deficiency is no special case.
+    """
+    n_samples, n_columns = design.shape
+    if n_columns < n_samples and least_alpha > SAFE_DAMPING * np.vdot(design, design):
+        return decompose_gram(design.T @ design if gram is None else gram)
+    values, vectors = svd(design, full_matrices=False, check_finite=False)[1:]
+    kept = values > values.max(initial=0.0) * max(design.shape) * np.finfo(float).eps
+    return Spectrum(values[kept], vectors[kept].T)
+
+
+def decompose_gram(gram):
+    """Decompose a centred design, given its Gram matrix.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n_columns, n_columns)
+        ``X' X``.
+
+    Returns
+    -------
+    spectrum : Spectrum
+        Of the design.
+    """
+    values, vectors = eigh(gram, check_finite=False)
+    kept = values > values.max(initial=0.0) * len(gram) * np.finfo(float).eps
+    return Spectrum(np.sqrt(values[kept]), vectors[:, kept])
+
+
+def solve(spectrum, products, alpha):
+    """Ridge weights, one penalty per target.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Of the centred design.
+    products : ndarray of shape (n_columns, n_targets)
+        ``X' Y`` of centred design and data.
+    alpha : ndarray of shape (n_targets,)
+        Penalties; zero gives the least-squares weights of smallest norm.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_columns, n_targets)
+        Weights.
+    """
+    rotated = spectrum.vectors.T @ products
+    return spectrum.vectors @ (rotated / (spectrum.values[:, None] ** 2 + alpha))
+
+
+def generalized_cross_validation(spectrum, products, total, alphas, n_samples, n_fitted):
+    """Estimated R2 on unseen data, by generalised cross-validation.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Of the centred design.
+    products : ndarray of shape (n_columns, n_targets)
+        ``X' Y`` of centred design and data.
+    total : ndarray of shape (n_targets,)
+        Sums of squares of the centred data.
+    alphas : ndarray of shape (n_alphas,)
+        Penalties.
+    n_samples, n_fitted : int
+        Number of samples, and of parameters fitted beside the weights (one for an intercept).
+
+    Returns
+    -------
+    scores : ndarray of shape (n_alphas, n_targets)
+        One minus the ratio of estimated to total mean squares; minus infinity where no degree of freedom is left.
+    """
+    power = spectrum.values**2
+    shares = (spectrum.vectors.T @ products) ** 2 / power[:, None]
+    kept = power / (power + alphas[:, None])
+    residual = total - (1 - (1 - kept) ** 2) @ shares
+    freedom = 1 - (kept.sum(axis=1) + n_fitted) / n_samples
+    null = total * (1 - n_fitted / n_samples) ** -2 if n_samples > n_fitted else total
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scores = 1 - np.maximum(residual, 0) / (np.maximum(freedom, 0)[:, None] ** 2 * null)
+    return np.where((freedom > 1e-10)[:, None], np.where(null > 0, scores, 0.0), -np.inf)
+
+
+class Fold(NamedTuple):
+    """Sums over the training and the test samples of one fold, both about the training means."""
+
+    train_gram: np.ndarray
+    train_products: np.ndarray
+    test_gram: np.ndarray
+    test_products: np.ndarray
+    test_total: np.ndarray
+
+
+def fold_sums(design, data, splits, fit_intercept):
+    """Sums over samples that cross-validation needs; each sample is visited once, however many penalties there are.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n_samples, n_columns)
+        Centred design.
+    data : ndarray of shape (n_samples, n_targets)
+        Centred data.
+    splits : list of tuple
+        Training and test samples of each fold.
+    fit_intercept : bool
+        Whether training means are taken off.
+
+    Returns
+    -------
+    folds : list of Fold
+        One per split.
+    gram : ndarray of shape (n_columns, n_columns)
+        Gram matrix of all samples.
+    """
+    sums = [_sums(design[test], data[test]) for _, test in splits]
+    partition = sum(len(test) for _, test in splits) == len(design)
+    gram, products, _ = map(sum, zip(*sums, strict=True)) if partition else _sums(design, data)
+    folds = []
+    for (train, test), (test_gram, test_products, test_total) in zip(splits, sums, strict=True):
+        if len(train) + len(test) == len(design):
+            train_gram, train_products = gram - test_gram, products - test_products
+        else:
+            train_gram, train_products, _ = _sums(design[train], data[train])
+        fold = Fold(train_gram, train_products, test_gram, test_products, test_total)
+        folds.append(_about_training_means(fold, design, data, train, test) if fit_intercept else fold)
+    return folds, gram
+
+
+def _sums(x, y):
+    """Gram matrix, products with the data, and sums of squares of the data."""
+    return x.T @ x, x.T @ y, np.einsum("tv,tv->v", y, y)
+
+
+def _about_training_means(fold, design, data, train, test):
+    """Shift the sums of a fold to the means of its training samples."""
+    mean_x, mean_y = design[train].mean(axis=0), data[train].mean(axis=0)
+    sum_x, sum_y, n_test = design[test].sum(axis=0), data[test].sum(axis=0), len(test)
+    cross = np.outer(sum_x, mean_x)
+    return Fold(
+        fold.train_gram - len(train) * np.outer(mean_x, mean_x),
+        fold.train_products - len(train) * np.outer(mean_x, mean_y),
+        fold.test_gram - cross - cross.T + n_test * np.outer(mean_x, mean_x),
+        fold.test_products - np.outer(mean_x, sum_y - n_test * mean_y) - np.outer(sum_x, mean_y),
+        fold.test_total - 2 * mean_y * sum_y + n_test * mean_y**2,
+    )
+
+
+def cross_validate(folds, alphas, scale):
+    """R2 over the test samples of all folds.
+
+    Parameters
+    ----------
+    folds : list of Fold
+        Sums over samples.
+    alphas : ndarray of shape (n_alphas,)
+        Penalties.
+    scale : ndarray of shape (n_columns,)
+        Factor of each column of the design.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_alphas, n_targets)
+        R2; zero for targets without variance.
+    """
+    total = sum(fold.test_total for fold in folds)
+    residual = np.zeros((len(alphas), len(total)))
+    for fold in folds:
+        spectrum = decompose_gram(fold.train_gram * np.outer(scale, scale))
+        basis = scale[:, None] * spectrum.vectors
+        rotated, goal = basis.T @ fold.train_products, basis.T @ fold.test_products
+        power = basis.T @ fold.test_gram @ basis
+        for i, alpha in enumerate(alphas):
+            weights = rotated / (spectrum.values[:, None] ** 2 + alpha)
+            residual[i] += fold.test_total + np.einsum("pv,pv->v", weights, power @ weights - 2 * goal)
+    return np.where(total > 0, 1 - residual / np.where(total > 0, total, 1.0), 0.0)
+
+
+def select(design, data, alphas, scalings, splits, *, fit_intercept, chunks):
+    """Choose the penalty, and the scaling of the columns, that predict unseen data of each target best.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n_samples, n_columns)
+        Centred design.
+    data : ndarray of shape (n_samples, n_targets)
+        Centred data.
+    alphas : ndarray of shape (n_alphas,)
+        Penalties.
+    scalings : ndarray of shape (n_scalings, n_columns)
+        Factors of the columns.
+    splits : list of tuple or None
+        Folds; None: generalised cross-validation.
+    fit_intercept : bool
+        Whether there is an intercept.
+    chunks : list of slice
+        Chunks of targets.
+
+    Returns
+    -------
+    selection : Selection
+        The best candidates.
+    """
+    n_samples, n_targets = data.shape
+    scores, gram = np.empty((len(scalings), len(alphas), n_targets)), None
+    if splits is None:
+        for i, scale in enumerate(scalings):
+            spectrum = decompose(design * scale, alphas.min())
+            for chunk in chunks:
+                products = scale[:, None] * (design.T @ data[:, chunk])
+                total = np.einsum("tv,tv->v", data[:, chunk], data[:, chunk])
+                scores[i, :, chunk] = generalized_cross_validation(
+                    spectrum, products, total, alphas, n_samples, int(fit_intercept)
+                )
+    else:
+        wide = design.shape[1] > n_samples and len(scalings) == 1
+        narrow = design @ decompose(design, 0.0).vectors if wide else design
+        factors = np.ones((1, narrow.shape[1])) if wide else scalings
+        for chunk in chunks:
+            folds, gram = fold_sums(narrow, data[:, chunk], splits, fit_intercept)
+            for i, scale in enumerate(factors):
+                scores[i, :, chunk] = cross_validate(folds, alphas, scale)
+        gram = None if wide else gram
+    best = scores.reshape(-1, n_targets).argmax(axis=0)
+    return Selection(alphas[best % len(alphas)], best // len(alphas), scores, gram)

@@ -1,0 +1,122 @@
+"""Runs: stretches of time that convolutions and lags never cross."""
+
+import numpy as np
+from scipy.fft import next_fast_len
+
+PADDINGS = ("edge", "zero")
+
+
+def check_run_labels(groups, n_times):
+    """Validate run labels.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_times,) or None
+        Label of the run (recording, trial) that each sample belongs to; None is one run.
+    n_times : int
+        Number of samples.
+
+    Returns
+    -------
+    groups : ndarray of shape (n_times,)
+        One label per sample.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label per sample.
+    """
+    if groups is None:
+        return np.zeros(n_times, dtype=int)
+    groups = np.asarray(groups)
+    if groups.shape != (n_times,):
+        raise ValueError(f"groups has shape {groups.shape}, but one label per sample is needed: ({n_times},).")
+    return groups
+
+
+def run_slices(groups, n_times):
+    """Cut time wherever the run label changes.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_times,) or None
+        Label per sample.
+    n_times : int
+        Number of samples.
+
+    Returns
+    -------
+    slices : list of slice
+        Contiguous runs in order of time.
+    """
+    groups = check_run_labels(groups, n_times)
+    borders = np.flatnonzero(groups[1:] != groups[:-1]) + 1
+    edges = [0, *borders.tolist(), n_times]
+    return [slice(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def check_run_lengths(runs, n_samples, what):
+    """Refuse runs that are shorter than what is laid over them.
+
+    Parameters
+    ----------
+    runs : list of slice
+        Runs.
+    n_samples : int
+        Samples that ``what`` spans.
+    what : str
+        Its name in the message, with the way to shorten it.
+
+    Raises
+    ------
+    ValueError
+        If the shortest run has fewer than ``n_samples`` samples.
+    """
+    shortest = min(runs, key=lambda run: run.stop - run.start)
+    length = shortest.stop - shortest.start
+    if n_samples > length:
+        raise ValueError(
+            f"{what} spans {n_samples} samples, but the run from sample {shortest.start} to {shortest.stop} has only "
+            f"{length}. Shorten it, or leave short runs out."
+        )
+
+
+def convolve_runs(signals, kernel, runs, padding="edge", xp=np):
+    """Causal convolution within runs: ``y[t] = sum_k h[k] x[t - k]``.
+
+    Parameters
+    ----------
+    signals : array of shape (n_times, n_signals)
+        Signals; NumPy arrays or, with ``xp=torch``, tensors.
+    kernel : array of shape (n_lags,) or (n_lags, n_signals)
+        One kernel, or one per signal.
+    runs : list of slice
+        Runs; nothing crosses their borders.
+    padding : {"edge", "zero"}
+        What stands before the first sample of a run: that sample, or zeros.
+    xp : module
+        ``numpy`` or ``torch``.
+
+    Returns
+    -------
+    convolved : array of shape (n_times, n_signals)
+        The convolved signals.
+    """
+    kernel = kernel[:, None] if kernel.ndim == 1 else kernel
+    pieces = [_convolve_run(signals[run], kernel, padding, xp) for run in runs]
+    return pieces[0] if len(pieces) == 1 else xp.concatenate(pieces)
+
+
+def _convolve_run(signals, kernel, padding, xp):
+    """Convolve one run by FFT; the repeated first sample enters through the kernel's remaining sum."""
+    n_times = signals.shape[0]
+    n_fft = next_fast_len(n_times + kernel.shape[0] - 1, real=True)
+    spectrum = xp.fft.rfft(signals.T, n_fft) * xp.fft.rfft(kernel.T, n_fft)
+    convolved = xp.fft.irfft(spectrum, n_fft)[:, :n_times].T
+    if padding == "zero":
+        return convolved
+    kernel = kernel[:n_times]
+    remaining = kernel.sum(0) - xp.cumsum(kernel, 0)
+    n_lags = kernel.shape[0]
+    head = convolved[:n_lags] + remaining * signals[:1]
+    return xp.concatenate([head, convolved[n_lags:]])

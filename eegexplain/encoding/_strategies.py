@@ -1,0 +1,142 @@
+"""The three ways to fit parameters: variable projection, a torch optimiser, and the closed form of linear models."""
+
+import numpy as np
+
+from eegexplain._validation import random_seed
+from eegexplain.encoding._moments import orthonormal_basis, remove_nuisance
+from eegexplain.encoding._problem import Statistics, explained_share
+from eegexplain.encoding._tables import read_table
+from eegexplain.encoding._varpro import fit_independent, fit_together
+
+# A step that gains less than this share of `r2_atol` ends a variable projection: its last steps converge fast.
+FINAL_SHARE = 1e-3
+GRADIENT_SETTINGS = ("learning_rate", "optimizer_params", "max_n_iterations", "min_n_iterations", "lag", "r2_atol")
+
+
+def solve_varpro(fitter, layout, problem, theta, log):
+    """Fit target by target or, with shared parameters, all together.
+
+    Parameters
+    ----------
+    fitter : ParameterFitter
+        Its settings.
+    layout : Layout
+        What is fixed and shared.
+    problem : Problem
+        Data and responses.
+    theta : ndarray of shape (n_targets, n_parameters)
+        Start.
+    log : FitLog
+        Takes note of each iteration.
+
+    Returns
+    -------
+    theta, n_iter, converged
+        Parameters; number of steps and convergence of each target.
+    """
+    for par in layout.space:
+        if par.role != "shape" and par.kind != "identity":
+            raise ValueError(f"{par.label!r} is bounded, which variable projection cannot hold: use solver='adam'.")
+    settings = {
+        "max_n_iterations": fitter.max_n_iterations,
+        "atol": FINAL_SHARE * fitter.r2_atol * problem.total,
+        "callback": lambda iteration, state: log.note(iteration, state.ssq, state.theta),
+    }
+    if layout.steps()[2].any():
+        settings["noise_model"] = fitter.noise_model
+        state, n_iter, converged = fit_together(problem, layout, theta, **settings)
+    else:
+        state, n_iter, converged = fit_independent(problem, layout, theta, **settings)
+    return state.theta, n_iter, converged
+
+
+def solve_gradient(fitter, layout, recording, theta, log):
+    """Descend with a torch optimiser, in chunks of targets unless parameters are shared.
+
+    Parameters
+    ----------
+    fitter, layout, theta, log
+        As for ``solve_varpro``; all of ``theta`` is known.
+    recording : Recording
+        Stimulus and data.
+
+    Returns
+    -------
+    theta, n_iter, converged
+        As for ``solve_varpro``.
+    """
+    from eegexplain.encoding._solvers import find_optimizer, fit_gradient
+
+    nuisance = orthonormal_basis(recording.confounds)
+    settings = {name: getattr(fitter, name) for name in GRADIENT_SETTINGS}
+    settings["optimizer"] = find_optimizer(fitter.solver) if fitter.optimizer is None else fitter.optimizer
+    settings |= {"noise_model": fitter.noise_model, "seed": random_seed(fitter.random_state)}
+    theta, n_targets = theta.copy(), len(theta)
+    n_iter, converged = np.zeros(n_targets, dtype=int), np.zeros(n_targets, dtype=bool)
+    whole = bool(layout.shared) or fitter.store_intermediate_parameters or bool(fitter.log_dir)
+    size = n_targets if whole else max(int(fitter.memory_limit / (80 * len(recording.data))), 1)
+    for first in range(0, n_targets, size):
+        some = slice(first, first + size)
+        data = remove_nuisance(nuisance, recording.data[:, some])
+        theta[some], n_iter[some], converged[some] = fit_gradient(
+            fitter.model,
+            layout,
+            recording._replace(data=data),
+            nuisance,
+            theta[some],
+            settings=settings,
+            total=((data - data.mean(axis=0)) ** 2).sum(axis=0),
+            callback=log.note,
+        )
+    return theta, n_iter, converged
+
+
+def solve_linear(model, layout, recording, start):
+    """Least squares for the baseline, and for the weights unless the model has them.
+
+    Parameters
+    ----------
+    model : LinearModelWithBaseline
+        The model.
+    layout : Layout
+        What is fixed.
+    recording : Recording
+        Stimulus and data.
+    start : ndarray of shape (n_targets, 1)
+        Fixed baselines.
+
+    Returns
+    -------
+    statistics : Statistics
+        Baselines and residuals.
+    weights : ndarray of shape (n_columns, n_targets)
+        Weights of smallest norm.
+    """
+    if layout.shared:
+        raise ValueError("A linear model is fitted target by target in closed form: leave out shared_pars.")
+    n_times, n_targets = recording.data.shape
+    valid = model.valid_samples(n_times, recording.groups)
+    design = model.design(recording.stimulus, recording.groups)[valid]
+    unit = np.broadcast_to(model.measured_baseline(np.ones(1), n_times, recording.groups), (n_times, 1))[valid]
+    data, confounds = recording.data[valid], recording.confounds[valid]
+    recording = recording._replace(data=data, confounds=confounds)
+    known = np.zeros_like(data)
+    if layout.fixed:
+        known += unit * start[:, 0]
+    if model.weights is not None:
+        known += design @ read_table(model.weights, "weights").values
+    columns = [confounds]
+    columns += [] if layout.fixed else [unit]
+    columns += [] if model.weights is not None else [design]
+    columns = np.hstack(columns)
+    solution, _, rank, _ = np.linalg.lstsq(columns, data - known, rcond=None)
+    ssq = ((data - known - columns @ solution) ** 2).sum(axis=0)
+    errors = np.full((n_targets, 1), np.nan)
+    theta, first = start, confounds.shape[1]
+    if not layout.fixed:
+        theta = solution[first][:, None]
+        variance = ssq / max(len(data) - rank, 1)
+        errors = np.sqrt(variance * np.linalg.pinv(columns.T @ columns, hermitian=True)[first, first])[:, None]
+        first += 1
+    weights = solution[first:] if model.weights is None else read_table(model.weights, "weights").values
+    return Statistics(theta, errors, ssq, explained_share(ssq, recording)), weights

@@ -1,0 +1,121 @@
+"""pandas in, pandas out; NumPy in, NumPy out."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Table(NamedTuple):
+    """A two-dimensional array with its row and column labels, if it came with any."""
+
+    values: np.ndarray
+    index: object = None
+    columns: object = None
+
+    @property
+    def labelled(self):
+        """Whether it came as a pandas object."""
+        return self.index is not None
+
+
+def read_table(data, name):
+    """Read a DataFrame, Series or array as two-dimensional floats.
+
+    Parameters
+    ----------
+    data : DataFrame, Series or array-like of shape (n_rows,) or (n_rows, n_columns)
+        What was given; one dimension is one column.
+    name : str
+        Its name in messages.
+
+    Returns
+    -------
+    table : Table
+        Values and labels.
+
+    Raises
+    ------
+    ValueError
+        If it has another number of dimensions or is not numeric.
+    """
+    index, columns = getattr(data, "index", None), getattr(data, "columns", None)
+    labelled = hasattr(data, "iloc")
+    if labelled and columns is None:
+        columns = [data.name if data.name is not None else 0]
+    values = np.asarray(data, dtype=float)
+    values = values[:, None] if values.ndim == 1 else values
+    if values.ndim != 2:
+        raise ValueError(f"{name} must have one or two dimensions; its shape is {values.shape}.")
+    return Table(values, index, columns) if labelled else Table(values)
+
+
+def frame(values, index=None, columns=None):
+    """Make a DataFrame; ``index`` and ``columns`` default to positions."""
+    import pandas as pd
+
+    return pd.DataFrame(values, index=index, columns=columns)
+
+
+def series(values, index, name):
+    """Make a Series."""
+    import pandas as pd
+
+    return pd.Series(values, index=index, name=name)
+
+
+def varying_targets(data, columns):
+    """Find targets that vary, with one warning about those that do not.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n_times, n_targets)
+        Data.
+    columns : sequence
+        Names of the targets.
+
+    Returns
+    -------
+    varies : ndarray of bool, shape (n_targets,)
+        Whether a target has variance.
+    """
+    varies = np.ptp(data, axis=0) > 0
+    if not varies.all():
+        names = [str(columns[i]) for i in np.flatnonzero(~varies)[:10]]
+        more = ", ..." if np.sum(~varies) > 10 else ""
+        warnings.warn(
+            f"{np.sum(~varies)} target(s) never vary: {', '.join(names)}{more}. Their results are undefined.",
+            stacklevel=3,
+        )
+    return varies
+
+
+def check_finite_targets(data, columns=None, name="data"):
+    """Refuse missing and infinite data, naming the targets that hold them.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n_times, n_targets)
+        Data.
+    columns : sequence, default=None
+        Names of the targets.
+    name : str
+        Name of the data in the message.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite.
+    """
+    sums = data.sum(axis=0)
+    if np.isfinite(sums).all():
+        return
+    for test, what in ((np.isnan, "NaN"), (np.isinf, "infinity or a value too large for dtype('float64')")):
+        bad = np.flatnonzero(test(data).any(axis=0))
+        if bad.size:
+            names = [bad_column if columns is None else columns[bad_column] for bad_column in bad[:10].tolist()]
+            more = ", ..." if bad.size > 10 else ""
+            listed = ", ".join(map(repr, names)) + more
+            raise ValueError(
+                f"Input {name} contains {what}. Targets concerned: {listed}. Drop or interpolate these samples first."
+            )

@@ -1,0 +1,88 @@
+"""Encoding models whose basis is convolved with a haemodynamic response."""
+
+import numpy as np
+
+from eegexplain.encoding._differences import central_differences
+from eegexplain.encoding._parameters import Parameter
+from eegexplain.encoding.models import EncodingModel
+
+
+class HRFEncodingModel(EncodingModel):
+    """An encoding model whose basis is convolved with a haemodynamic response before amplitude and baseline.
+
+    Parameters
+    ----------
+    paradigm, data, parameters, weights, omega, verbosity
+        As for ``EncodingModel``.
+    hrf_model : HRFModel, default=None
+        The response; None leaves the basis as it is. With ``unique_hrfs`` its delay and dispersion become parameters
+        of every target.
+    padding : {"edge", "zero"}
+        What precedes each run.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eegexplain.encoding import GaussianTuningModel, SPMHRFModel
+    >>> model = GaussianTuningModel(hrf_model=SPMHRFModel(tr=2.0, unique_hrfs=True))
+    >>> model.get_parameter_labels()
+    ['mu', 'sd', 'amplitude', 'baseline', 'hrf_delay', 'hrf_dispersion']
+    """
+
+    def __init__(
+        self,
+        paradigm=None,
+        data=None,
+        parameters=None,
+        weights=None,
+        omega=None,
+        verbosity=20,
+        hrf_model=None,
+        *,
+        padding="edge",
+    ):
+        super().__init__(paradigm, data, parameters, weights, omega, verbosity)
+        self.hrf_model = hrf_model
+        self.padding = padding
+
+    def get_parameter_space(self):
+        """Declare the parameters of the basis, then those of the response.
+
+        Returns
+        -------
+        parameter_space : tuple of Parameter
+            Parameters in the order of the table's columns.
+        """
+        return (*self._basis_space(), *self._hrf_space())
+
+    def response(self, paradigm, *shape, groups=None, xp=np):
+        """Convolve the basis with the haemodynamic response."""
+        n_basis = len(shape) - len(self._hrf_space())
+        return self._convolve(self.basis(paradigm, *shape[:n_basis], xp=xp), *shape[n_basis:], groups=groups, xp=xp)
+
+    def response_gradient(self, paradigm, *shape, groups=None):
+        """Convolve the basis and its derivatives; differences by the parameters of the response."""
+        n_basis = len(shape) - len(self._hrf_space())
+        pars = shape[n_basis:]
+        basis, derivatives = super().response_gradient(paradigm, *shape[:n_basis])
+        derivatives = [self._convolve(derivative, *pars, groups=groups) for derivative in derivatives]
+        response, of_hrf = central_differences(lambda *hrf_pars: self._convolve(basis, *hrf_pars, groups=groups), pars)
+        return response, derivatives + of_hrf
+
+    def filtered_stimulus(self, paradigm, groups=None):
+        """Return what receptive fields weigh, or None unless the response is linear in one stimulus for all targets."""
+        return self._convolve(paradigm, groups=groups) if self.linear_in_stimulus and not self._hrf_space() else None
+
+    def _basis_space(self):
+        return tuple(self.parameter_space)
+
+    def _hrf_space(self):
+        """Parameters of the response that differ between targets."""
+        bounds = {} if self.hrf_model is None else self.hrf_model.parameter_bounds()
+        return tuple(Parameter(label, lower=lower, upper=upper) for label, (lower, upper) in bounds.items())
+
+    def _convolve(self, signals, *pars, groups=None, xp=np):
+        """Convolve with the response, if there is one."""
+        if self.hrf_model is None:
+            return signals
+        return self.hrf_model.convolve(signals, *pars, groups=groups, padding=self.padding, xp=xp)

@@ -1,0 +1,389 @@
+"""Haemodynamic response functions and their convolution with predicted signals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln
+from sklearn.base import BaseEstimator
+
+from eegexplain.encoding._runs import PADDINGS, check_run_lengths, convolve_runs, run_slices
+
+NORMALIZATIONS = ("sum", "peak", None)
+
+
+@dataclass(frozen=True)
+class HRFPreset:
+    """Parameters of a published double-gamma response."""
+
+    delay: float
+    undershoot: float
+    dispersion: float
+    u_dispersion: float
+    ratio: float
+
+
+PRESETS = {
+    "spm": HRFPreset(delay=6.0, undershoot=16.0, dispersion=1.0, u_dispersion=1.0, ratio=1 / 6),
+    "glover": HRFPreset(delay=6.0, undershoot=12.0, dispersion=0.9, u_dispersion=0.9, ratio=0.35),
+}
+
+
+def _gamma_pdf(t, shape, scale, xp=np):
+    """Density of the gamma distribution, zero for ``t <= 0``; NumPy or torch."""
+    log_gamma = getattr(xp, "lgamma", gammaln)
+    positive = t > 0
+    x = xp.where(positive, t, xp.ones_like(t)) / scale
+    density = xp.exp((shape - 1) * xp.log(x) - x - log_gamma(shape)) / scale
+    return xp.where(positive, density, xp.zeros_like(density))
+
+
+def spm_hrf(t, a1=6.0, d1=1.0, a2=16.0, d2=1.0, c=1 / 6, highres_dt=0.1, *, legacy=False):
+    """Double-gamma haemodynamic response.
+
+    Parameters
+    ----------
+    t : array-like of shape (n_times,)
+        Seconds after the event.
+    a1, d1 : float or array-like of shape (n_hrfs,)
+        Shape and scale (s) of the response.
+    a2, d2 : float or array-like of shape (n_hrfs,)
+        Shape and scale (s) of the undershoot.
+    c : float or array-like of shape (n_hrfs,)
+        Weight of the undershoot.
+    highres_dt : float
+        Step (s) of the grid that ``legacy`` interpolates from; not used otherwise.
+    legacy : bool
+        Reproduce braincoder's values: the response is computed on a grid of step ``highres_dt``, comes two steps late,
+        is divided by its sum on that grid and interpolated to ``t``.
+
+    Returns
+    -------
+    hrf : ndarray of shape (n_times,) or (n_times, n_hrfs)
+        The response; a density per second, unless ``legacy``.
+
+    References
+    ----------
+    Friston, K. J. et al. (1998). Event-related fMRI: characterizing differential responses. NeuroImage, 7(1), 30-40.
+    https://doi.org/10.1006/nimg.1997.0306
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eegexplain.encoding import spm_hrf
+    >>> t = np.arange(0, 32, 0.5)
+    >>> float(t[spm_hrf(t).argmax()])
+    5.0
+    """
+    t = np.asarray(t, dtype=float).reshape(-1)
+    pars = [np.atleast_1d(np.asarray(p, dtype=float)).reshape(-1) for p in (a1, d1, a2, d2, c)]
+    hrf = _legacy_double_gamma(t, pars, highres_dt) if legacy else _double_gamma(t[:, None], *pars)
+    return hrf[:, 0] if all(np.ndim(p) == 0 for p in (a1, d1, a2, d2, c)) else hrf
+
+
+def _double_gamma(t, a1, d1, a2, d2, c, xp=np):
+    """Response minus weighted undershoot."""
+    return _gamma_pdf(t, a1, d1, xp) - c * _gamma_pdf(t, a2, d2, xp)
+
+
+def _legacy_double_gamma(t, pars, step):
+    """Return the double gamma as braincoder samples it: fine grid, two steps late, unit sum there, interpolated."""
+    fine = t.min() + step * np.arange(int(np.ceil(np.ptp(t) / step)) + 2)
+    values = _double_gamma(fine[:, None] - 2 * step, *pars)
+    inside = fine <= t.max() + 1e-9
+    values = values / values[inside].sum(axis=0)
+    return np.stack([np.interp(t, fine, column) for column in values.T], axis=1)
+
+
+class HRFModel(BaseEstimator):
+    """A haemodynamic response that is convolved with predicted signals.
+
+    Parameters
+    ----------
+    hrf : array-like of shape (n_lags,) or (n_lags, n_targets), default=None
+        The response, sampled like the data, from lag zero. Subclasses compute it instead.
+    unique_hrfs : bool
+        Whether each target has a response of its own.
+
+    See Also
+    --------
+    SPMHRFModel : The double-gamma response.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eegexplain.encoding import HRFModel
+    >>> HRFModel([0.5, 0.5]).convolve(np.array([[0.0], [1.0], [0.0]])).ravel().round(3)
+    array([0. , 0.5, 0.5])
+    """
+
+    def __init__(self, hrf=None, unique_hrfs=False):
+        self.hrf = hrf
+        self.unique_hrfs = unique_hrfs
+
+    def get_hrf(self):
+        """Sample the response.
+
+        Returns
+        -------
+        hrf : ndarray of shape (n_lags,) or (n_lags, n_targets)
+            The response from lag zero on.
+        """
+        if self.hrf is None:
+            raise ValueError("HRFModel needs hrf, the response sampled like the data; or use SPMHRFModel(tr=...).")
+        hrf = np.asarray(self.hrf, dtype=float)
+        if hrf.ndim not in (1, 2) or not len(hrf) or not np.isfinite(hrf).all():
+            raise ValueError(f"hrf must be finite, (n_lags,) or (n_lags, n_targets); its shape is {hrf.shape}.")
+        return hrf
+
+    def parameter_bounds(self):
+        """Name the parameters that may differ between targets.
+
+        Returns
+        -------
+        bounds : dict
+            Label to (lower, upper); empty where the response is fixed.
+        """
+        return {}
+
+    def convolve(self, signals, *pars, groups=None, padding="edge", xp=np):
+        """Convolve signals with the response, causally and within runs.
+
+        Parameters
+        ----------
+        signals : ndarray of shape (n_times, n_signals)
+            Signals, sampled like the response.
+        *pars : arrays of shape (n_signals,)
+            Values of the parameters in ``parameter_bounds``; none: those of the constructor.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample; responses never cross runs.
+        padding : {"edge", "zero"}
+            What precedes each run: its first sample repeated, or zeros.
+        xp : module
+            ``numpy``, or ``torch`` for tensors.
+
+        Returns
+        -------
+        convolved : ndarray of shape (n_times, n_signals)
+            The convolved signals.
+
+        Raises
+        ------
+        ValueError
+            If the response is longer than a run, or there are as few responses as do not fit the signals.
+        """
+        if padding not in PADDINGS:
+            raise ValueError(f"padding={padding!r} is not one of {PADDINGS}.")
+        if xp is np:
+            signals = np.asarray(signals, dtype=float)
+            signals = signals[:, None] if signals.ndim == 1 else signals
+        kernel = self._kernel(pars, signals, xp)
+        if kernel.ndim == 2 and kernel.shape[1] not in (1, signals.shape[1]):
+            raise ValueError(f"There are {kernel.shape[1]} responses for {signals.shape[1]} signals.")
+        runs = run_slices(groups, signals.shape[0])
+        check_run_lengths(runs, kernel.shape[0], "The haemodynamic response (see time_length)")
+        return convolve_runs(signals, kernel, runs, padding, xp)
+
+    def _kernel(self, pars, like, xp):
+        """Return the response in the array type of ``like``."""
+        hrf = self.get_hrf()
+        return hrf if xp is np else xp.as_tensor(hrf, dtype=like.dtype, device=like.device)
+
+
+class SPMHRFModel(HRFModel):
+    """The double-gamma haemodynamic response, fixed or with a delay and dispersion per target.
+
+    Parameters
+    ----------
+    tr : float
+        Seconds per sample of the data.
+    unique_hrfs : bool
+        Whether delay and dispersion are parameters of each target, bounded by the ``min_`` and ``max_`` values.
+    highres_dt : float
+        Step (s) of the fine grid of ``legacy``.
+    time_length : float
+        Length of the response (s).
+    onset : float
+        Time (s) at which the response sets in.
+    delay, undershoot : float
+        Delay (s) of the response and of the undershoot.
+    dispersion, u_dispersion : float
+        Dispersion (s) of the response and of the undershoot.
+    ratio : float
+        Weight of the undershoot relative to the response.
+    min_hrf_delay, max_hrf_delay, min_dispersion, max_dispersion : float
+        Bounds (s) of the delay and dispersion of ``unique_hrfs``.
+    normalize : {"sum", "peak", None}
+        Scale of the sampled response: unit sum (a lasting stimulus of one gives a response of one, whatever the
+        sampling), unit peak, or a density per second.
+    legacy : bool
+        Reproduce braincoder's response: see Notes.
+
+    Notes
+    -----
+    With ``legacy=True`` the gamma shape is ``delay / dispersion + 1``, samples are taken at
+    ``linspace(1e-4, time_length, round(time_length / tr))`` and scaled as in ``spm_hrf(..., legacy=True)``, so that the
+    amplitude depends on ``tr`` and ``highres_dt``, and the peak comes at 6.2 instead of 5 seconds.
+
+    References
+    ----------
+    Friston, K. J. et al. (1998). Event-related fMRI: characterizing differential responses. NeuroImage, 7(1), 30-40.
+    https://doi.org/10.1006/nimg.1997.0306
+
+    Glover, G. H. (1999). Deconvolution of impulse response in event-related BOLD fMRI. NeuroImage, 9(4), 416-429.
+    https://doi.org/10.1006/nimg.1998.0419
+
+    Examples
+    --------
+    >>> from eegexplain.encoding import SPMHRFModel
+    >>> hrf = SPMHRFModel(tr=1.0)
+    >>> int(hrf.get_hrf().argmax()), round(float(hrf.get_hrf().sum()), 6)
+    (5, 1.0)
+    """
+
+    def __init__(
+        self,
+        tr,
+        unique_hrfs=False,
+        highres_dt=0.1,
+        time_length=32.0,
+        onset=0.0,
+        delay=6.0,
+        undershoot=16.0,
+        dispersion=1.0,
+        u_dispersion=1.0,
+        ratio=0.167,
+        min_hrf_delay=3.0,
+        max_hrf_delay=7.0,
+        min_dispersion=0.3,
+        max_dispersion=2.0,
+        *,
+        normalize="sum",
+        legacy=False,
+    ):
+        self.tr = tr
+        self.unique_hrfs = unique_hrfs
+        self.highres_dt = highres_dt
+        self.time_length = time_length
+        self.onset = onset
+        self.delay = delay
+        self.undershoot = undershoot
+        self.dispersion = dispersion
+        self.u_dispersion = u_dispersion
+        self.ratio = ratio
+        self.min_hrf_delay = min_hrf_delay
+        self.max_hrf_delay = max_hrf_delay
+        self.min_dispersion = min_dispersion
+        self.max_dispersion = max_dispersion
+        self.normalize = normalize
+        self.legacy = legacy
+
+    @classmethod
+    def from_preset(cls, name, tr, **pars):
+        """Make a response with published parameters.
+
+        Parameters
+        ----------
+        name : {"spm", "glover"}
+            Which parameters.
+        tr : float
+            Seconds per sample.
+        **pars : dict
+            Further parameters of the class.
+
+        Returns
+        -------
+        model : SPMHRFModel
+            The response.
+
+        Raises
+        ------
+        ValueError
+            If there is no such preset.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"There is no preset {name!r}; there are {sorted(PRESETS)}.")
+        return cls(tr, **{**vars(PRESETS[name]), **pars})
+
+    def parameter_bounds(self):
+        """Name the parameters that may differ between targets.
+
+        Returns
+        -------
+        bounds : dict
+            ``hrf_delay`` and ``hrf_dispersion`` to (lower, upper) in seconds, if ``unique_hrfs``; else empty.
+        """
+        if not self.unique_hrfs:
+            return {}
+        return {
+            "hrf_delay": (self.min_hrf_delay, self.max_hrf_delay),
+            "hrf_dispersion": (self.min_dispersion, self.max_dispersion),
+        }
+
+    def get_times(self):
+        """Time (s) of each sample of the response.
+
+        Returns
+        -------
+        times : ndarray of shape (n_lags,)
+            Multiples of ``tr``, from zero to before ``time_length``.
+
+        Raises
+        ------
+        ValueError
+            If ``tr`` or ``time_length`` is not positive.
+        """
+        for name in ("tr", "time_length", "highres_dt"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be a positive number of seconds; {getattr(self, name)!r} was given.")
+        n_lags = max(int(np.rint(self.time_length / self.tr)), 1)
+        if self.legacy:
+            return np.linspace(1e-4, self.time_length, n_lags)
+        return np.arange(n_lags) * float(self.tr)
+
+    def get_hrf(self, delay=None, dispersion=None):
+        """Sample the response.
+
+        Parameters
+        ----------
+        delay, dispersion : float or array-like of shape (n_targets,), default=None
+            Seconds; None takes the constructor's.
+
+        Returns
+        -------
+        hrf : ndarray of shape (n_lags,) or (n_lags, n_targets)
+            The response at ``get_times()``.
+        """
+        delay = self.delay if delay is None else delay
+        dispersion = self.dispersion if dispersion is None else dispersion
+        single = np.ndim(delay) == 0 and np.ndim(dispersion) == 0
+        delay, dispersion = np.atleast_1d(np.asarray(delay, float)), np.atleast_1d(np.asarray(dispersion, float))
+        hrf = self._sample(delay, dispersion, np)
+        return hrf[:, 0] if single else hrf
+
+    def _sample(self, delay, dispersion, xp):
+        """Sample for vectors of delays and dispersions; NumPy, or torch unless legacy."""
+        if self.normalize not in NORMALIZATIONS:
+            raise ValueError(f"normalize={self.normalize!r} is not one of {NORMALIZATIONS}.")
+        times = self.get_times() - self.onset
+        undershoot = self.undershoot / self.u_dispersion
+        if self.legacy:
+            pars = [delay / dispersion + 1, dispersion, undershoot, self.u_dispersion, self.ratio]
+            return spm_hrf(times, *pars, self.highres_dt, legacy=True).reshape(len(times), -1)
+        times = np.broadcast_to(times[:, None], (len(times), len(delay)))
+        fixed = _gamma_pdf(times, np.asarray(undershoot), self.u_dispersion)
+        if xp is not np:
+            times, fixed = (xp.as_tensor(a.copy(), dtype=delay.dtype, device=delay.device) for a in (times, fixed))
+        hrf = _gamma_pdf(times, delay / dispersion, dispersion, xp) - self.ratio * fixed
+        if self.normalize == "sum":
+            return hrf / hrf.sum(0)
+        return hrf / xp.amax(hrf, 0) if self.normalize == "peak" else hrf
+
+    def _kernel(self, pars, like, xp):
+        """Return the response for given delays and dispersions, or the constructor's."""
+        if not pars:
+            return super()._kernel(pars, like, xp)
+        if self.legacy and xp is not np:
+            raise ValueError(
+                "A legacy response cannot be differentiated by torch; use legacy=False or solver='varpro'."
+            )
+        return self._sample(*pars, xp)

@@ -1,0 +1,313 @@
+"""Encoding models: from a stimulus to the response of every target."""
+
+import numpy as np
+from scipy.linalg import cholesky
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+
+from eegexplain.encoding._differences import central_differences
+from eegexplain.encoding._tables import frame, read_table
+
+
+class EncodingModel(BaseEstimator):
+    """Predict responses ``amplitude * basis(paradigm, shape parameters) + baseline`` for every target.
+
+    Subclasses declare ``parameter_space``, a tuple of ``Parameter``, and one function ``basis``. Everything else -
+    prediction, simulation, fitting by ``ParameterFitter`` with every solver - follows from these two.
+
+    Parameters
+    ----------
+    paradigm : DataFrame or array-like of shape (n_times, n_features), default=None
+        Stimulus; used where a method gets none.
+    data : DataFrame or array-like of shape (n_times, n_targets), default=None
+        Responses, kept for the user.
+    parameters : DataFrame or array-like of shape (n_targets, n_parameters), default=None
+        Parameters of every target; used where a method gets none.
+    weights : DataFrame or array-like of shape (n_basis, n_targets), default=None
+        If given, the rows of ``parameters`` are basis functions that all targets share, summed with these weights.
+    omega : array-like of shape (n_targets, n_targets), default=None
+        Covariance of the noise that ``simulate`` adds when it gets none.
+    verbosity : int
+        Kept for compatibility; nothing is ever printed.
+
+    See Also
+    --------
+    ParameterFitter : Fits the parameters.
+    WeightFitter : Fits the weights.
+
+    Examples
+    --------
+    A saturating response, written for NumPy and torch alike through ``xp``:
+
+    >>> import numpy as np
+    >>> from eegexplain.encoding import EncodingModel, Parameter
+    >>> class Saturation(EncodingModel):
+    ...     parameter_space = (Parameter("half", lower=0.0), Parameter("gain", "amplitude"))
+    ...
+    ...     def basis(self, paradigm, half, *, xp=np):
+    ...         return paradigm[:, :1] / (paradigm[:, :1] + half)
+    >>> Saturation().predict(np.array([[1.0], [3.0]]), np.array([[1.0, 10.0]])).ravel()
+    array([5. , 7.5])
+    """
+
+    parameter_space = ()
+    linear_in_stimulus = False
+
+    def __init__(self, paradigm=None, data=None, parameters=None, weights=None, omega=None, verbosity=20):
+        self.paradigm = paradigm
+        self.data = data
+        self.parameters = parameters
+        self.weights = weights
+        self.omega = omega
+        self.verbosity = verbosity
+
+    # What subclasses write -------------------------------------------------------------------------------------------
+    def basis(self, paradigm, *shape, xp=np):
+        """Response of unit amplitude, without baseline.
+
+        Parameters
+        ----------
+        paradigm : array of shape (n_times, n_features)
+            Stimulus.
+        *shape : arrays of shape (n_targets,)
+            Shape parameters in the order of ``parameter_space``.
+        xp : module
+            ``numpy``, or ``torch`` when a gradient solver calls.
+
+        Returns
+        -------
+        response : array of shape (n_times, n_targets)
+            The response.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define basis(paradigm, *shape, xp=np).")
+
+    def basis_gradient(self, paradigm, *shape):
+        """Return basis and its derivatives by each shape parameter, or None: central differences are taken then.
+
+        Parameters
+        ----------
+        paradigm : ndarray of shape (n_times, n_features)
+            Stimulus.
+        *shape : ndarrays of shape (n_targets,)
+            Shape parameters.
+
+        Returns
+        -------
+        response_and_derivatives : tuple or None
+            The basis, and a list of arrays of its shape.
+        """
+        return None
+
+    # What users call -------------------------------------------------------------------------------------------------
+    def get_parameter_space(self):
+        """Declare the parameters; by default the class attribute.
+
+        Returns
+        -------
+        parameter_space : tuple of Parameter
+            Parameters in the order of the table's columns.
+        """
+        return tuple(self.parameter_space)
+
+    def get_parameter_labels(self):
+        """Name the parameters.
+
+        Returns
+        -------
+        labels : list of str
+            Columns of the parameter table.
+        """
+        return [par.label for par in self.get_parameter_space()]
+
+    def get_paradigm(self, paradigm=None):
+        """Give back a paradigm, or the stored one.
+
+        Parameters
+        ----------
+        paradigm : DataFrame or array-like, default=None
+            A paradigm.
+
+        Returns
+        -------
+        paradigm : DataFrame or array-like
+            It, or the one given to the constructor.
+
+        Raises
+        ------
+        ValueError
+            If there is neither.
+        """
+        if paradigm is not None:
+            return paradigm
+        if self.paradigm is None:
+            raise ValueError("There is no paradigm: give one here, or to the constructor.")
+        return self.paradigm
+
+    def predict(self, paradigm=None, parameters=None, weights=None, *, groups=None):
+        """Predict the response of every target.
+
+        Parameters
+        ----------
+        paradigm : DataFrame or array-like of shape (n_times, n_features), default=None
+            Stimulus; None takes the stored one.
+        parameters : DataFrame or array-like of shape (n_targets, n_parameters), default=None
+            Parameters; None takes the stored ones.
+        weights : DataFrame or array-like of shape (n_basis, n_targets), default=None
+            Weights of shared basis functions; None takes the stored ones.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample; responses and lags never cross runs.
+
+        Returns
+        -------
+        prediction : DataFrame or ndarray of shape (n_times, n_targets)
+            A DataFrame if the paradigm is one.
+        """
+        stimulus = read_table(self.get_paradigm(paradigm), "paradigm")
+        weights = self.weights if weights is None else weights
+        weights = None if weights is None else read_table(weights, "weights")
+        parameters = self._read_parameters(self.parameters if parameters is None else parameters)
+        prediction = self._predict(stimulus.values, None if parameters is None else parameters.values, weights, groups)
+        if not stimulus.labelled:
+            return prediction
+        columns = weights.columns if weights is not None else (parameters.index if parameters is not None else None)
+        return frame(prediction, stimulus.index, columns)
+
+    def simulate(
+        self,
+        paradigm=None,
+        parameters=None,
+        weights=None,
+        noise=1.0,
+        dof=None,
+        n_repeats=1,
+        random_state=None,
+        *,
+        groups=None,
+    ):
+        """Predict, and add noise.
+
+        Parameters
+        ----------
+        paradigm, parameters, weights, groups
+            As for ``predict``.
+        noise : float, array-like of shape (n_targets, n_targets) or None
+            Standard deviation, or covariance over targets; None takes ``omega``.
+        dof : float, default=None
+            Degrees of freedom of Student's t noise; None is Gaussian. ``noise`` is the scale, not the SD, of t noise.
+        n_repeats : int
+            How often to repeat the paradigm.
+        random_state : int, RandomState or None
+            Seed.
+
+        Returns
+        -------
+        data : DataFrame or ndarray of shape (n_times, n_targets) or (n_repeats, n_times, n_targets)
+            Simulated data; more than one repeat adds an axis, or an index level ``repeat``.
+
+        Raises
+        ------
+        ValueError
+            If the noise is not a scale or a covariance of the right size.
+        """
+        rng = check_random_state(random_state)
+        prediction = self.predict(paradigm, parameters, weights, groups=groups)
+        values = np.asarray(prediction)
+        shape = (int(n_repeats), *values.shape)
+        draws = rng.standard_normal(shape) @ _noise_factor(self.omega if noise is None else noise, values.shape[1])
+        if dof is not None:
+            draws = draws / np.sqrt(rng.chisquare(dof, size=(*shape[:2], 1)) / dof)
+        data = values + draws
+        if values is prediction:
+            return data[0] if n_repeats == 1 else data
+        frames = [frame(repeat, prediction.index, prediction.columns) for repeat in data]
+        if n_repeats == 1:
+            return frames[0]
+        import pandas as pd
+
+        return pd.concat(frames, keys=range(n_repeats), names=["repeat", *prediction.index.names])
+
+    # What fitters call -----------------------------------------------------------------------------------------------
+    def response(self, paradigm, *shape, groups=None, xp=np):
+        """Response of unit amplitude as it is measured: the basis, unless a subclass filters it."""
+        return self.basis(paradigm, *shape, xp=xp)
+
+    def response_gradient(self, paradigm, *shape, groups=None):
+        """Return the response and its derivatives by each shape parameter, analytic or by central differences."""
+        known = self.basis_gradient(paradigm, *shape)
+        return central_differences(lambda *pars: self.basis(paradigm, *pars), shape) if known is None else known
+
+    def design(self, paradigm, groups=None):
+        """Return the columns that weights multiply.
+
+        Parameters
+        ----------
+        paradigm : ndarray of shape (n_times, n_features)
+            Stimulus.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample.
+
+        Returns
+        -------
+        design : ndarray of shape (n_times, n_columns)
+            The response of each row of the stored parameters.
+        """
+        parameters = self._read_parameters(self.parameters)
+        if parameters is None:
+            raise ValueError(f"{type(self).__name__} needs parameters, one row per basis function, to have weights.")
+        return self._predict(paradigm, parameters.values, None, groups)
+
+    def valid_samples(self, n_times, groups=None):
+        """Which samples a fit may use: all, unless a subclass has edges."""
+        return np.ones(n_times, dtype=bool)
+
+    def filtered_stimulus(self, paradigm, groups=None):
+        """Return what the model's ``field`` weighs, or None for a model that is not linear in its stimulus."""
+        return paradigm if self.linear_in_stimulus else None
+
+    def candidate_grid(self, paradigm):
+        """Return candidate values of each shape parameter, by label; a search needs them from here or from the user."""
+        raise ValueError(
+            f"{type(self).__name__} proposes no grid: give init_pars or grid, or define candidate_grid(paradigm)."
+        )
+
+    # Helpers ---------------------------------------------------------------------------------------------------------
+    def _predict(self, paradigm, parameters, weights, groups):
+        """Predict from arrays."""
+        if parameters is None:
+            raise ValueError(f"There are no parameters: give a table with columns {self.get_parameter_labels()}.")
+        by_role = {"shape": [], "amplitude": [], "baseline": []}
+        for par, column in zip(self.get_parameter_space(), parameters.T, strict=True):
+            by_role[par.role].append(column)
+        prediction = self.response(paradigm, *by_role["shape"], groups=groups)
+        for amplitude in by_role["amplitude"]:
+            prediction = prediction * amplitude
+        for baseline in by_role["baseline"]:
+            prediction = prediction + baseline
+        return prediction if weights is None else prediction @ weights.values
+
+    def _read_parameters(self, parameters):
+        """Read a parameter table; columns of a DataFrame are found by label."""
+        if parameters is None:
+            return None
+        labels = self.get_parameter_labels()
+        if hasattr(parameters, "columns"):
+            missing = [label for label in labels if label not in parameters.columns]
+            if missing:
+                raise ValueError(f"parameters lack {missing}; their columns are {list(parameters.columns)}.")
+            parameters = parameters[labels]
+        table = read_table(parameters, "parameters")
+        if table.values.shape[1] != len(labels):
+            raise ValueError(f"parameters have {table.values.shape[1]} columns, but the model has {labels}.")
+        return table
+
+
+def _noise_factor(noise, n_targets):
+    """Matrix that gives white noise the wanted covariance."""
+    if noise is None:
+        raise ValueError("There is no noise: give noise, a standard deviation or covariance, or omega.")
+    noise = np.asarray(noise, dtype=float)
+    if noise.ndim == 0:
+        return noise * np.eye(n_targets)
+    if noise.shape != (n_targets, n_targets):
+        raise ValueError(f"noise must be a number or a covariance of shape {(n_targets,) * 2}; it is {noise.shape}.")
+    return cholesky(noise + 1e-12 * np.trace(noise) / n_targets * np.eye(n_targets))

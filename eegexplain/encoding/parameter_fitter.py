@@ -1,0 +1,329 @@
+"""`ParameterFitter`: the parameters of any encoding model, for every target."""
+
+from dataclasses import replace
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from eegexplain._validation import check_option
+from eegexplain.encoding._log import FitLog
+from eegexplain.encoding._problem import Recording, final_statistics, make_problem, no_statistics, search_start
+from eegexplain.encoding._runs import check_run_labels
+from eegexplain.encoding._scoring import EncodingRegressorMixin
+from eegexplain.encoding._start import make_layout, read_grid, read_start
+from eegexplain.encoding._strategies import solve_gradient, solve_linear, solve_varpro
+from eegexplain.encoding._tables import check_finite_targets, frame, read_table, series, varying_targets
+from eegexplain.encoding._varpro import NOISE_MODELS, Layout, evaluate
+from eegexplain.encoding.linear import LinearModelWithBaseline
+
+
+class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
+    """Fit the parameters of an encoding model to every target.
+
+    With ``solver="varpro"`` starting values come from one matrix product over a grid of shapes; shapes are refined by
+    batched Levenberg-Marquardt steps while amplitude and baseline follow exactly from them (variable projection), and
+    converged targets leave the work. Linear models have a closed form. Other solvers are torch optimisers, with
+    derivatives by autograd.
+
+    Parameters
+    ----------
+    model : EncodingModel
+        The model.
+    solver : str
+        ``"varpro"``, or the name of a torch optimiser: ``"adam"``, ``"sgd"``, ``"lbfgs"``, ...
+    max_n_iterations : int
+        Largest number of steps.
+    min_n_iterations : int
+        Smallest number of steps of a torch optimiser.
+    init_pars : DataFrame or array-like of shape (n_targets, n_parameters), default=None
+        Starting values, and the values of fixed parameters. A DataFrame may have only some columns; shapes without a
+        value are searched on the grid.
+    fixed_pars, shared_pars : sequence of str, default=None
+        Labels of parameters that keep their initial value, and of those that have one value for all targets.
+    grid : dict, default=None
+        Candidates of the shape parameters by label; None: the model's own.
+    noise_model : {"ssq", "gaussian"}
+        Least squares, or the Gaussian likelihood with a variance per target, profiled out. They differ only with
+        ``shared_pars``, where the likelihood lets noisy targets count less.
+    store_intermediate_parameters : bool
+        Whether to keep the parameters of each iteration.
+    r2_atol : float
+        A target has converged when its R2 changes by less: over ``lag`` steps of a torch optimiser; one step of
+        variable projection must change it by less than a thousandth of this.
+    lag : int
+        See ``r2_atol``.
+    learning_rate : float
+        Of a torch optimiser.
+    optimizer : type, default=None
+        A torch optimiser class, instead of the one that ``solver`` names.
+    optimizer_params : dict, default=None
+        Its further arguments.
+    memory_limit : float
+        Bytes that one chunk of targets may take.
+    log_dir : str, path, None or False
+        Folder for TensorBoard scalars (mean R2 and sum of squares per iteration); None or False: none.
+    progressbar : bool
+        Whether to show one.
+    random_state : int, RandomState or None
+        Seed of torch while a torch optimiser works.
+
+    Attributes
+    ----------
+    parameters_ : DataFrame of shape (n_targets, n_parameters)
+        Indexed by target; NaN for targets without variance.
+    standard_errors_ : DataFrame of shape (n_targets, n_parameters)
+        From the Jacobian at the solution, assuming white noise; NaN for fixed parameters.
+    r2_ : Series of shape (n_targets,)
+        Share of the variance explained, after confounds.
+    estimated_sigma2_ : Series of shape (n_targets,)
+        Variance of the residual: sum of squares divided by the number of samples.
+    n_iter_, converged_ : ndarray of shape (n_targets,)
+        Steps taken, and whether they sufficed.
+    weights_ : ndarray of shape (n_features, n_targets) or None
+        Weights of a linear model.
+    n_samples_, n_features_in_ : int
+        Number of samples and features.
+    intermediate_parameters_ : DataFrame
+        Parameters and R2 with index (iteration, target), if stored. Targets that have converged keep their values.
+
+    References
+    ----------
+    Golub, G., & Pereyra, V. (2003). Separable nonlinear least squares: the variable projection method and its
+    applications. Inverse Problems, 19(2), R1-R26. https://doi.org/10.1088/0266-5611/19/2/201
+
+    Kaufman, L. (1975). A variable projection method for solving separable nonlinear least squares problems. BIT, 15,
+    49-57. https://doi.org/10.1007/BF01932995
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eegexplain.encoding import GaussianTuningModel, ParameterFitter
+    >>> x = np.linspace(-3, 3, 200)[:, None]
+    >>> model = GaussianTuningModel()
+    >>> y = model.simulate(x, np.array([[0.5, 1.0, 2.0, 0.3]]), noise=0.1, random_state=0)
+    >>> ParameterFitter(model).fit(x, y).parameters_.round(1).values.tolist()
+    [[0.5, 1.0, 2.0, 0.3]]
+    """
+
+    def __init__(
+        self,
+        model,
+        solver="varpro",
+        max_n_iterations=1000,
+        min_n_iterations=100,
+        init_pars=None,
+        fixed_pars=None,
+        shared_pars=None,
+        *,
+        grid=None,
+        noise_model="ssq",
+        store_intermediate_parameters=False,
+        r2_atol=1e-6,
+        lag=100,
+        learning_rate=0.01,
+        optimizer=None,
+        optimizer_params=None,
+        memory_limit=2**28,
+        log_dir=None,
+        progressbar=False,
+        random_state=None,
+    ):
+        self.model = model
+        self.solver = solver
+        self.max_n_iterations = max_n_iterations
+        self.min_n_iterations = min_n_iterations
+        self.init_pars = init_pars
+        self.fixed_pars = fixed_pars
+        self.shared_pars = shared_pars
+        self.grid = grid
+        self.noise_model = noise_model
+        self.store_intermediate_parameters = store_intermediate_parameters
+        self.r2_atol = r2_atol
+        self.lag = lag
+        self.learning_rate = learning_rate
+        self.optimizer = optimizer
+        self.optimizer_params = optimizer_params
+        self.memory_limit = memory_limit
+        self.log_dir = log_dir
+        self.progressbar = progressbar
+        self.random_state = random_state
+
+    def fit(self, X=None, y=None, confounds=None, groups=None):
+        """Fit every target.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_times, n_features), default=None
+            Paradigm; None takes the model's.
+        y : DataFrame, Series or array-like of shape (n_times, n_targets) or (n_times,), default=None
+            Data; None takes the model's.
+        confounds : array-like of shape (n_times, n_confounds), default=None
+            Nuisance signals, regressed out of data and predictions alike. Their means count as baseline.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample.
+
+        Returns
+        -------
+        self : ParameterFitter
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            For data that do not fit each other or hold NaN, unknown labels, and values outside their bounds.
+        """
+        check_option("noise_model", self.noise_model, NOISE_MODELS)
+        recording, columns = self._read(X, y, confounds, groups)
+        layout = make_layout(self.model, self.fixed_pars, self.shared_pars)
+        self._y_is_1d = np.ndim(self.model.data if y is None else y) == 1
+        self._columns, self.n_features_in_ = columns, recording.stimulus.shape[1]
+        self.n_samples_, n_targets = recording.data.shape
+        self.weights_ = None
+        varies = varying_targets(recording.data, columns)
+        start = read_start(self.init_pars, layout, n_targets)[varies]
+        kept = recording._replace(data=recording.data[:, varies])
+        with FitLog(self, layout, columns[varies], kept.data) as log:
+            results = self._solve(layout, kept, start, log) if varies.any() else (no_statistics(layout), 0, False)
+        self._store(layout, *results, varies)
+        if self.store_intermediate_parameters:
+            self.intermediate_parameters_ = log.table()
+        return self
+
+    def predict(self, X=None, groups=None):
+        """Predict the response of every target.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_times, n_features), default=None
+            Paradigm; None takes the model's.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample.
+
+        Returns
+        -------
+        prediction : DataFrame or ndarray of shape (n_times, n_targets) or (n_times,)
+            The responses; without confounds.
+        """
+        check_is_fitted(self)
+        prediction = self.model.predict(X, self.parameters_, self.weights_, groups=groups)
+        if not self._y_is_1d:
+            return prediction
+        return prediction.iloc[:, 0] if hasattr(prediction, "iloc") else prediction[:, 0]
+
+    def fit_grid(self, X=None, y=None, grid=None, *, confounds=None, groups=None):
+        """Best candidates of a grid, without refinement; amplitude and baseline are the best ones for each.
+
+        Parameters
+        ----------
+        X, y, confounds, groups
+            As for ``fit``.
+        grid : dict, default=None
+            Candidates of the shape parameters by label; None: the constructor's, or the model's own.
+
+        Returns
+        -------
+        parameters : DataFrame of shape (n_targets, n_parameters)
+            To start from, or to look at.
+        """
+        recording, columns = self._read(X, y, confounds, groups)
+        layout = make_layout(self.model, self.fixed_pars, self.shared_pars)
+        start = read_start(self.init_pars, layout, recording.data.shape[1])
+        theta = self._search(layout, recording, start, self.grid if grid is None else grid)[1]
+        theta = final_statistics(self.model, layout, recording, theta, self.memory_limit).theta
+        return frame(theta, columns, self.model.get_parameter_labels())
+
+    def refine_baseline_and_amplitude(self, X=None, y=None, parameters=None, *, confounds=None, groups=None):
+        """Best amplitude and baseline for given shapes: least squares.
+
+        Parameters
+        ----------
+        X, y, confounds, groups
+            As for ``fit``.
+        parameters : DataFrame or array-like of shape (n_targets, n_parameters)
+            Shapes; their amplitudes and baselines are replaced.
+
+        Returns
+        -------
+        parameters : DataFrame of shape (n_targets, n_parameters)
+            The refined ones.
+        """
+        recording, columns = self._read(X, y, confounds, groups)
+        layout = Layout(self.model.get_parameter_space())
+        theta = read_start(parameters, layout, recording.data.shape[1])
+        problem = make_problem(self.model, layout, recording, self.memory_limit)
+        theta = evaluate(problem, layout, theta, np.arange(len(theta))).theta
+        theta = final_statistics(self.model, layout, recording, theta, self.memory_limit).theta
+        return frame(theta, columns, self.model.get_parameter_labels())
+
+    def _encoding_model(self):
+        return self.model
+
+    # Steps of fit ----------------------------------------------------------------------------------------------------
+    def _read(self, X, y, confounds, groups):
+        """Read paradigm and data; returns the recording and the targets' names."""
+        stimulus = read_table(self.model.get_paradigm(X), "paradigm")
+        y = self.model.data if y is None else y
+        if y is None:
+            raise ValueError("There are no data: give y here, or data to the model.")
+        data = read_table(y, "data")
+        n_times = len(data.values)
+        confounds = np.empty((n_times, 0)) if confounds is None else read_table(confounds, "confounds").values
+        for name, table in (("paradigm", stimulus.values), ("confounds", confounds)):
+            if len(table) != n_times:
+                raise ValueError(f"The {name} has {len(table)} samples, but the data have {n_times}.")
+            check_finite_targets(table, name=name)
+        check_finite_targets(data.values, data.columns)
+        if any(par.role == "baseline" for par in self.model.get_parameter_space()):
+            confounds = confounds[:, np.ptp(confounds, axis=0) > 0]
+            confounds = confounds - confounds.mean(axis=0)
+        groups = None if groups is None else check_run_labels(groups, n_times)
+        columns = np.asarray(data.columns) if data.labelled else np.arange(data.values.shape[1])
+        return Recording(stimulus.values, data.values, confounds, groups), columns
+
+    def _search(self, layout, recording, start, grid):
+        """Problem, and starting values: shapes from the grid, linear parameters that are not free from the data."""
+        problem = make_problem(self.model, layout, recording, self.memory_limit)
+        start = start.copy()
+        for i, value in ((layout.amplitude, 1.0), (layout.baseline, recording.data.mean(axis=0))):
+            if i is not None and not layout.is_free(i):
+                value = np.mean(value) if layout.space[i].label in layout.shared else value
+                start[:, i] = np.where(np.isnan(start[:, i]), value, start[:, i])
+        grid = read_grid(grid, self.model, layout, recording.stimulus, start)
+        return problem, search_start(problem, layout, grid, start)
+
+    def _solve(self, layout, recording, start, log):
+        """Statistics, number of steps and convergence of targets that vary."""
+        if isinstance(self.model, LinearModelWithBaseline):
+            statistics, self.weights_ = solve_linear(self.model, layout, recording, start)
+            return statistics, 1, True
+        problem, theta = self._search(layout, recording, start, self.grid)
+        n_iter, converged = 0, True
+        if all(par.label in layout.fixed for par in layout.space):
+            pass
+        elif self.solver == "varpro" and self.optimizer is None:
+            theta, n_iter, converged = solve_varpro(self, layout, problem, theta, log)
+        else:
+            theta = evaluate(problem, layout, theta, np.arange(len(theta))).theta
+            theta = final_statistics(self.model, layout, recording, theta, self.memory_limit).theta
+            theta = np.where(np.isnan(start), theta, start)
+            theta, n_iter, converged = solve_gradient(self, layout, recording, theta, log)
+            layout = replace(layout, linear_given=True)
+        return final_statistics(self.model, layout, recording, theta, self.memory_limit), n_iter, converged
+
+    def _store(self, layout, statistics, n_iter, converged, varies):
+        """Spread results over all targets; NaN for those without variance."""
+        n_targets, labels = len(varies), [par.label for par in layout.space]
+
+        def _spread(values, fill=np.nan):
+            result = np.full((n_targets, *np.shape(values)[1:]), fill, dtype=np.asarray(values).dtype)
+            result[varies] = values
+            return result
+
+        self.parameters_ = frame(_spread(statistics.theta), self._columns, labels)
+        self.standard_errors_ = frame(_spread(statistics.standard_errors), self._columns, labels)
+        self.r2_ = series(_spread(statistics.r2), self._columns, "r2")
+        sigma2 = statistics.ssq / self.n_samples_
+        self.estimated_sigma2_ = series(_spread(sigma2), self._columns, "sigma2")
+        self.n_iter_ = _spread(np.broadcast_to(n_iter, varies.sum()), 0)
+        self.converged_ = _spread(np.broadcast_to(converged, varies.sum()), False)

@@ -1,0 +1,332 @@
+"""`WeightFitter`: the weights of linear encoding models, with a penalty for every target."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, MultiOutputMixin
+from sklearn.model_selection import GroupKFold, check_cv
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from eegexplain.encoding._moments import CHUNK_BYTES
+from eegexplain.encoding._ridge import decompose, select, solve
+from eegexplain.encoding._runs import check_run_labels
+from eegexplain.encoding._scoring import EncodingRegressorMixin
+from eegexplain.encoding._tables import check_finite_targets, frame, read_table, varying_targets
+from eegexplain.encoding.linear import LinearModelWithBaseline
+
+
+class WeightFitter(MultiOutputMixin, EncodingRegressorMixin, BaseEstimator):
+    """Ridge regression of every target on the columns of a model's design.
+
+    Parameters
+    ----------
+    model : EncodingModel, default=None
+        Makes the design: the features, convolved (``LinearModelWithBaselineHRF``), lagged (``DelayedModel``), or the
+        responses of basis functions with given ``parameters``. None is ``LinearModelWithBaseline()``.
+    alpha : float or array-like of shape (n_alphas,)
+        Penalty on the squared weights; of several, the best is chosen for each target.
+    fit_intercept : bool
+        Whether to fit an intercept, which is not penalised.
+    cv : int, splitter or None
+        How to choose: None is generalised cross-validation; an int is a number of folds, of whole runs if ``groups``
+        are given to ``fit``, else of contiguous stretches.
+    bands : dict of str to sequence, or array-like of shape (n_features,), default=None
+        Groups of features with penalties of their own (banded ridge): positions or names of the paradigm's columns,
+        or a label per column.
+    n_band_candidates : int
+        How many divisions of the penalty among the bands are compared: the even one, one that favours each band, and
+        draws from Dirichlet distributions.
+    memory_limit : float
+        Bytes that one chunk of targets may take.
+    random_state : int, RandomState or None
+        Seed of the draws.
+
+    Attributes
+    ----------
+    weights_ : DataFrame or ndarray of shape (n_columns, n_targets)
+        Weights of the design's columns.
+    coef_ : ndarray of shape (n_targets, n_columns) or (n_columns,)
+        The same in scikit-learn's shape.
+    intercept_ : ndarray of shape (n_targets,) or float
+        Intercept.
+    alpha_ : ndarray of shape (n_targets,)
+        Penalty of each target.
+    band_alphas_ : ndarray of shape (n_bands, n_targets)
+        Penalty of each band, with ``bands``; inf where a band is left out.
+    band_names_ : list
+        Names of the bands.
+    alpha_scores_ : ndarray of shape (n_divisions, n_alphas, n_targets) or None
+        R2 on unseen data that the choice was made by.
+    r2_ : ndarray of shape (n_targets,)
+        R2 on the training data; NaN for targets without variance.
+    patterns_ : ndarray of shape (n_columns, n_targets)
+        Haufe patterns: how the design's columns vary with each prediction. These, not the weights, are what a backward
+        model can be read by.
+    kernels_ : ndarray of shape (n_targets, n_features, n_lags)
+        Weights of a ``DelayedModel`` by feature and lag.
+
+    Notes
+    -----
+    Generalised cross-validation takes samples to be independent; for autocorrelated signals prefer folds of runs.
+
+    References
+    ----------
+    Golub, G. H., Heath, M., & Wahba, G. (1979). Generalized cross-validation as a method for choosing a good ridge
+    parameter. Technometrics, 21(2), 215-223. https://doi.org/10.1080/00401706.1979.10489751
+
+    Nunez-Elizalde, A. O., Huth, A. G., & Gallant, J. L. (2019). Voxelwise encoding models with non-spherical
+    multivariate normal priors. NeuroImage, 197, 482-492. https://doi.org/10.1016/j.neuroimage.2019.04.012
+
+    Haufe, S. et al. (2014). On the interpretation of weight vectors of linear models in multivariate neuroimaging.
+    NeuroImage, 87, 96-110. https://doi.org/10.1016/j.neuroimage.2013.10.067
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eegexplain.encoding import DelayedModel, WeightFitter
+    >>> rng = np.random.default_rng(0)
+    >>> sound = rng.standard_normal((500, 1))
+    >>> eeg = 2 * np.roll(sound, 3, axis=0) + 0.1 * rng.standard_normal((500, 1))
+    >>> trf = WeightFitter(DelayedModel(tmax=0.05, sfreq=100.0), alpha=[0.1, 1.0, 10.0]).fit(sound, eeg)
+    >>> int(trf.kernels_[0, 0].argmax()), round(float(trf.kernels_[0, 0, 3]), 1)
+    (3, 2.0)
+    """
+
+    def __init__(
+        self,
+        model=None,
+        alpha=0.0,
+        fit_intercept=True,
+        *,
+        cv=None,
+        bands=None,
+        n_band_candidates=50,
+        memory_limit=2**28,
+        random_state=None,
+    ):
+        self.model = model
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.cv = cv
+        self.bands = bands
+        self.n_band_candidates = n_band_candidates
+        self.memory_limit = memory_limit
+        self.random_state = random_state
+
+    def fit(self, X=None, y=None, groups=None):
+        """Fit the weights of every target.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_times, n_features), default=None
+            Paradigm; None takes the model's.
+        y : DataFrame or array-like of shape (n_times, n_targets) or (n_times,), default=None
+            Data; None takes the model's.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run or trial of each sample: convolutions, lags and folds never cross runs.
+
+        Returns
+        -------
+        self : WeightFitter
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            For data that do not fit each other or hold NaN, negative penalties, unknown bands, lags longer than a
+            run, and cross-validation over a single run.
+        """
+        alphas = self._check_alphas()
+        self.model_ = LinearModelWithBaseline() if self.model is None else self.model
+        X, y, names = self._read(X, y)
+        groups = None if groups is None else check_run_labels(groups, len(X))
+        valid = self.model_.valid_samples(len(X), groups)
+        design, data = self.model_.design(X, groups)[valid], y[valid]
+        splits = self._folds(design, None if groups is None else groups[valid]) if len(alphas) > 1 else None
+        mean_x = design.mean(axis=0) if self.fit_intercept else np.zeros(design.shape[1])
+        mean_y = data.mean(axis=0) if self.fit_intercept else np.zeros(data.shape[1])
+        design, data = design - mean_x, data - mean_y
+        scalings = self._scalings(X.shape[1], design.shape[1])
+        gram = self._choose(design, data, alphas, scalings, splits)
+        weights = self._solve(design, data, scalings, gram)
+        self.intercept_ = mean_y - mean_x @ weights
+        self._store(weights, design, data, valid, names)
+        return self
+
+    def predict(self, X=None, groups=None):
+        """Predict the data.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_times, n_features), default=None
+            Paradigm; None takes the model's.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample.
+
+        Returns
+        -------
+        prediction : DataFrame or ndarray of shape (n_times, n_targets) or (n_times,)
+            A DataFrame if both paradigm and data had names.
+        """
+        check_is_fitted(self)
+        given = self.model_.get_paradigm(X)
+        X = validate_data(self, given, reset=False, dtype=float)
+        groups = None if groups is None else check_run_labels(groups, len(X))
+        prediction = self.model_.design(X, groups) @ np.asarray(self.weights_) + self.intercept_
+        if self._is_1d:
+            return prediction[:, 0]
+        labelled = hasattr(given, "iloc") and hasattr(self.weights_, "columns")
+        return frame(prediction, given.index, self.weights_.columns) if labelled else prediction
+
+    @property
+    def coef_(self):
+        """Weights in scikit-learn's shape."""
+        weights = np.asarray(self.weights_).T
+        return weights[0] if self._is_1d else weights
+
+    @property
+    def patterns_(self):
+        """Haufe patterns."""
+        check_is_fitted(self)
+        values, vectors = self._spectrum
+        scores = values[:, None] * (vectors.T @ np.asarray(self.weights_))
+        return (vectors * values) @ np.linalg.pinv(scores).T
+
+    @property
+    def kernels_(self):
+        """Weights by target, feature and lag."""
+        if not hasattr(self.model_, "get_lags"):
+            raise AttributeError(f"{type(self.model_).__name__} has no lags: kernels_ is for DelayedModel.")
+        weights = np.asarray(self.weights_).T
+        return weights.reshape(len(weights), -1, len(self.model_.get_lags()))
+
+    def _encoding_model(self):
+        return self.model_
+
+    # Steps of fit ----------------------------------------------------------------------------------------------------
+    def _check_alphas(self):
+        alphas = np.atleast_1d(np.asarray(self.alpha, dtype=float))
+        if alphas.ndim != 1 or not len(alphas) or not (np.isfinite(alphas) & (alphas >= 0)).all():
+            raise ValueError(f"alpha must be a number, or a sequence of numbers, >= 0; {self.alpha!r} was given.")
+        if self.bands is not None and len(alphas) == 1:
+            raise ValueError("bands need several candidates in alpha, for example alpha=np.logspace(-2, 6, 9).")
+        return alphas
+
+    def _read(self, X, y):
+        """Validate paradigm and data; returns arrays and the names of columns and targets."""
+        X, y = self.model_.get_paradigm(X), self.model_.data if y is None else y
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None and the model has no data."
+            )
+        labels = getattr(y, "columns", None)
+        features = getattr(X, "columns", None)
+        if getattr(np.asarray(y), "dtype", None) is not None and np.asarray(y).dtype.kind in "fiu":
+            check_finite_targets(read_table(y, "y").values, labels, "y")
+        X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=float)
+        self._is_1d = y.ndim == 1
+        data = y.reshape(len(y), -1).astype(float, copy=False)
+        varying_targets(data, np.arange(data.shape[1]) if labels is None else labels)
+        return X, data, (features, labels)
+
+    def _folds(self, design, groups):
+        """Folds over runs or stretches; None for generalised cross-validation."""
+        if self.cv is None:
+            return None
+        if groups is not None and len(np.unique(groups)) < 2:
+            raise ValueError(
+                "Cross-validation over groups needs at least two runs, and there is one: leave groups out to cut it "
+                "into contiguous folds, or use cv=None (generalised cross-validation)."
+            )
+        is_number = isinstance(self.cv, (int, np.integer))
+        cv = GroupKFold(self.cv) if is_number and groups is not None else check_cv(self.cv)
+        return list(cv.split(design, groups=groups))
+
+    def _scalings(self, n_features, n_columns):
+        """Factors of the columns: ones or, with bands, square roots of each division of the penalty."""
+        if self.bands is None:
+            return np.ones((1, n_columns))
+        if n_columns % n_features:
+            raise ValueError("bands need a model whose design has the same columns for each feature.")
+        member, self.band_names_ = self._read_bands(n_features)
+        n_bands, n = len(self.band_names_), self.n_band_candidates
+        rng = check_random_state(self.random_state)
+        favoured = 0.1 / n_bands + 0.9 * np.eye(n_bands)
+        draws = [rng.dirichlet(np.full(n_bands, spread), size=max(n, 1)) for spread in (1.0, 0.2)]
+        shares = np.vstack([np.full((1, n_bands), 1 / n_bands), favoured, np.hstack(draws).reshape(-1, n_bands)])
+        self._shares = shares[: max(n, 1)]
+        return np.sqrt(self._shares[:, np.repeat(member, n_columns // n_features)])
+
+    def _read_bands(self, n_features):
+        """Band of each feature, and the names of the bands."""
+        if not isinstance(self.bands, dict):
+            labels = np.asarray(self.bands)
+            if labels.shape != (n_features,):
+                raise ValueError(
+                    f"bands has shape {labels.shape}; one label per feature is ({n_features},), or a dict."
+                )
+            names, member = np.unique(labels, return_inverse=True)
+            return member.reshape(-1), names.tolist()
+        member = np.full(n_features, -1)
+        known = list(getattr(self, "feature_names_in_", range(n_features)))
+        for i, columns in enumerate(self.bands.values()):
+            for column in columns:
+                position = known.index(column) if column in known else column
+                if not isinstance(position, (int, np.integer)) or not 0 <= position < n_features:
+                    raise ValueError(f"bands: there is no feature {column!r} among {known}.")
+                if member[position] >= 0:
+                    raise ValueError(f"bands: feature {column!r} is in two bands.")
+                member[position] = i
+        if (member < 0).any():
+            raise ValueError(f"bands: features {[known[i] for i in np.flatnonzero(member < 0)]} are in no band.")
+        return member, list(self.bands)
+
+    def _chunks(self, n_targets, n_rows, n_bytes=CHUNK_BYTES):
+        """Chunks of targets within the memory limit, and by default near the cache."""
+        size = max(int(min(self.memory_limit, n_bytes) / (8 * n_rows)), 1)
+        return [slice(start, min(start + size, n_targets)) for start in range(0, n_targets, size)]
+
+    def _choose(self, design, data, alphas, scalings, splits):
+        """Choose penalties and divisions; returns the design's Gram matrix if the choice needed it."""
+        n_targets = data.shape[1]
+        if len(alphas) == 1:
+            self.alpha_, self._scaling = np.full(n_targets, alphas[0]), np.zeros(n_targets, dtype=int)
+            self.alpha_scores_ = None
+            return None
+        n_rows = 4 * min(design.shape) * (1 if splits is None else 2 * len(splits)) + len(alphas)
+        chunks = self._chunks(n_targets, n_rows, CHUNK_BYTES if splits is None else np.inf)
+        selection = select(design, data, alphas, scalings, splits, fit_intercept=self.fit_intercept, chunks=chunks)
+        self.alpha_, self._scaling, self.alpha_scores_, gram = selection
+        if self.bands is not None:
+            with np.errstate(divide="ignore"):
+                self.band_alphas_ = self.alpha_ / self._shares[self._scaling].T
+        return gram
+
+    def _solve(self, design, data, scalings, gram):
+        """Weights with the chosen penalties."""
+        weights = np.empty((design.shape[1], data.shape[1]))
+        for i in np.unique(self._scaling):
+            targets = np.flatnonzero(self._scaling == i)
+            scaled = design if self.bands is None else design * scalings[i]
+            known = None if gram is None else gram * np.outer(scalings[i], scalings[i])
+            spectrum = decompose(scaled, self.alpha_[targets].min(), known)
+            for chunk in self._chunks(len(targets), 4 * design.shape[1]):
+                some = targets[chunk]
+                products = scalings[i][:, None] * (design.T @ data[:, some])
+                weights[:, some] = scalings[i][:, None] * solve(spectrum, products, self.alpha_[some])
+        self._spectrum = decompose(design, 0.0) if self.bands is not None else spectrum
+        return weights
+
+    def _store(self, weights, design, data, valid, names):
+        """R2 by chunk of targets, and names."""
+        features, targets = names
+        residual, total = np.empty(data.shape[1]), np.empty(data.shape[1])
+        for chunk in self._chunks(data.shape[1], 3 * len(data)):
+            residual[chunk] = ((data[:, chunk] - design @ weights[:, chunk]) ** 2).sum(axis=0)
+            total[chunk] = ((data[:, chunk] - data[:, chunk].mean(axis=0)) ** 2).sum(axis=0)
+        self.r2_ = np.where(total > 0, 1 - residual / np.where(total > 0, total, 1.0), np.nan)
+        if features is not None or targets is not None:
+            same = features is not None and len(features) == len(weights)
+            weights = frame(weights, features if same else None, targets)
+        self.weights_ = weights
+        if self._is_1d:
+            self.intercept_ = float(self.intercept_[0])
