@@ -26,6 +26,7 @@ _LAZY = {
     "ReverseCorrelator": "eegexplain.reverse_correlation",
     "SPMHRFModel": "eegexplain.encoding",
     "SinusoidFitter": "eegexplain.sinusoid",
+    "StimulusDecoder": "eegexplain.encoding",
     "SyncNet": "eegexplain.models",
     "SyncNetClassifier": "eegexplain.models",
     "SyncNetRegressor": "eegexplain.models",
@@ -33,6 +34,7 @@ _LAZY = {
     "WeightFitter": "eegexplain.encoding",
     "receptive_field": "eegexplain.reverse_correlation",
     "spm_hrf": "eegexplain.encoding",
+    "unit_responses": "eegexplain.encoding",
 }
 _SUBPACKAGES = (
     "attribution",

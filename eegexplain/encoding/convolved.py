@@ -55,6 +55,11 @@ class HRFEncodingModel(EncodingModel):
         """
         return (*self._basis_space(), *self._hrf_space())
 
+    @property
+    def has_memory(self):
+        """Whether a response depends on earlier stimuli, too: with a haemodynamic response."""
+        return self.hrf_model is not None
+
     def response(self, paradigm, *shape, groups=None, xp=np):
         """Convolve the basis with the haemodynamic response."""
         n_basis = len(shape) - len(self._hrf_space())

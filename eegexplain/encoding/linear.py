@@ -85,6 +85,11 @@ class LinearModelWithBaselineHRF(LinearModelWithBaseline):
         self.hrf_model = hrf_model
         self.padding = padding
 
+    @property
+    def has_memory(self):
+        """Whether a response depends on earlier stimuli, too: it does."""
+        return True
+
     def response(self, paradigm, *, groups=None, xp=np):
         """Convolve the paradigm."""
         return self._convolve(paradigm, groups, xp)
@@ -155,6 +160,11 @@ class DelayedModel(LinearModelWithBaseline):
         self.tmax = tmax
         self.sfreq = sfreq
         self.edges = edges
+
+    @property
+    def has_memory(self):
+        """Whether a response depends on other stimuli, too: with any lag but zero."""
+        return bool(self.get_lags().any())
 
     def get_lags(self):
         """Lags in samples.

@@ -226,6 +226,11 @@ class EncodingModel(BaseEstimator):
 
         return pd.concat(frames, keys=range(n_repeats), names=["repeat", *prediction.index.names])
 
+    @property
+    def has_memory(self):
+        """Whether a response depends on earlier stimuli, too."""
+        return False
+
     # What fitters call -----------------------------------------------------------------------------------------------
     def response(self, paradigm, *shape, groups=None, xp=np):
         """Response of unit amplitude as it is measured: the basis, unless a subclass filters it."""

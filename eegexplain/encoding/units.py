@@ -1,0 +1,66 @@
+"""The units of a network as targets of an encoding model."""
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from eegexplain._torch import TorchNet
+from eegexplain._validation import as_trials
+
+
+def unit_responses(estimator, X, *, layer=None, average=True, batch_size=64):
+    """Outputs of a layer's units, as data for a ``WeightFitter`` or ``ParameterFitter``.
+
+    What drives a unit of a network - the power of a band at some channel, a feature of the stimulus - is the question
+    that encoding models answer for voxels and electrodes; here the units take their place. Judge by R2 on held-out
+    trials.
+
+    Parameters
+    ----------
+    estimator : fitted SyncNetClassifier, SyncNetRegressor, skorch net or braindecode classifier
+        The network.
+    X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
+        Trials.
+    layer : str, default=None
+        Name of the layer; None is ``conv_out`` or the last layer with a time axis.
+    average : bool
+        Whether to average each unit's output over time. Otherwise every step of the layer's time axis is a sample, and
+        ``groups`` says which trial it belongs to.
+    batch_size : int
+        Trials per forward pass.
+
+    Returns
+    -------
+    responses : Bunch
+        ``data`` of shape (n_trials, n_units) or (n_trials * n_steps, n_units), float64; ``groups``, the number of the
+        trial of each row; ``n_steps``, rows per trial; ``layer``.
+
+    Raises
+    ------
+    TypeError
+        If the estimator holds no torch network.
+    ValueError
+        If there is no such layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eegexplain import SyncNetClassifier
+    >>> from eegexplain.encoding import unit_responses
+    >>> rng = np.random.default_rng(0)
+    >>> X, y = rng.standard_normal((20, 2, 64)), np.arange(20) % 2
+    >>> net = SyncNetClassifier(num_filters=3, max_epochs=1, random_state=0).fit(X, y)
+    >>> unit_responses(net, X).data.shape, unit_responses(net, X, average=False).data.shape
+    ((20, 3), (1280, 3))
+    """
+    trials = as_trials(np.asarray(X))
+    net = TorchNet(estimator, trials.shape[1:])
+    layer = net.default_layer() if layer is None else layer
+    parts = []
+    for _, activations in net.activations(trials, [layer], batch_size):
+        units = activations[layer].astype(float)
+        units = units.reshape(*units.shape[:2], -1)
+        parts.append(units.mean(axis=2, keepdims=True) if average else units)
+    units = np.concatenate(parts)
+    n_trials, n_units, n_steps = units.shape
+    data = units.transpose(0, 2, 1).reshape(n_trials * n_steps, n_units)
+    return Bunch(data=data, groups=np.repeat(np.arange(n_trials), n_steps), n_steps=n_steps, layer=layer)
