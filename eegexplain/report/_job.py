@@ -64,13 +64,15 @@ class Job:
         test = fold.test
         return self.data.X[test], self.data.y[test], None if self.groups is None else self.groups[test]
 
-    def explain_folds(self, make_explainer):
+    def explain_folds(self, make_explainer, prefix=""):
         """Explain each fold's network on its held-out trials and average.
 
         Parameters
         ----------
         make_explainer : callable
             Takes a frozen network and returns an unfitted explainer.
+        prefix : str, default=""
+            Which ``value`` and ``standard_error`` of the explanation to take, for example "class_".
 
         Returns
         -------
@@ -83,15 +85,15 @@ class Job:
             X, y, groups = self.held_out(fold)
             groups = groups if groups is not None and len(np.unique(groups)) > 1 else None
             parts.append(make_explainer(FrozenEstimator(fold.net)).fit(X, y, groups=groups).explanation_)
-        return average(parts)
+        return average(parts, prefix)
 
 
-def average(parts):
+def average(parts, prefix=""):
     """Mean of the explanations of several folds: see `Job.explain_folds`."""
     import xarray as xr
 
-    values = xr.concat([part["value"] for part in parts], "fold")
-    errors = xr.concat([part["standard_error"] for part in parts], "fold")
+    values = xr.concat([part[f"{prefix}value"] for part in parts], "fold")
+    errors = xr.concat([part[f"{prefix}standard_error"] for part in parts], "fold")
     mean = xr.Dataset({"value": values.mean("fold"), "standard_error": np.sqrt((errors**2).sum("fold")) / len(parts)})
     mean["fold_sd"] = values.std("fold", ddof=1) if len(parts) > 1 else xr.full_like(mean["value"], np.nan)
     return mean.assign_attrs(parts[0].attrs)

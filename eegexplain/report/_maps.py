@@ -90,10 +90,22 @@ def topomaps(explanation, outputs, label):
     """Scalp maps, classes by bands, with electrodes beyond two standard errors marked."""
     from eegexplain.plotting import TopomapDisplay
 
-    picked = explanation.sel(output=outputs)
+    picked = named_classes(explanation.sel(output=outputs))
     display = TopomapDisplay.from_explanation(picked, label=label)
     beyond = np.abs(display.values) > 2 * display.standard_error
     return display.plot_grid(mask=beyond, panel_size=1.7).figure_
+
+
+def spectra(explanation, label):
+    """Channel-by-frequency maps of all classes, with shared colours."""
+    from eegexplain.plotting import SpectralMapDisplay
+
+    return SpectralMapDisplay.from_explanation(named_classes(explanation), label=label).plot(order="front").figure_
+
+
+def named_classes(explanation):
+    """The explanation with outputs that read "class ..."."""
+    return explanation.assign_coords(output=[f"class {name}" for name in explanation["output"].values])
 
 
 def side_by_side(explanations, output):

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from eegexplain.report._filters import filters
+from eegexplain.report._flex import attribution
 from eegexplain.report._maps import perturbation
 from eegexplain.report._truth import planted
 
@@ -81,6 +82,7 @@ def _is_syncnet(job):
 SECTIONS = (
     Section("Decoding", decoding),
     Section("What the network uses", perturbation),
+    Section("What the evidence is made of", attribution),
     Section("Planted truth", planted, _is_simulated),
     Section("Learned filters", filters, _is_syncnet),
 )

@@ -40,11 +40,13 @@ def planted(job, part):
     best = ideal_observer_accuracy(job.data, random_state=job.options.seed)
     network = score_map(part.variables["value_by_frequency"].values, truth)
     data = score_map(part.variables["contrast_value_by_frequency"].values, truth)
-    part.summary["truth"] = {"network": network, "data": data, "ideal_accuracy": best}
+    evidence = score_map(part.variables["flex_value_by_frequency"].values, truth)
+    part.summary["truth"] = {"network": network, "attribution": evidence, "data": data, "ideal_accuracy": best}
     part.lines.append(
-        f"Planted truth: the best possible classifier reaches {best:.3f}; the network's map finds informative cells "
-        f"with average precision {network['average_precision']:.2f} (chance {network['chance']:.2f}, data-only map "
-        f"{data['average_precision']:.2f}) and {100 * network['sign_agreement']:.0f} % of their signs"
+        f"Planted truth: the best possible classifier reaches {best:.3f}; average precision on informative cells: map "
+        f"{network['average_precision']:.2f}, attribution {evidence['average_precision']:.2f}, data-only map "
+        f"{data['average_precision']:.2f}, chance {network['chance']:.2f}; the map has "
+        f"{100 * network['sign_agreement']:.0f} % of their signs"
     )
     part.html.append(f"<p>{part.lines[-1]}.</p>")
     part.figures += [

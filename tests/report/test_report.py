@@ -78,6 +78,13 @@ def test_summary_and_explanation_hold_the_numbers(demo):
     assert {"contrast_value", "value_by_frequency", "fold_sd"} <= set(stored)
 
 
+def test_attribution_adds_up_to_the_same_logit_in_bands_and_bins(demo):
+    _, _, part = demo
+    bands = part.variables["flex_value"].sum("band") + part.variables["flex_residual"]
+    bins = part.variables["flex_value_by_frequency"].sum("frequency")
+    np.testing.assert_allclose(bands, bins, atol=1e-4 * np.abs(bins).max())
+
+
 def test_maps_are_of_trials_the_networks_never_saw(demo):
     _, job, _ = demo
     for fold in job.folds:
