@@ -89,7 +89,6 @@ CASES = [
     Case("SyncNetRegressor", fast_regressor, 53, regression=True),
     Case("PerturbationCorrelator", fast_gradient, 61, map_attributes=(("correlations_", 1),)),
     Case("PerturbationCorrelator-sampling", fast_sampling, 61, searched="C"),
-    Case("PerturbationCorrelator-sampling", fast_sampling, 61),
     Case("FLEXAttributor", lambda: FLEXAttributor(fast_classifier(), n_steps=3, random_state=0), 61,
          map_attributes=(("attributions_", 1),)),
     Case("FLEXAttributor-regression", lambda: FLEXAttributor(fast_regressor(), n_steps=3, random_state=0), 59,

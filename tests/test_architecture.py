@@ -51,6 +51,7 @@ MAX_POSITIONAL = 7
 INHERITED_SIGNATURES = {
     "SyncNet.__init__",
     "SPMHRFModel.__init__",
+    "spectral_perturbation_correlation",
     "ax_scalp",
     "attribute",
 }

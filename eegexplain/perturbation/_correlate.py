@@ -179,7 +179,8 @@ class ClusterTotals:
             self._totals = tuple(np.zeros((self.n_clusters, *total.shape[1:])) for total in totals)
         starts = np.flatnonzero(np.diff(clusters, prepend=-1))
         for mine, total in zip(self._totals, totals, strict=True):
-            mine[clusters[starts]] += np.add.reduceat(total, starts, axis=0, dtype=float)
+            summed = total if len(starts) == len(total) else np.add.reduceat(total, starts, axis=0, dtype=float)
+            mine[clusters[starts]] += summed
 
     def second_moments(self):
         """Second moments over the clusters."""

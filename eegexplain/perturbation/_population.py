@@ -10,14 +10,13 @@ from eegexplain.perturbation._correlate import ClusterTotals, cluster_blocks
 from eegexplain.perturbation._gradient import data_terms, gradient_moments, independent_terms
 from eegexplain.perturbation._outputs import Effects
 from eegexplain.perturbation._sampling import drawn_moments, measure, perturb
-from eegexplain.perturbation._spectra import Spectra
+from eegexplain.perturbation._spectra import Spectra, part_size
 from eegexplain.perturbation.kinds import Perturbation, Setting
 
 _PILOT = 2**32 - 1  # key of the draws that centre the sums
 _CHECK = 2**32 - 2  # key of the draws that tell whether perturbed trials are still decoded
 _BANK = 2**32 - 3  # key of the draws that all single trials share
 _DRAWS = 8  # draws of a trial that are evaluated together: the unit of the error over draws
-_VALUES = 2**23  # samples of perturbed trials held at once
 _ROUND = 16  # draws between two looks at the error, where there is a tolerance
 
 
@@ -77,11 +76,6 @@ class Task:
         noise = self.noise
         drawn = measure(spectra, evaluate, noise.kind, noise.setting(n_draws), self.rng(*key), noise.projector)
         return drawn, reference
-
-
-def part_size(trial_shape):
-    """Trials worked on at once: a constant of the problem."""
-    return int(np.clip(_VALUES // (_DRAWS * np.prod(trial_shape)), 1, 32))
 
 
 def draw_batches(n_draws, at_once=_DRAWS):

@@ -7,8 +7,14 @@ import scipy.fft
 
 from eegexplain._parallel import trial_blocks
 
+_VALUES = 2**18  # samples of the trials worked on at once; noise needs a few dozen times this memory
 _ROUNDING = 100  # in machine epsilons: a spread below this share of the channel's largest amplitude is rounding
 _RANK_TOLERANCE = 1e-8  # relative eigenvalue of the channels' correlations below which a dimension is empty
+
+
+def part_size(trial_shape):
+    """Trials worked on at once: a constant of the problem, never of workers or batches."""
+    return int(np.clip(_VALUES // np.prod(trial_shape), 1, 32))
 
 
 def bin_weights(n_times):
@@ -140,7 +146,7 @@ def data_scale(X, *, scale_by="sd", cross=False, subspace="data"):
     DataScale
     """
     total = None
-    for block in trial_blocks(len(X)):
+    for block in trial_blocks(len(X), part_size(X.shape[1:])):
         sums = block_scale(X[block], cross)
         total = sums if total is None else {name: total[name] + sums[name] for name in sums}
     n_trials, eps = total["n"], np.finfo(np.result_type(X.dtype, np.float32)).eps

@@ -11,7 +11,7 @@ from eegexplain._validation import check_bands, check_option, random_seed
 from eegexplain.perturbation import _population as population
 from eegexplain.perturbation._outputs import DIFFERENCES, Effects, ScikitOutputs
 from eegexplain.perturbation._result import looks_like_noise, pooled_map, population_dataset
-from eegexplain.perturbation._spectra import band_matrix, data_scale
+from eegexplain.perturbation._spectra import band_matrix, data_scale, part_size
 from eegexplain.perturbation.kinds import resolve_kind, with_data_noise
 
 
@@ -249,7 +249,7 @@ class PerturbationCorrelator(Explainer):
         n_outputs = self._check_deterministic(effects, X)
         classes = is_classifier(self.estimator_)
         truth = np.searchsorted(self.classes_, y) if classes and y is not None else None
-        task = population.Task(X, truth, classes, effects, self._noise, self._seed, population.part_size(X.shape[1:]))
+        task = population.Task(X, truth, classes, effects, self._noise, self._seed, part_size(X.shape[1:]))
         gradient = isinstance(effects.net, TorchNet) and self._noise.kind.closed_form and self.method != "sampling"
         maps = [
             pooled_map(
@@ -315,7 +315,7 @@ class PerturbationCorrelator(Explainer):
 
     def _explain_trials(self, X):
         effects = self._effects(layers=())
-        size = population.part_size(X.shape[1:])
+        size = part_size(X.shape[1:])
         task = population.Task(X, None, False, effects, self._noise, self._seed, size)
         noise, change = self._size
         if self.method_ == "gradient":

@@ -72,7 +72,9 @@ def _sparse_shift(rng, shape):
 def _add(spectra, rng, setting):
     noise = setting.draw(partial(_normal, rng), spectra, spectra.values.shape[1])
     values = noise * setting.amount.astype(spectra.amplitude.dtype)
-    return spectra.values + values * spectra.unit, values
+    spectrum = values * spectra.unit
+    spectrum += spectra.values
+    return spectrum, values
 
 
 def _add_data(root, spectra, rng, setting):

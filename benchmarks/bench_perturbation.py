@@ -1,0 +1,266 @@
+"""Perturbation correlation against braindecode 0.4.85, and its memory on trials that do not fit.
+
+Run ``python benchmarks/bench_perturbation.py``; the tables go to ``benchmarks/results/perturbation.md``. The peer comes
+from its source distribution: ``pip install --no-deps --target PEERS --no-binary :all: braindecode==0.4.85`` and
+``PYTHONPATH=PEERS``. All times are CPU seconds on one thread.
+"""
+
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tracemalloc
+import warnings
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.frozen import FrozenEstimator
+from skorch import NeuralNetClassifier
+from torch import nn
+
+from eegexplain import PerturbationCorrelator
+
+N_TRIALS, N_CHANNELS, N_OUTPUTS, N_ITERATIONS = 288, 22, 4, 30
+RESULTS = pathlib.Path(__file__).parent / "results" / "perturbation.md"
+
+
+class Shallow(nn.Module):
+    """The shallow network of Schirrmeister et al. (2017) with random weights."""
+
+    def __init__(self, n_times):
+        super().__init__()
+        torch.manual_seed(0)
+        self.time = nn.Conv2d(1, 40, (25, 1))
+        self.space = nn.Conv2d(40, 40, (1, N_CHANNELS), bias=False)
+        self.norm = nn.BatchNorm2d(40)
+        self.pool = nn.AvgPool2d((75, 1), (15, 1))
+        self.out = nn.Linear(40 * ((n_times - 24 - 75) // 15 + 1), N_OUTPUTS)
+
+    def forward(self, x):  # noqa: D102
+        x = self.space(self.time(x.transpose(1, 2)[:, None]))
+        return self.out(torch.log(self.pool(self.norm(x) ** 2).clamp(min=1e-6)).flatten(1))
+
+
+class BandPower(nn.Module):
+    """A small network, for trials by the thousand."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.space = nn.Conv1d(N_CHANNELS, 4, 1, bias=False)
+        self.time = nn.Conv1d(4, 4, 16, stride=4, groups=4)
+        self.out = nn.Linear(4, 2)
+
+    def forward(self, x):  # noqa: D102
+        return self.out(torch.log((self.time(self.space(x)) ** 2).mean(-1)))
+
+
+class Trivial(RegressorMixin, BaseEstimator):
+    """Outputs that cost nothing, so that only the package's own work is timed."""
+
+    def fit(self, X, y):  # noqa: D102
+        self.fitted_ = True
+        return self
+
+    def predict(self, X):  # noqa: D102
+        return X[:, :N_OUTPUTS, 0]
+
+
+def classifier(module, n_outputs=N_OUTPUTS):
+    settings = {"criterion": nn.CrossEntropyLoss, "classes": np.arange(n_outputs), "train_split": None, "verbose": 0}
+    return FrozenEstimator(NeuralNetClassifier(module, **settings).initialize())
+
+
+def trials(n_times, dtype=np.float32):
+    """Trials with a 1/f spectrum and unit variance."""
+    rng = np.random.default_rng(0)
+    spectrum = np.fft.rfft(rng.normal(size=(N_TRIALS, N_CHANNELS, n_times)))
+    spectrum /= np.maximum(np.arange(spectrum.shape[-1]), 1) ** 0.5
+    X = np.fft.irfft(spectrum, n=n_times)
+    return (X / X.std()).astype(dtype), np.arange(N_TRIALS) % N_OUTPUTS
+
+
+def cpu(function):
+    start = time.process_time()
+    result = function()
+    return time.process_time() - start, result
+
+
+def peer():
+    """Return braindecode 0.4.85's perturbation module (which needs the old name ``np.int``), or None."""
+    if importlib.util.find_spec("braindecode") is None or importlib.metadata.version("braindecode") != "0.4.85":
+        return None
+    np.int = int
+    return importlib.import_module("braindecode.visualization.perturbation")
+
+
+def peer_map(old, module, X, n_iterations):
+    """Map of the old tool, ``(n_outputs, n_channels, n_frequencies)``."""
+
+    def predict(x):
+        with torch.no_grad():
+            return module(torch.from_numpy(np.ascontiguousarray(x[..., 0], dtype=np.float32))).numpy()[:, :, None]
+
+    found = old.compute_amplitude_prediction_correlations(lambda x: predict(x), X[..., None], n_iterations)
+    return found.transpose(2, 0, 1)
+
+
+def our_map(module, X, y, **params):
+    params = {"response": "logit", "scale_by": "absolute", "subspace": "full", "random_state": 0} | params
+    return PerturbationCorrelator(classifier(module), **params).fit(X, y).correlations_
+
+
+def agreement(a, b):
+    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+
+def against_peer(old, report):
+    """Time at 1000 samples, agreement with the limit at 250 and 1000."""
+    X, y = trials(1000)
+    module = Shallow(1000).eval()
+    ours, theirs = [], []
+    for _ in range(2):
+        seconds, found = cpu(lambda: our_map(module, X, y, method="gradient"))
+        ours.append(seconds)
+        if old is not None:
+            seconds, _ = cpu(lambda: peer_map(old, module, X, 2))
+            theirs.append(seconds / 3 * (N_ITERATIONS + 1))  # 2 iterations and the unperturbed pass
+    limit = our_map(Shallow(1000).double().eval(), X.astype(float), y, method="gradient")
+    fine = agreement(found, limit)
+    ours = statistics.median(ours)
+    report(f"closed form, 288 x 22 x 1000: {ours:.1f} s; correlation with the float64 limit {fine:.6f} (target 0.999)")
+    if old is None:
+        return report("braindecode 0.4.85 is not installed: no comparison")
+    theirs = statistics.median(theirs)
+    report(
+        f"braindecode 0.4.85, {N_ITERATIONS} iterations: {theirs:.0f} s (from 2; its cost is linear in them); "
+        f"ratio {ours / theirs:.3f} (target <= 0.333)"
+    )
+    X, y = trials(250)
+    module = Shallow(250).eval()
+    limit = our_map(Shallow(250).double().eval(), X.astype(float), y, method="gradient")
+    short, found = cpu(lambda: our_map(module, X, y, method="gradient"))
+    old_short, old_map = cpu(lambda: peer_map(old, module, X, N_ITERATIONS))
+    r = agreement(old_map, limit)
+    report(
+        f"correlation with the limit at 288 x 22 x 250: closed form {agreement(found, limit):.6f} in {short:.1f} s, "
+        f"braindecode {r:.3f} after {N_ITERATIONS} iterations in {old_short:.0f} s"
+    )
+    wanted = (0.99**2 / (1 - 0.99**2)) / (r**2 / (1 - r**2))  # squared noise falls as one over the iterations
+    factor = wanted * theirs / ours
+    report(
+        f"braindecode to reach 0.99, extrapolated by its 1/sqrt law: {wanted:.0f} x the iterations, "
+        f"{factor:.0f} x the time of the closed form (target >= 500)"
+    )
+
+
+def overhead(old, report):
+    """CPU time and peak memory of the package's own work per iteration, with a model that costs nothing."""
+    X, y = trials(1000)
+    target = np.stack([y] * N_OUTPUTS, axis=1).astype(float)
+
+    def ours(n):
+        params = {"method": "sampling", "scale_by": "absolute", "subspace": "full", "random_state": 0}
+        return PerturbationCorrelator(FrozenEstimator(Trivial().fit(X, y)), n_iterations=n, **params).fit(X, target)
+
+    def theirs(n):
+        return old.compute_amplitude_prediction_correlations(lambda x: x[:, :N_OUTPUTS, :1, 0], X[..., None], n)
+
+    rates, peaks = {}, {}
+    for name, run in {"eegexplain": ours, "braindecode 0.4.85": theirs}.items():
+        if name.startswith("brain") and old is None:
+            continue
+        times = [[cpu(functools.partial(run, n))[0] for n in (24, 8)] for _ in range(3)]
+        rates[name] = statistics.median((long - short) / 16 for long, short in times)
+        tracemalloc.start()
+        run(16)
+        peaks[name] = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+    for name in rates:
+        report(f"{name}: {1000 * rates[name]:.0f} ms CPU per iteration, peak {peaks[name]:.0f} MiB above the input")
+    if len(rates) == 2:
+        cost, memory = (values["eegexplain"] / values["braindecode 0.4.85"] for values in (rates, peaks))
+        report(f"ratio of time {cost:.2f} (target <= 0.33), of memory {memory:.2f} (target <= 0.25)")
+
+
+def anonymous_memory():
+    text = pathlib.Path("/proc/self/status").read_text()
+    return int(re.search(r"RssAnon:\s+(\d+)", text)[1]) / 1024
+
+
+def from_memory_map(path, n_trials):
+    """Print CPU time and peak anonymous memory of a map from a memory-mapped file (in a process of its own)."""
+    X = np.lib.format.open_memmap(path, mode="r")[:n_trials]
+    peak, stop = [0.0], threading.Event()
+
+    def watch():
+        while not stop.wait(0.05):
+            peak[0] = max(peak[0], anonymous_memory())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    net = classifier(BandPower(), 2)
+    seconds, _ = cpu(lambda: PerturbationCorrelator(net, random_state=0).fit(X, np.arange(n_trials) % 2))
+    stop.set()
+    watcher.join()
+    print(seconds, peak[0])
+
+
+def memory(report):
+    """20,000 trials from a file of 1.8 GB."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "X.npy"
+        X = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(20000, N_CHANNELS, 1000))
+        rng = np.random.default_rng(0)
+        for start in range(0, len(X), 1000):
+            X[start : start + 1000] = rng.standard_normal((1000, N_CHANNELS, 1000), dtype=np.float32)
+        X.flush()
+        del X
+        for n_trials in (5000, 10000, 20000):
+            command = [sys.executable, __file__, "--memory", str(path), str(n_trials)]
+            seconds, peak = map(float, subprocess.check_output(command, text=True).split())
+            report(
+                f"{n_trials} trials from a memory map: {seconds:.1f} s, {1e3 * seconds / n_trials:.2f} ms per trial, "
+                f"peak anonymous memory {peak:.0f} MiB (target < 1024)"
+            )
+
+
+def main():
+    lines = []
+
+    def report(line):
+        lines.append(f"- {line}")
+        print(line, flush=True)
+
+    warnings.filterwarnings("ignore", "after [0-9]+ draws")  # a map of noise is what is timed
+    old = peer()
+    parts = {
+        "Closed form against sampling (Shallow-style net, 4 outputs)": functools.partial(against_peer, old),
+        "Own work of sampling (trivial model, 288 x 22 x 1000)": functools.partial(overhead, old),
+        "Memory (small net, 22 x 1000)": memory,
+    }
+    for title, part in parts.items():
+        lines.append(f"\n## {title}\n")
+        part(report)
+    head = (
+        "# Perturbation correlation\n\nOn a 2-core x86-64 VM (shared), one thread, CPU seconds, medians; "
+        f"torch {torch.__version__}, NumPy {np.__version__}. Written by `benchmarks/bench_perturbation.py`.\n"
+    )
+    RESULTS.write_text(head + "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    if sys.argv[1:2] == ["--memory"]:
+        from_memory_map(sys.argv[2], int(sys.argv[3]))
+    else:
+        main()
