@@ -21,6 +21,7 @@ _LAZY = {
     "LinearModelWithBaseline": "eegexplain.encoding",
     "LinearModelWithBaselineHRF": "eegexplain.encoding",
     "ParameterFitter": "eegexplain.encoding",
+    "OrdinalLogisticRegression": "eegexplain.timecourse",
     "PerturbationCorrelator": "eegexplain.perturbation",
     "ReceptiveField": "eegexplain.reverse_correlation",
     "ReverseCorrelator": "eegexplain.reverse_correlation",
@@ -30,6 +31,7 @@ _LAZY = {
     "SyncNet": "eegexplain.models",
     "SyncNetClassifier": "eegexplain.models",
     "SyncNetRegressor": "eegexplain.models",
+    "TimeResolvedCoefficients": "eegexplain.timecourse",
     "TopomapDisplay": "eegexplain.plotting",
     "WeightFitter": "eegexplain.encoding",
     "receptive_field": "eegexplain.reverse_correlation",
@@ -47,6 +49,7 @@ _SUBPACKAGES = (
     "plotting",
     "reverse_correlation",
     "sinusoid",
+    "timecourse",
 )
 
 __all__ = ["__version__", *sorted(_LAZY), *_SUBPACKAGES]

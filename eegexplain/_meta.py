@@ -72,7 +72,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         """
         kind = None
         if self.estimator is None and y is not None:
-            kind = "regressor" if type_of_target(y).startswith("continuous") else "classifier"
+            kind = "regressor" if _is_continuous(y) else "classifier"
         X, y = validate_trials(self, X, y, reset=True, kind=kind)
         codes = None if groups is None else check_groups(groups, len(X))
         self._set_axes(X)
@@ -290,6 +290,14 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         tags.target_tags.required = True
         tags.non_deterministic = inner_tags.non_deterministic
         return tags
+
+
+def _is_continuous(y):
+    """Whether `y` are numbers rather than classes; so are NaN and infinity, which validation then refuses by name."""
+    y = np.asarray(y)
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        return True
+    return type_of_target(y).startswith("continuous")
 
 
 def _inner_sfreq(estimator):

@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from eegexplain.attribution import FLEXAttributor
 from eegexplain.models import SyncNetClassifier, SyncNetRegressor
 from eegexplain.perturbation import PerturbationCorrelator
 from eegexplain.reverse_correlation import EnvelopeCorrelator, ReverseCorrelator
 from eegexplain.sinusoid import SinusoidFitter
+from eegexplain.timecourse import OrdinalLogisticRegression, TimeResolvedCoefficients
 
 N_TRIALS, N_CHANNELS, N_TIMES, SFREQ = 12, 3, 32, 64.0
 FAST = {
@@ -58,6 +59,16 @@ def fast_sampling(**params):
     return PerturbationCorrelator(AmplitudeClassifier(), n_iterations=10, random_state=0, **params)
 
 
+def over_time_ridge(**params):
+    """Ridge regressions over time."""
+    return TimeResolvedCoefficients(Ridge(), **params)
+
+
+def over_time_ordinal(**params):
+    """Ordinal logistic regressions over time."""
+    return TimeResolvedCoefficients(OrdinalLogisticRegression(), **params)
+
+
 class AmplitudeClassifier(ClassifierMixin, BaseEstimator):
     """A classifier of samples and amplitudes that is not a network."""
 
@@ -100,6 +111,9 @@ CASES = [
     Case(
         "SinusoidFitter", lambda: SinusoidFitter(fast_classifier()), 61, map_attributes=(("err_lin_", 1),)
     ),
+    Case("TimeResolvedCoefficients", lambda: TimeResolvedCoefficients(LogisticRegression()), 61, searched="C"),
+    Case("TimeResolvedCoefficients-ridge", over_time_ridge, 58, regression=True, searched="alpha"),
+    Case("TimeResolvedCoefficients-ordinal", over_time_ordinal, 61, searched="C"),
 ]
 
 

@@ -1,0 +1,187 @@
+"""Linear models for each time point, subject and fold."""
+
+from functools import partial
+
+import numpy as np
+from scipy.special import expit, softmax
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.model_selection import check_cv
+from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
+
+from eegexplain._parallel import map_blocks, trial_blocks
+from eegexplain._validation import as_trials, lookup
+from eegexplain.timecourse._fit import SCORES, fit_block
+from eegexplain.timecourse.ordinal import OrdinalLogisticRegression, class_codes, ordinal_log_proba, warn_not_converged
+
+_TIME_BLOCK = 16  # time points solved together; a constant, so that n_jobs changes nothing
+
+
+class LinearModelsOverTime(BaseEstimator):
+    """Linear models for each time point, subject and fold; predicts with their mean over subjects, folds and times."""
+
+    def __init__(self, estimator=None, *, cv=None, scoring=None, n_jobs=None, verbose=0):
+        self.estimator = estimator
+        self.cv = cv
+        self.scoring = scoring
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(self, X, y, groups=None):
+        """Fit to trials (n_trials, n_channels, n_times); `groups` are the subjects."""
+        X = as_trials(np.asarray(X, dtype=float))
+        inner = self._inner(y)
+        if self.target_ == "numbers":
+            target = np.asarray(y, dtype=float)
+        else:
+            self.classes_, target = class_codes(y)
+        subjects = np.zeros(len(X), dtype=int) if groups is None else groups
+        fits = [
+            self._fit_subject(inner, X[subjects == subject], target[subjects == subject], subject)
+            for subject in np.unique(subjects)
+        ]
+        if len({fit["weights"].shape[1] for fit in fits}) > 1:
+            raise ValueError("cv gives subjects different numbers of folds: use a fixed number, such as cv=5.")
+        stacked = {key: np.stack([fit[key] for fit in fits]) for key in fits[0]}
+        # (subjects, times, folds, outputs, channels) -> (outputs, subjects, folds, times, channels)
+        self.coef_ = stacked["weights"].transpose(3, 0, 2, 1, 4)
+        self.patterns_ = stacked["patterns"].transpose(3, 0, 2, 1, 4)
+        self.scores_ = None if self.cv is None else stacked["scores"].swapaxes(1, 2)
+        self.chance_ = float(self._score().chance(target))
+        self.raw_weights_ = stacked["raw_weights"].mean(axis=(0, 2)).swapaxes(0, 1)
+        self.raw_offsets_ = stacked["raw_offsets"].mean(axis=(0, 2)).swapaxes(0, 1)
+        if self.target_ == "ordinal":
+            self.thresholds_ = stacked["thresholds"].mean(axis=(0, 1, 2))
+        return self
+
+    def _inner(self, y):
+        """The model to fit, and ``target_``: what kind of target it has."""
+        inner = self.estimator
+        if inner is None:
+            inner = LogisticRegression()
+        if isinstance(inner, OrdinalLogisticRegression):
+            self.target_ = "ordinal"
+        elif is_classifier(inner):
+            self.target_ = "binary" if len(np.unique(y)) < 3 else "multiclass"
+        else:
+            self.target_ = "numbers"
+        return inner
+
+    def _score(self):
+        name = self.scoring or ("r2" if self.target_ == "numbers" else "balanced_accuracy")
+        score = lookup(SCORES, name, "scoring")
+        if self.target_ not in score.targets:
+            fitting = ", ".join(repr(key) for key, item in SCORES.items() if self.target_ in item.targets)
+            raise ValueError(f"scoring={name!r} does not fit {self.target_} targets: choose one of {fitting}.")
+        return score
+
+    def _fit_subject(self, inner, X, y, subject):
+        train = self._training_masks(X, y, subject)
+        work = partial(
+            fit_block, inner=inner, X=X, y=y, train=train, score=self._score(), target=self.target_,
+            n_classes=len(getattr(self, "classes_", ())),
+        )  # fmt: skip
+        blocks = trial_blocks(X.shape[2], _TIME_BLOCK)
+        parts = list(map_blocks(work, blocks, n_jobs=self.n_jobs, verbose=self.verbose, desc="time points"))
+        if not all(part["converged"] for part in parts):
+            warn_not_converged("A model at some time points")
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0] if key != "converged"}
+
+    def _training_masks(self, X, y, subject):
+        if self.cv is None:
+            return np.ones((1, len(X)), dtype=bool)
+        splitter = check_cv(self.cv, y, classifier=self.target_ != "numbers")
+        masks = []
+        for fold, (kept, _) in enumerate(splitter.split(X, y)):
+            mask = np.zeros(len(X), dtype=bool)
+            mask[kept] = True
+            if self.target_ != "numbers":
+                missing = np.setdiff1d(np.arange(len(self.classes_)), y[mask])
+                if len(missing):
+                    raise ValueError(
+                        f"Class {self.classes_[missing[0]]} is missing from the training trials of subject "
+                        f"{subject}, fold {fold}: use fewer folds, a stratified cv, or drop the subject."
+                    )
+            masks.append(mask)
+        return np.array(masks)
+
+    # -- prediction with the mean model
+
+    def decision_over_time(self, X):
+        """Mean decision values over time, ``(n_outputs, n_trials, n_times)``."""
+        decision = np.einsum("ktc,nct->knt", self.raw_weights_, as_trials(np.asarray(X, dtype=float)))
+        return decision + self.raw_offsets_[:, None]
+
+    def scores_over_time(self, X, y):
+        """Score of the mean model at each time of any trials, (n_times,)."""
+        decision = self.decision_over_time(X).transpose(2, 1, 0)
+        if self.target_ == "numbers":
+            return self._score().function(np.asarray(y, dtype=float), None, decision)
+        codes = np.searchsorted(self.classes_, y)
+        if self.target_ == "ordinal":
+            predicted = ordinal_log_proba(decision[..., 0], self.thresholds_).argmax(axis=-1)
+        else:
+            predicted = decision.argmax(axis=-1) if decision.shape[2] > 1 else (decision[..., 0] > 0).astype(int)
+        return self._score().function(codes, predicted, decision)
+
+    def _mean_decision(self, X):
+        return self.decision_over_time(X).mean(axis=-1).T
+
+    def predict(self, X):
+        """Predict from the decision values averaged over time."""
+        decision = self._mean_decision(X)
+        if self.target_ == "numbers":
+            return decision[:, 0]
+        if self.target_ == "ordinal":
+            return self.classes_[ordinal_log_proba(decision[:, 0], self.thresholds_).argmax(axis=1)]
+        return self.classes_[decision.argmax(axis=1) if decision.shape[1] > 1 else (decision[:, 0] > 0).astype(int)]
+
+    def _classifies(self):
+        if self.target_ == "numbers":
+            raise AttributeError("a regression has no decision_function and no predict_proba")
+        return True
+
+    def _gives_probabilities(self):
+        if self.estimator is not None:
+            _ = self.estimator.predict_proba
+        return self._classifies()
+
+    @available_if(_classifies)
+    def decision_function(self, X):
+        """Decision values averaged over time: ``(n_trials,)`` for two classes, else ``(n_trials, n_classes)``."""
+        decision = self._mean_decision(X)
+        if self.target_ == "ordinal":
+            if len(self.thresholds_) == 1:
+                return decision[:, 0] - self.thresholds_[0]
+            return ordinal_log_proba(decision[:, 0], self.thresholds_)
+        return decision if decision.shape[1] > 1 else decision[:, 0]
+
+    @available_if(_gives_probabilities)
+    def predict_proba(self, X):
+        """Class probabilities that belong to the averaged decision values."""
+        decision = self._mean_decision(X)
+        if self.target_ == "ordinal":
+            return np.exp(ordinal_log_proba(decision[:, 0], self.thresholds_))
+        if decision.shape[1] == 1:
+            positive = expit(decision[:, 0])
+            return np.column_stack([1 - positive, positive])
+        return softmax(decision, axis=1)
+
+    @available_if(_gives_probabilities)
+    def predict_log_proba(self, X):
+        """Logarithms of `predict_proba`."""
+        return np.log(self.predict_proba(X))
+
+    def score(self, X, y):
+        """Accuracy, or R2 of numbers, of `predict`."""
+        return (r2_score if self.target_ == "numbers" else accuracy_score)(y, self.predict(X))
+
+    def __sklearn_tags__(self):
+        """Of the type of the models."""
+        tags = super().__sklearn_tags__()
+        inner = get_tags(LogisticRegression() if self.estimator is None else self.estimator)
+        tags.estimator_type = inner.estimator_type
+        tags.classifier_tags, tags.regressor_tags = inner.classifier_tags, inner.regressor_tags
+        return tags

@@ -1,0 +1,279 @@
+"""Linear models at many time points and folds at once: ridge, LDA, and logistic regression for ordered classes.
+
+Shapes: ``X`` is ``(n_times, n_trials, n_channels)``, already centred and scaled over all trials (for precision only);
+``train`` is ``(n_folds, n_trials)``, true for training trials. Every solver standardises the channels inside each
+training part and returns weights for standardised channels, ``(n_times, n_folds, n_outputs, n_channels)``, and
+intercepts ``(n_times, n_folds, n_outputs)``. Sums over a training part are sums over all trials minus sums over the
+part left out.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_CONSTANT = 1e-12  # variance, in units of the variance over all trials, below which a channel counts as constant
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Number, mean, centred sum of squares and scale of the training trials, per time and fold."""
+
+    count: np.ndarray  # (n_folds,)
+    mean: np.ndarray  # (n_times, n_folds, n_channels)
+    scatter: np.ndarray  # (n_times, n_folds, n_channels, n_channels)
+
+    @property
+    def scale(self):
+        """Standard deviation of each channel; 1 for a constant one."""
+        variance = np.einsum("...ii->...i", self.scatter) / self.count[:, None]
+        return np.sqrt(np.where(variance > _CONSTANT, variance, 1.0))
+
+
+def training_moments(X, train):
+    """Moments of the training trials of every fold."""
+    total = X.transpose(0, 2, 1) @ X
+    count = train.sum(axis=1).astype(float)
+    mean = (train.astype(float) @ X) / count[:, None]
+    scatter = np.empty((len(X), len(train), X.shape[2], X.shape[2]))
+    for fold, kept in enumerate(train):
+        fewer = kept if 2 * kept.sum() < len(kept) else ~kept
+        part = X[:, fewer]
+        part = part.transpose(0, 2, 1) @ part
+        scatter[:, fold] = part if fewer is kept else total - part
+    scatter -= count[:, None, None] * mean[..., :, None] * mean[..., None, :]
+    return Moments(count, mean, scatter)
+
+
+def fit_ridge(X, y, train, *, alpha):
+    """Ridge regression of numbers `y` of shape (n_trials,), as `sklearn.linear_model.Ridge`."""
+    moments = training_moments(X, train)
+    scale = moments.scale
+    target = np.where(train, y, 0.0)
+    centre = target.sum(axis=1) / moments.count
+    right = (target @ X - (moments.count * centre)[:, None] * moments.mean) / scale
+    left = moments.scatter / (scale[..., :, None] * scale[..., None, :])
+    left += alpha * np.eye(X.shape[2])
+    weights = np.linalg.solve(left, right[..., None])[..., 0]
+    return weights[:, :, None], np.broadcast_to(centre[:, None], (len(X), len(train), 1)).copy()
+
+
+def fit_lda(X, codes, train, *, n_classes, shrinkage):
+    """Linear discriminant analysis with fixed shrinkage; one output for two classes, else one per class."""
+    of_class = [codes == code for code in range(n_classes)]
+    parts = [training_moments(X[:, trials], train[:, trials]) for trials in of_class]
+    count = sum(part.count for part in parts)
+    priors = np.stack([part.count / count for part in parts], axis=1)
+    means = np.stack([part.mean for part in parts], axis=2)
+    centred = means - (priors[:, :, None] * means).sum(axis=2, keepdims=True)
+    within = sum(part.scatter for part in parts)
+    between = (centred * (priors * count[:, None])[..., None]).swapaxes(2, 3) @ centred
+    scale = Moments(count, None, within + between).scale
+    means = centred / scale[:, :, None]
+    covariance = within / count[:, None, None] / (scale[..., :, None] * scale[..., None, :])
+    size = np.einsum("...ii->...", covariance) / X.shape[2]
+    covariance = (1 - shrinkage) * covariance + (shrinkage * size)[..., None, None] * np.eye(X.shape[2])
+    weights = np.linalg.solve(covariance, means.swapaxes(2, 3)).swapaxes(2, 3)
+    intercepts = np.log(priors) - 0.5 * (means * weights).sum(axis=-1)
+    if n_classes == 2:
+        return weights[:, :, 1:] - weights[:, :, :1], intercepts[:, :, 1:] - intercepts[:, :, :1]
+    return weights, intercepts
+
+
+def fit_ordinal(X, codes, train, *, n_classes, penalty, tol=1e-10, max_iter=100, unit=None):
+    """Proportional-odds logistic regression, ``P(y <= k) = sigmoid(threshold_k - w.x)``; logistic for two classes.
+
+    Minimises the negative log-likelihood plus ``penalty / 2 * |w|^2`` by Newton's method: on all trials first (starting
+    from the time before), then from there for all folds together, with Hessians that are computed once.
+
+    `unit` (n_channels,) gives other units than the training trials' standard deviation in which channels are penalised
+    and weights are returned.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_times, n_folds, 1, n_channels)
+    thresholds : ndarray of shape (n_times, n_folds, n_classes - 1)
+        Increasing.
+    converged : ndarray of bool, shape (n_times, n_folds)
+    n_iter : int
+        Largest number of Newton steps.
+    """
+    moments = training_moments(X, train)
+    n_channels = X.shape[2]
+    scale = moments.scale if unit is None else np.broadcast_to(unit, moments.mean.shape)
+    everything = np.ones((1, X.shape[1]), dtype=bool)
+    weights = np.empty((len(X), len(train), 1, n_channels))
+    thresholds = np.empty((len(X), len(train), n_classes - 1))
+    converged = np.empty((len(X), len(train)), dtype=bool)
+    n_iter = 0
+    start = np.concatenate([np.zeros(n_channels), _prior_thresholds(codes, n_classes)])[None]
+    for time, data in enumerate(X):
+        whole = _OrdinalLoss(data, codes, everything, penalty * np.ones((1, n_channels)), n_classes)
+        start, _, _ = _newton(whole, start, tol=1e-4, max_iter=max_iter)
+        loss = _OrdinalLoss(data, codes, train, penalty * scale[time] ** 2, n_classes)
+        first = np.repeat(start, len(train), axis=0)
+        found, converged[time], steps = _newton(loss, first, tol=tol, max_iter=max_iter)
+        n_iter = max(n_iter, steps)
+        weights[time, :, 0] = found[:, :n_channels] * scale[time]
+        shift = (found[:, :n_channels] * moments.mean[time]).sum(axis=1)
+        thresholds[time] = found[:, n_channels:] - shift[:, None]
+    return weights, thresholds, converged, n_iter
+
+
+def _prior_thresholds(codes, n_classes):
+    """Thresholds that give the class frequencies when all weights are zero."""
+    below = np.cumsum(np.bincount(codes, minlength=n_classes))[:-1] / len(codes)
+    return np.log(below) - np.log1p(-below)
+
+
+class _OrdinalLoss:
+    """Penalised negative log-likelihood of folds at one time; parameters `(n_folds, n_channels + n_thresholds)`.
+
+    With a the threshold above a trial's class minus its score, and b the threshold below minus its score,
+    ``-log P = softplus(-a) + softplus(b) - log(1 - exp(b - a))``: two logistic losses and a term of the gap between two
+    thresholds that only depends on the class.
+    """
+
+    def __init__(self, X, codes, train, penalty, n_classes):
+        self.X, self.penalty = X, penalty
+        self.n_thresholds = n_classes - 1
+        self.above = (codes[:, None] == np.arange(n_classes - 1)).astype(float)  # threshold above the trial's class
+        self.below = (codes[:, None] == np.arange(1, n_classes)).astype(float)
+        self.train = train.T.astype(float)
+        self.has_above = self.train * (codes < n_classes - 1)[:, None]
+        self.has_below = self.train * (codes > 0)[:, None]
+        middle = (codes[:, None] == np.arange(1, n_classes - 1)).astype(float)
+        self.n_middle = self.train.T @ middle  # trials per fold and gap
+        self.n_train = self.train.sum(axis=0)
+
+    def _margins(self, parameters):
+        n_channels = self.X.shape[1]
+        score = self.X @ parameters[:, :n_channels].T
+        thresholds = parameters[:, n_channels:].T
+        return self.above @ thresholds - score, self.below @ thresholds - score
+
+    def value(self, parameters):
+        """Loss of each fold; infinite where thresholds are out of order."""
+        a, b = self._margins(parameters)
+        data = (self.has_above * np.logaddexp(0, -a) + self.has_below * np.logaddexp(0, b)).sum(axis=0)
+        n_channels = self.X.shape[1]
+        gaps = np.diff(parameters[:, n_channels:], axis=1)
+        in_order = (gaps > 0).all(axis=1)
+        barrier = -(self.n_middle * np.log(-np.expm1(-np.where(gaps > 0, gaps, 1.0)))).sum(axis=1)
+        size = 0.5 * (self.penalty * parameters[:, :n_channels] ** 2).sum(axis=1)
+        return np.where(in_order, data + barrier + size, np.inf)
+
+    def gradient(self, parameters):
+        """Gradient of each fold, and the two probabilities per trial and fold that the Hessian needs."""
+        a, b = self._margins(parameters)
+        p, q = self.has_above * _sigmoid(-a), self.has_below * _sigmoid(b)  # d loss / da = -p, d loss / db = q
+        n_channels = self.X.shape[1]
+        gaps = np.diff(parameters[:, n_channels:], axis=1)
+        pull = self.n_middle / np.expm1(gaps)
+        gradient = np.empty_like(parameters)
+        gradient[:, :n_channels] = (p - q).T @ self.X + self.penalty * parameters[:, :n_channels]
+        gradient[:, n_channels:] = q.T @ self.below - p.T @ self.above
+        gradient[:, n_channels + 1 :] -= pull
+        gradient[:, n_channels:-1] += pull
+        return gradient, (p, q)
+
+    def hessian(self, parameters, probabilities):
+        """Hessian of each fold."""
+        p, q = probabilities
+        p, q = p * (1 - p), q * (1 - q)
+        n_channels, n_folds = self.X.shape[1], len(parameters)
+        size = n_channels + self.n_thresholds
+        hessian = np.zeros((n_folds, size, size))
+        for fold in range(n_folds):
+            used = np.flatnonzero(self.train[:, fold])
+            data = self.X if len(used) == len(self.X) else self.X[used]
+            up, down = p[used, fold, None], q[used, fold, None]
+            hessian[fold, :n_channels, :n_channels] = data.T @ ((up + down) * data)
+            hessian[fold, :n_channels, n_channels:] = -data.T @ (up * self.above[used] + down * self.below[used])
+        cross = hessian[:, :n_channels, n_channels:]
+        hessian[:, n_channels:, :n_channels] = cross.swapaxes(1, 2)
+        rows = np.arange(n_channels)
+        hessian[:, rows, rows] += self.penalty
+        self._add_thresholds(hessian[:, n_channels:, n_channels:], parameters[:, n_channels:], p, q)
+        return hessian
+
+    def _add_thresholds(self, block, thresholds, p, q):
+        places = np.arange(self.n_thresholds)
+        block[:, places, places] += p.T @ self.above + q.T @ self.below
+        gaps = np.diff(thresholds, axis=1)
+        bend = self.n_middle * np.exp(-gaps) / np.expm1(-gaps) ** 2
+        block[:, places[1:], places[1:]] += bend
+        block[:, places[:-1], places[:-1]] += bend
+        block[:, places[1:], places[:-1]] -= bend
+        block[:, places[:-1], places[1:]] -= bend
+
+
+def _newton(loss, parameters, *, tol, max_iter):
+    """Minimise all folds together; returns parameters, which folds converged, and the number of steps.
+
+    The inverse Hessian is kept as long as the gradient shrinks fast, and computed anew when it does not; a step that
+    does not lower the loss is halved.
+    """
+    gradient, probabilities = loss.gradient(parameters)
+    size = np.abs(gradient).max(axis=1) / loss.n_train
+    inverse = None
+    for steps in range(max_iter + 1):
+        open_ = size > tol
+        if steps == max_iter or not open_.any():
+            break
+        fresh = inverse is None
+        if fresh:
+            inverse = _invert(loss.hessian(parameters, probabilities))
+        step = -(inverse @ gradient[..., None])[..., 0] * open_[:, None]
+        tried = parameters + step
+        new_gradient, new_probabilities = _safe_gradient(loss, tried)
+        new_size = np.abs(new_gradient).max(axis=1) / loss.n_train
+        if (new_size[open_] < 0.5 * size[open_]).all():
+            parameters, gradient, probabilities, size = tried, new_gradient, new_probabilities, new_size
+            continue
+        if fresh:  # far from the minimum: lower the loss instead of the gradient
+            parameters, moved = _halve(loss, parameters, step, gradient)
+            gradient, probabilities = loss.gradient(parameters)
+            size = np.abs(gradient).max(axis=1) / loss.n_train
+            if not moved:  # no step lowers the loss any more: rounding
+                break
+        inverse = None
+    return parameters, size <= max(tol, 1e-7), steps
+
+
+def _safe_gradient(loss, parameters):
+    """Gradient where thresholds are in order; infinite elsewhere."""
+    n_channels = loss.X.shape[1]
+    bad = (np.diff(parameters[:, n_channels:], axis=1) <= 0).any(axis=1)
+    if not bad.any():
+        return loss.gradient(parameters)
+    sorted_ = parameters.copy()
+    sorted_[bad, n_channels:] = np.arange(loss.n_thresholds)
+    gradient, probabilities = loss.gradient(sorted_)
+    gradient[bad] = np.inf
+    return gradient, probabilities
+
+
+def _halve(loss, parameters, step, gradient):
+    """Take for each fold the longest of the steps 1, 1/2, 1/4, ... that lowers the loss enough."""
+    before = loss.value(parameters)
+    slope = (gradient * step).sum(axis=1)
+    share = np.ones(len(parameters))
+    for _ in range(40):
+        after = loss.value(parameters + share[:, None] * step)
+        refused = ~(after <= before + 1e-4 * share * slope)
+        if not refused.any():
+            break
+        share[refused] *= 0.5
+    share[refused] = 0.0
+    return parameters + share[:, None] * step, bool((share * np.abs(step).max(axis=1) > 0).any())
+
+
+def _invert(hessian):
+    """Inverses; with a trace of a ridge where a Hessian is singular (weights that nothing determines stay at zero)."""
+    diagonal = np.einsum("...ii->...i", hessian)
+    ridge = 1e-13 * diagonal.max(axis=-1) + 1e-300
+    return np.linalg.inv(hessian + ridge[:, None, None] * np.eye(hessian.shape[-1]))
+
+
+def _sigmoid(x):
+    return 0.5 * (1 + np.tanh(0.5 * x))

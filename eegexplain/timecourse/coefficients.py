@@ -1,0 +1,188 @@
+"""Coefficients over time: one linear model per time point, subject and fold."""
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import ClassifierTags
+from sklearn.utils.multiclass import check_classification_targets
+
+from eegexplain._meta import Explainer, make_explanation
+from eegexplain._validation import as_trials, check_option
+from eegexplain.timecourse._models import LinearModelsOverTime
+
+
+class TimeResolvedCoefficients(Explainer):
+    """Linear models over time: which channels carry the information, and when.
+
+    At every time point a linear model predicts the target from the channels, standardised by mean and standard
+    deviation of the training trials; separately for each subject (`groups` of ``fit``) and each fold of `cv`. Ridge,
+    linear discriminant analysis with fixed shrinkage, logistic and ordinal logistic regression are solved for all
+    folds, and where possible all time points, at once, with the same coefficients; other linear models one by one.
+
+    Parameters
+    ----------
+    estimator : linear classifier or regressor, optional
+        Anything with ``coef_``. None is ``LogisticRegression()``; `OrdinalLogisticRegression` respects the order of
+        classes, such as memory loads; ``Ridge()`` is for numbers.
+    cv : int, splitter or None
+        Folds within each subject. None fits once to all trials: there are no held-out scores then.
+    kind : {"coefficients", "patterns"}
+        What ``explanation_`` holds. Coefficients say how the model weighs channels, also to cancel noise; patterns say
+        where the signal is that it decodes [1]_.
+    absolute : bool
+        Take absolute values before averaging over folds and subjects, in ``explanation_`` only.
+    scoring : {"balanced_accuracy", "accuracy", "roc_auc", "r2", "rank_correlation"}, optional
+        Score of the held-out trials. None is balanced accuracy for classes and R2 for numbers.
+    tmin : float
+        Time of the first sample, in seconds.
+    sfreq : float, optional
+        Sampling frequency in Hz; None is 1.
+    ch_names : list of str, optional
+        Names of the channels.
+    n_jobs : int, optional
+        Blocks of time points solved in parallel; does not change the numbers.
+    verbose : int
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_subjects, n_folds, n_times, n_channels)
+        Weights of the standardised channels (change of the decision value per standard deviation). With three or more
+        unordered classes there is an axis of classes in front.
+    patterns_ : ndarray of the shape of coef_
+        Channels, in standard deviations, that go with one unit of the decision value.
+    scores_ : ndarray of shape (n_subjects, n_folds, n_times)
+        Scores of the held-out trials; only with `cv`.
+    chance_ : float
+        What `scoring` gives without information.
+    times_ : ndarray of shape (n_times,)
+        Seconds.
+    estimator_ : object
+        The fitted models; they predict with the mean over subjects, folds and times.
+    classes_ : ndarray of shape (n_classes,)
+        For classifiers.
+    explanation_ : xarray.Dataset
+        ``value`` over output, channel and time: means over subjects and folds; with several subjects their
+        ``standard_error``; with `cv` also ``score`` (and ``score_standard_error``) over time.
+
+    References
+    ----------
+    .. [1] Haufe, S., Meinecke, F., Goergen, K., Daehne, S., Haynes, J.-D., Blankertz, B., Biessmann, F. (2014). On the
+           interpretation of weight vectors of linear models in multivariate neuroimaging. NeuroImage 87, 96-110.
+           https://doi.org/10.1016/j.neuroimage.2013.10.067
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eegexplain import TimeResolvedCoefficients
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.arange(60) % 2
+    >>> X = rng.standard_normal((60, 4, 10))
+    >>> X[:, 2, 6] += 2 * y
+    >>> model = TimeResolvedCoefficients(cv=5, sfreq=100.0).fit(X, y)
+    >>> model.coef_.shape
+    (1, 5, 10, 4)
+    >>> int(model.scores_.mean(axis=(0, 1)).argmax())
+    6
+    """
+
+    def __init__(
+        self, estimator=None, *, cv=None, kind="coefficients", absolute=False, scoring=None, tmin=0.0, sfreq=None,
+        ch_names=None, n_jobs=None, verbose=0,
+    ):  # fmt: skip
+        self.estimator = estimator
+        self.cv = cv
+        self.kind = kind
+        self.absolute = absolute
+        self.scoring = scoring
+        self.tmin = tmin
+        self.sfreq = sfreq
+        self.ch_names = ch_names
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _prepare(self, X, y):
+        check_option("kind", self.kind, ("coefficients", "patterns"))
+        if self.estimator is None:
+            check_classification_targets(y)
+        if np.ndim(y) != 1:
+            raise ValueError(f"y must be 1-D, one target per trial; got shape {np.shape(y)}.")
+        self.times_ = float(self.tmin) + np.arange(X.shape[2]) / self.sfreq_
+
+    def _fit_inner(self, X, y, groups, fit_params):
+        if fit_params:
+            raise TypeError(f"fit takes X, y and groups; got also {', '.join(fit_params)}.")
+        if isinstance(self.estimator, FrozenEstimator) and isinstance(self.estimator.estimator, LinearModelsOverTime):
+            self.estimator_ = self.estimator
+        else:
+            self.estimator_ = LinearModelsOverTime(
+                self.estimator, cv=self.cv, scoring=self.scoring, n_jobs=self.n_jobs, verbose=self.verbose
+            ).fit(X, y, groups)
+        for name in ("classes_", "scores_"):
+            if hasattr(self, name):
+                delattr(self, name)
+        if hasattr(self.estimator_, "classes_"):
+            self.classes_ = self.estimator_.classes_
+
+    def _explain_population(self, X, y, groups):
+        """Maps of the fitted models; with targets, the score of the mean model at each time of these trials."""
+        models = self.estimator_
+        maps = models.patterns_ if self.kind == "patterns" else models.coef_
+        if models.target_ == "binary":  # one output per class, also when there are two
+            maps = np.concatenate([-maps, maps])
+        maps = (np.abs(maps) if self.absolute else maps).mean(axis=2)  # over folds
+        error = None
+        n_subjects = maps.shape[1]
+        if n_subjects > 1:
+            error = (maps.std(axis=1, ddof=1) / np.sqrt(n_subjects)).swapaxes(1, 2)
+        variables = {}
+        if y is not None:
+            variables["score"] = (("time",), models.scores_over_time(X, y))
+        coords = {"output": self._output_labels(), "channel": self.ch_names_, "time": self.times_}
+        return make_explanation(
+            maps.mean(axis=1).swapaxes(1, 2), ("output", "channel", "time"), coords, standard_error=error,
+            variables=variables, method=f"time-resolved {self.kind}", label=self._label(), chance=models.chance_,
+        )  # fmt: skip
+
+    def _label(self):
+        what = "pattern (SD per unit of decision)" if self.kind == "patterns" else "coefficient (per SD)"
+        return f"|{what}|" if self.absolute else what
+
+    def _output_labels(self):
+        return ["higher"] if self.estimator_.target_ == "ordinal" else self.output_names_
+
+    def _store(self, dataset):
+        """Set plain arrays; the score of the training trials themselves gives way to that of held-out ones."""
+        models = self.estimator_
+        single = len(models.coef_) == 1
+        self.coef_ = models.coef_[0] if single else models.coef_
+        self.patterns_ = models.patterns_[0] if single else models.patterns_
+        self.chance_ = models.chance_
+        del dataset["score"]
+        if models.scores_ is None:
+            return
+        self.scores_ = models.scores_
+        by_subject = np.nanmean(self.scores_, axis=1)
+        dataset["score"] = (("time",), by_subject.mean(axis=0))
+        if len(by_subject) > 1:
+            error = by_subject.std(axis=0, ddof=1) / np.sqrt(len(by_subject))
+            dataset["score_standard_error"] = (("time",), error)
+
+    def _trial_coords(self):
+        n_outputs = len(self.estimator_.coef_)
+        outputs = self._output_labels() if n_outputs > 1 else ["decision"]
+        return {"output": outputs, "time": self.times_}
+
+    def _explain_trials(self, X):
+        return self.estimator_.decision_over_time(as_trials(X)).swapaxes(0, 1)
+
+    def __sklearn_tags__(self):
+        """One target; a mean over times is a weak predictor."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = False
+        tags.target_tags.single_output = True
+        if tags.estimator_type == "classifier":
+            tags.classifier_tags = tags.classifier_tags or ClassifierTags()
+            tags.classifier_tags.poor_score = True
+        elif tags.regressor_tags is not None:
+            tags.regressor_tags.poor_score = True
+        return tags

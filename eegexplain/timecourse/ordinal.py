@@ -1,0 +1,140 @@
+"""Logistic regression for ordered classes."""
+
+import warnings
+
+import numpy as np
+from scipy.special import log_expit
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from eegexplain.timecourse._solvers import fit_ordinal
+
+
+class OrdinalLogisticRegression(ClassifierMixin, BaseEstimator):
+    """Logistic regression for ordered classes (proportional odds).
+
+    ``P(y <= k) = sigmoid(threshold_k - x.coef)``: one direction along which the classes follow each other. With two
+    classes it is logistic regression.
+
+    Parameters
+    ----------
+    C : float
+        Inverse strength of the penalty ``|coef|^2 / (2 C)``, as in `sklearn.linear_model.LogisticRegression`;
+        ``np.inf`` is no penalty.
+    tol : float
+        Newton's method stops when no entry of the mean gradient exceeds it.
+    max_iter : int
+        Largest number of Newton steps.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Sorted: the order of the classes.
+    coef_ : ndarray of shape (1, n_features)
+        Positive where larger values go with higher classes.
+    thresholds_ : ndarray of shape (n_classes - 1,)
+        Increasing.
+    n_iter_ : int
+        Newton steps taken.
+
+    References
+    ----------
+    .. [1] McCullagh, P. (1980). Regression models for ordinal data. Journal of the Royal Statistical Society B 42(2),
+           109-142. https://doi.org/10.1111/j.2517-6161.1980.tb01109.x
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eegexplain.timecourse import OrdinalLogisticRegression
+    >>> X = np.linspace(-1, 1, 30)[:, None]
+    >>> OrdinalLogisticRegression().fit(X, np.arange(30) // 10).predict([[-1.0], [0.0], [1.0]])
+    array([0, 1, 2])
+    """
+
+    def __init__(self, C=1.0, *, tol=1e-10, max_iter=100):
+        self.C = C
+        self.tol = tol
+        self.max_iter = max_iter
+
+    def fit(self, X, y):
+        """Fit to features `X` of shape (n_samples, n_features) and classes `y` whose sorted order is their rank."""
+        X, y = validate_data(self, X, y, dtype=float)
+        check_classification_targets(y)
+        self.classes_, codes = class_codes(y)
+        centre, scale = X.mean(axis=0), X.std(axis=0)
+        scale[scale == 0] = 1.0
+        # Precision only: the penalty is on the weights of X itself, which the solver sees as weights of X / scale.
+        weights, thresholds, converged, n_iter = fit_ordinal(
+            ((X - centre) / scale)[None], codes, np.ones((1, len(X)), dtype=bool), n_classes=len(self.classes_),
+            penalty=penalty_of(self.C), tol=self.tol, max_iter=self.max_iter, unit=1 / scale,
+        )  # fmt: skip
+        self.coef_ = weights[0, 0]
+        self.thresholds_ = thresholds[0, 0] + centre @ self.coef_[0]
+        self.n_iter_ = max(1, n_iter)
+        if not converged.all():
+            warn_not_converged("the model")
+        return self
+
+    def latent(self, X):
+        """Position of each sample along the order of the classes."""
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False, dtype=float) @ self.coef_[0]
+
+    def predict_log_proba(self, X):
+        """Logarithms of the class probabilities, ``(n_samples, n_classes)``."""
+        check_is_fitted(self)
+        return ordinal_log_proba(self.latent(X), self.thresholds_)
+
+    def predict_proba(self, X):
+        """Class probabilities, ``(n_samples, n_classes)``."""
+        return np.exp(self.predict_log_proba(X))
+
+    def decision_function(self, X):
+        """Log odds of the higher class for two classes, ``(n_samples,)``, else log probabilities of the classes."""
+        check_is_fitted(self)
+        if len(self.thresholds_) == 1:
+            return self.latent(X) - self.thresholds_[0]
+        return self.predict_log_proba(X)
+
+    def predict(self, X):
+        """Most probable classes."""
+        check_is_fitted(self)
+        return self.classes_[self.predict_log_proba(X).argmax(axis=1)]
+
+    def __sklearn_tags__(self):
+        """Classes that lie on no line are beyond this model."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True
+        return tags
+
+
+def ordinal_log_proba(latent, thresholds):
+    """Log probabilities of ordered classes; `thresholds` (..., n_classes - 1) broadcasts over `latent` (..., n)."""
+    edges = thresholds[..., None, :] - latent[..., None]
+    above = np.concatenate([log_expit(edges), np.zeros(edges.shape[:-1] + (1,))], axis=-1)
+    below = np.concatenate([np.zeros(edges.shape[:-1] + (1,)), log_expit(-edges)], axis=-1)
+    middle = np.log(-np.expm1(-np.diff(thresholds, axis=-1)))
+    ends = np.zeros(thresholds.shape[:-1] + (1,))
+    return above + below + np.concatenate([ends, middle, ends], axis=-1)[..., None, :]
+
+
+def class_codes(y):
+    """Sorted classes and the index of each trial's class; at least two."""
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"y holds only one class, {classes[0]!r}: at least two are needed.")
+    return classes, codes
+
+
+def warn_not_converged(what):
+    """Warn as scikit-learn's solvers do."""
+    warnings.warn(f"{what} did not converge: increase max_iter, or the penalty (a smaller C).", ConvergenceWarning, 3)
+
+
+def penalty_of(C):
+    """Strength of the penalty, from its inverse."""
+    if not C > 0:
+        raise ValueError(f"C must be above 0 (np.inf for no penalty); got {C!r}.")
+    return 1.0 / C
