@@ -44,7 +44,7 @@ _PARAMETERS = """    num_filters : int
     ampli_init_values, omega_init_values, beta_init_values : tuple of float, optional
         Ranges of the initial values in the module's units (gain per sample, rad per sample, per squared sample). None
         gives the same filters in Hz and seconds at any `sfreq`: amplitudes within 0.05 (at 128 Hz), frequencies by
-        `frequency_range`, decays between 0 and 800 per squared second.
+        `frequency_range`, decays between 0 and 50 per squared second (narrow bands; training widens them).
     phase_init_values : tuple of float
         Mean and standard deviation of the initial phases in rad.
     drop_prob : float
@@ -108,7 +108,7 @@ class SyncNetFacade:
         self,
         *,
         num_filters=20,
-        filter_width=0.31,
+        filter_width=0.4,
         pool_size=0.31,
         activation="ReLU",
         frequency_range=(2.0, 45.0),
@@ -184,7 +184,7 @@ class SyncNetFacade:
     def _build_net(self, train_split=None, callback=None):
         """Return an initialised skorch net for the sizes seen in ``fit``."""
         sfreq = self._reference_sfreq()
-        gain, decay = 0.05 * REFERENCE_SFREQ / sfreq, 800 / sfreq**2
+        gain, decay = 0.05 * REFERENCE_SFREQ / sfreq, 50 / sfreq**2
         module = {
             **self._sizes,
             "num_filters": self.num_filters,

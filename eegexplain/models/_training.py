@@ -35,7 +35,7 @@ def physical_rates(lr, sfreq):
     ratio = REFERENCE_SFREQ / sfreq
     return [
         ("amplitude", {"lr": lr * ratio}),
-        ("omega", {"lr": lr * ratio}),
+        ("omega", {"lr": 3 * lr * ratio}),  # found the planted rhythm on more development seeds than 1
         ("beta", {"lr": 0.1 * lr * ratio**2}),
     ]
 
