@@ -1,6 +1,7 @@
-"""The learned filters of the network of the first fold."""
+"""The learned filters of the network of the first fold, and what goes with their outputs in the data."""
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 
 from eegexplain._torch import TorchNet
 
@@ -27,28 +28,54 @@ def contributions(net, X):
 
 
 def filters(job, part):
-    """Table of all filters, and pictures of those that move the outputs most."""
+    """Table of all filters with their reverse correlations, and pictures of those that move the outputs most."""
     fold = job.folds[0]
-    X = job.held_out(fold)[0]
+    X, y, _ = job.held_out(fold)
     share = contributions(fold.net, X)
-    table = fold.net.filter_table_.copy()
-    names = job.data.ch_names
-    table.columns = [_channel_column(column, names) for column in table.columns]
-    for output, row in zip(fold.net.classes_, share, strict=True):
-        table.insert(0, f"contribution_{output}", row)
+    reverse, sinusoids = reverse_correlations(job, fold.net, X, y)
+    table = filter_table(fold.net, job.data.ch_names, share, reverse, sinusoids)
     part.tables["filters.csv"] = table
     order = np.argsort(-share.max(axis=0))[:N_SHOWN]
-    peaks = table["peak_frequency"].to_numpy()
-    part.summary["filters"] = [
-        {"filter": int(k), "peak_frequency": float(peaks[k]), "contribution": float(share[:, k].max())} for k in order
-    ]
-    part.lines.append(f"Filters that move the outputs most peak at {', '.join(f'{peaks[k]:.1f}' for k in order)} Hz")
+    columns = ["peak_frequency", "bandwidth", "strongest_channel", "reverse_frequency", "reverse_r2"]
+    part.summary["filters"] = [{"filter": int(k), **table.iloc[k][columns].to_dict()} for k in order]
+    peaks = ", ".join(f"{table['peak_frequency'].iloc[k]:.1f}" for k in order)
+    part.lines.append(f"Filters that move the outputs most peak at {peaks} Hz")
     part.html.append(
-        "<p>Filters of the first fold's network, ordered by how much they move an output on held-out trials. Map: "
-        "amplitude at each electrode times the cosine of its phase. Curves: the filter at its three strongest "
-        "electrodes. The whole table is in <code>filters.csv</code>.</p>"
+        "<p>Filters of the first fold's network, those that move an output most on held-out trials first: a map at the "
+        "filter's peak, and its waveform at the three strongest electrodes. Right of it the reverse correlation, the "
+        "waveform that goes with the filter's output in held-out data; dots are the sinusoid fitted at its strongest "
+        "electrode. The two differ where channels share signals, because a filter also subtracts what it does not look "
+        "for. The whole table is in <code>filters.csv</code>.</p>"
     )
-    part.figures.append(("filters", draw(fold.net, table, order, job.data.ch_names, job.data.sfreq), "Learned filters"))
+    figure = draw(job, fold.net, table, order, reverse, sinusoids)
+    part.figures.append(("filters", figure, "Learned filters and what goes with their outputs"))
+
+
+def reverse_correlations(job, net, X, y):
+    """Templates of all filters from held-out trials, and the sinusoids fitted to them."""
+    from eegexplain.reverse_correlation import ReverseCorrelator
+    from eegexplain.sinusoid import SinusoidFitter
+
+    options = {"sfreq": job.data.sfreq, "ch_names": job.data.ch_names}
+    reverse = ReverseCorrelator(FrozenEstimator(net), **options).fit(X, y)
+    return reverse, SinusoidFitter(FrozenEstimator(reverse), **options).fit(X, y)
+
+
+def filter_table(net, ch_names, share, reverse, sinusoids):
+    """One row per filter: what it is, how much it moves each output, and the sinusoid in its reverse correlation."""
+    table = net.filter_table_.copy()
+    table.columns = [_channel_column(column, ch_names) for column in table.columns]
+    rows = np.arange(len(table))
+    amplitude = table[[f"amplitude_{name}" for name in ch_names]].to_numpy()
+    strongest = np.abs(reverse.templates_).max(axis=2).argmax(axis=1)
+    first = {f"contribution_{name}": row for name, row in zip(net.classes_, share, strict=True)}
+    first |= {
+        "strongest_channel": np.array(ch_names)[amplitude.argmax(axis=1)],
+        "reverse_channel": np.array(ch_names)[strongest],
+        "reverse_frequency": sinusoids.params_sin_[rows, strongest, 0],
+        "reverse_r2": sinusoids.r2_sin_[rows, strongest],
+    }
+    return table.assign(**first)[[*first, *table.columns]]
 
 
 def _channel_column(column, names):
@@ -57,42 +84,57 @@ def _channel_column(column, names):
     return f"{kind}_{names[int(index)]}" if kind in ("amplitude", "phase") and index.isdigit() else column
 
 
-def draw(net, table, order, ch_names, sfreq):
-    """Map, waveform and spectrum of some filters."""
+def draw(job, net, table, order, reverse, sinusoids):
+    """Filter and reverse correlation of some filters, each as a map and as waveforms."""
     import matplotlib.pyplot as plt
 
-    from eegexplain.plotting import TopomapDisplay
-
-    templates = net.templates_
+    ch_names = job.data.ch_names
     figure, axes = plt.subplots(
-        len(order), 3, figsize=(9, 1.9 * len(order) + 0.4), layout="constrained", squeeze=False,
-        gridspec_kw={"width_ratios": [1, 1.7, 1.7]},
+        len(order), 4, figsize=(10.5, 1.9 * len(order) + 0.4), layout="constrained", squeeze=False,
+        gridspec_kw={"width_ratios": [1, 1.6, 1, 1.6]},
     )  # fmt: skip
-    times = 1000 * (np.arange(templates.shape[2]) - templates.shape[2] // 2) / sfreq
     for row, k in zip(axes, order, strict=True):
-        amplitude = table.iloc[k][[f"amplitude_{name}" for name in ch_names]].to_numpy(dtype=float)
-        phase = table.iloc[k][[f"phase_{name}" for name in ch_names]].to_numpy(dtype=float)
-        top = np.argsort(-amplitude)[:3]
-        display = TopomapDisplay.from_values(amplitude * np.cos(phase - phase[top[0]]) / amplitude.max(), ch_names)
-        display.plot(ax=row[0], colorbar=False, title=f"filter {k}")
-        for place, style in zip(top, ("-", "--", ":"), strict=False):
-            row[1].plot(times, templates[k, place] / np.abs(templates[k]).max(), style, label=ch_names[place])
-        row[1].legend(fontsize=7, frameon=False, loc="upper right")
-        frequencies, power = spectrum(templates[k], sfreq)
-        row[2].plot(frequencies, power / power.max(), color="0.2")
-        peak = table["peak_frequency"].iloc[k]
-        row[2].axvline(peak, color="C3", linewidth=1)
-        row[2].set_title(f"{peak:.1f} Hz, {table['bandwidth'].iloc[k]:.1f} Hz wide", fontsize=9)
-        row[2].set_xlim(0, min(50, sfreq / 2))
-        for ax in row[1:]:
-            ax.spines[["top", "right"]].set_visible(False)
-            ax.tick_params(labelsize=8)
-    axes[-1, 1].set_xlabel("time (ms)")
-    axes[-1, 2].set_xlabel("frequency (Hz)")
-    axes[0, 1].set_title("waveform", fontsize=9)
+        _draw_template(row[:2], net.templates_[k], ch_names, job.data.sfreq)
+        row[0].set_title(f"filter {k}", fontsize=9)
+        peak, width = table["peak_frequency"].iloc[k], table["bandwidth"].iloc[k]
+        row[1].set_title(f"filter: {peak:.1f} Hz, {width:.1f} Hz wide", fontsize=9)
+        template = reverse.templates_[k]
+        times, scale, channel = _draw_template(row[2:], template, ch_names, job.data.sfreq)
+        row[2].set_title("goes with output", fontsize=9)
+        frequency, height, start, offset = sinusoids.params_sin_[k, channel]
+        wave = offset + height * np.cos(2 * np.pi * frequency * (times - times[0]) / 1000 + start)
+        row[3].plot(times, wave / scale, ".", color="0.3", markersize=2.5)
+        fit = table["reverse_r2"].iloc[k]
+        row[3].set_title(f"reverse correlation: {frequency:.1f} Hz, R² {fit:.2f}", fontsize=9)
+    for ax in axes[-1, [1, 3]]:
+        ax.set_xlabel("time (ms)")
     return figure
 
 
-def spectrum(template, sfreq, n_fft=1024):
-    """Power of a filter over frequency, summed over channels."""
-    return np.fft.rfftfreq(n_fft, 1 / sfreq), (np.abs(np.fft.rfft(template, n_fft)) ** 2).sum(axis=0)
+def _draw_template(axes, template, ch_names, sfreq):
+    """Map at the peak and waveforms at the three strongest electrodes, in units of the peak.
+
+    Returns
+    -------
+    times : ndarray of shape (width,)
+        In milliseconds.
+    scale : float
+        The unit.
+    channel : int
+        Where the peak is.
+    """
+    from eegexplain.plotting import TopomapDisplay
+
+    strength = np.abs(template).max(axis=1)
+    channel, scale = int(strength.argmax()), float(strength.max() or 1.0)
+    peak = int(np.abs(template[channel]).argmax())
+    display = TopomapDisplay.from_values(template[:, peak] / scale, ch_names)
+    display.plot(ax=axes[0], colorbar=False, vlim=1.0)
+    times = 1000 * (np.arange(template.shape[1]) - template.shape[1] // 2) / sfreq
+    for place, style in zip(np.argsort(-strength)[:3], ("-", "--", ":"), strict=False):
+        axes[1].plot(times, template[place] / scale, style, label=ch_names[place], linewidth=1.3)
+    axes[1].legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=1.4)
+    axes[1].spines[["top", "right"]].set_visible(False)
+    axes[1].tick_params(labelsize=8)
+    axes[1].set_ylim(-1.15, 1.15)
+    return times, scale, channel

@@ -79,9 +79,12 @@ def strongest(explanation, n=N_STRONGEST):
 
 def describe(cells, label):
     """The strongest cells as lines of text."""
-    lines = [f"Strongest channel x band cells ({label} ± standard error):"]
+    lines = [f"Strongest channel x band cells ({label} ± standard error over trials; SD over networks):"]
     for output, found in cells.items():
-        text = ", ".join(f"{c['channel']} {c['band']} {c['value']:+.3f} ± {c['standard_error']:.3f}" for c in found)
+        text = ", ".join(
+            f"{c['channel']} {c['band']} {c['value']:+.3f} ± {c['standard_error']:.3f} ({c['fold_sd']:.2f})"
+            for c in found
+        )
         lines.append(f"  class {output}: {text}")
     return lines
 
