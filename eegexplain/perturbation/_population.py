@@ -9,7 +9,7 @@ from eegexplain._parallel import map_blocks, trial_blocks
 from eegexplain.perturbation._correlate import ClusterTotals, cluster_blocks
 from eegexplain.perturbation._gradient import data_terms, gradient_moments, independent_terms
 from eegexplain.perturbation._outputs import Effects
-from eegexplain.perturbation._sampling import drawn_moments, measure, perturb
+from eegexplain.perturbation._sampling import Control, drawn_moments, measure, perturb
 from eegexplain.perturbation._spectra import Spectra, part_size
 from eegexplain.perturbation.kinds import Perturbation, Setting
 
@@ -38,6 +38,10 @@ class Noise:
         """Setting for a number of draws per trial."""
         return Setting(self.amount, n_draws, self.membership)
 
+    def size(self):
+        """SD of the values of independent noise, ``(n_channels * n_features,)``."""
+        return (self.amount if self.membership is None else self.amount @ self.membership.T).ravel()
+
     def terms(self, gradients, spectra):
         """Covariances and variances in closed form."""
         if self.cross is not None:
@@ -63,6 +67,7 @@ class Task:
     noise: Noise
     seed: int
     part_size: int
+    control: bool = False  # whether draws only measure what gradients leave
 
     def rng(self, *key):
         """Generator for a part of the noise; the same in every worker."""
@@ -142,6 +147,8 @@ def sampled_population(task, blocks, n_draws, *, enough=None, n_jobs=None, verbo
     """
     (values, changes), _ = task.changes(blocks[0].trials[: task.part_size], (_PILOT,), min(_DRAWS, n_draws))
     centre = values.mean(axis=(0, 1), dtype=float), changes.mean(axis=(0, 1))
+    if task.control:
+        centre = 0 * centre[0], centre[1]
     rounds = [n_draws] if enough is None else [min(_ROUND, n_draws - i) for i in range(0, n_draws, _ROUND)]
     moments, kept, done = None, 0, 0
     for number, n in enumerate(rounds):
@@ -169,10 +176,20 @@ def _sampled_block(task, centre, number, n_draws, block):
                 first[:] = first or [drawn[1][0]]
                 yield drawn
 
-        part = drawn_moments(batches(), size, centre, clusters, totals)
+        control = _control(task, X, spectra) if task.control else None
+        part = drawn_moments(batches(), size, centre, clusters, totals, control)
         moments = part if moments is None else moments + part
         kept = kept + score_sums(outputs, first[0][:, : outputs.shape[1]], _truth(task, trials), task.classes)
     return replace(moments, clusters=totals.second_moments()), kept
+
+
+def _control(task, X, spectra):
+    """Linear part of the change: covariance with unit noise over the SD of the values."""
+    _, (covariances, _) = _terms(task, X, spectra)
+    size = task.noise.size()
+    slopes = covariances.reshape(*covariances.shape[:2], -1)
+    slopes = np.divide(slopes, size, out=np.zeros_like(slopes), where=size > 0, casting="unsafe")
+    return Control(slopes, size.astype(float) ** 2)
 
 
 def trial_covariances(task, n_draws):

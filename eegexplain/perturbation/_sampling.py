@@ -1,5 +1,7 @@
 """Noise drawn and its effect measured, block by block of trials, for anything that maps trials to numbers."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.fft
 
@@ -41,7 +43,31 @@ def measure(spectra, evaluate, kind, setting, rng, projector=None):
     return values.reshape(*values.shape[:2], -1), evaluate(perturbed)
 
 
-def drawn_moments(batches, size, centre, clusters, totals):
+@dataclass(frozen=True)
+class Control:
+    """The linear part of the change, known from gradients: only the rest is left to the draws.
+
+    ``slopes`` ``(n_trials, n_outputs, n_features)`` is the change per value, ``variance`` ``(n_features,)`` that of the
+    values, whose mean is zero.
+    """
+
+    slopes: np.ndarray
+    variance: np.ndarray
+
+    def rest(self, values, changes):
+        """Change less its linear part; further columns of `changes` (layers) have none."""
+        n_outputs = self.slopes.shape[1]
+        linear = (values.transpose(1, 0, 2) @ self.slopes.transpose(0, 2, 1)).transpose(1, 0, 2)
+        return np.concatenate([changes[..., :n_outputs] - linear, changes[..., n_outputs:]], axis=-1)
+
+    def covariance(self, n_columns):
+        """Covariance of values and linear change, ``(n_trials, n_columns, n_features)``."""
+        known = self.slopes.astype(float) * self.variance
+        rows = ((0, 0), (0, n_columns - known.shape[1]), (0, 0))
+        return np.pad(known, rows)
+
+
+def drawn_moments(batches, size, centre, clusters, totals, control=None):
     """Moments of some trials from their batches of draws.
 
     Parameters
@@ -55,6 +81,7 @@ def drawn_moments(batches, size, centre, clusters, totals):
     clusters : array of int (n_trials,)
     totals : ClusterTotals
         Gets this part's totals.
+    control : Control, optional
 
     Returns
     -------
@@ -64,15 +91,17 @@ def drawn_moments(batches, size, centre, clusters, totals):
     total, draws, n_batches, n, sums = None, None, 0, 0, [0.0, 0.0]
     for values, changes in batches:
         values, changes = values - centre[0].astype(values.dtype), changes - centre[1]
-        a = changes.transpose(1, 2, 0).astype(values.dtype) @ values.transpose(1, 0, 2)
-        cell = (a.astype(float), np.square(values).sum(axis=0, dtype=float), np.square(changes).sum(axis=0))
+        cell = _cell(values, changes, control)
         total = cell if total is None else tuple(t + c for t, c in zip(total, cell, strict=True))
         moments = SecondMoments.of(*cell)
         draws = moments if draws is None else draws + moments
         sums = [sums[0] + values.sum(axis=(0, 1), dtype=float), sums[1] + changes.sum(axis=(0, 1))]
         n_batches, n = n_batches + 1, n + len(values) * values.shape[1]
-    totals.add(clusters, *total)
+    draws = _within(draws, SecondMoments.of(*total), n_batches)
     a, q, v = total
+    if control is not None:
+        a, sums[0] = a + n / len(a) * control.covariance(a.shape[1]), 0 * sums[0]
+    totals.add(clusters, a, q, v)
     return Moments(
         n=n,
         noise=sums[0],
@@ -82,8 +111,19 @@ def drawn_moments(batches, size, centre, clusters, totals):
         product=a.sum(axis=0),
         output2=np.square(size, dtype=float).sum(axis=0) * (n / len(size)),
         clusters=SecondMoments.none(),
-        draws=_within(draws, SecondMoments.of(*total), n_batches),
+        draws=draws,
     )
+
+
+def _cell(values, changes, control):
+    """Totals over draws per trial: products, squared noise, squared change."""
+    rest = changes if control is None else control.rest(values, changes)
+    products = rest.transpose(1, 2, 0).astype(values.dtype) @ values.transpose(1, 0, 2)
+    if control is None:
+        noise = np.square(values).sum(axis=0, dtype=float)
+    else:
+        noise = np.tile(len(values) * control.variance, (values.shape[1], 1))
+    return products.astype(float), noise, np.square(changes).sum(axis=0)
 
 
 def _within(batches, total, n_batches):

@@ -59,6 +59,9 @@ class PerturbationCorrelator(Explainer):
         Draws per trial in sampling, at most.
     tol : float, optional
         Stop sampling when the largest standard error over draws is below this.
+    control_variate : "auto" or bool, default="auto"
+        In sampling of a torch network with independent amplitude noise, whether gradients give the linear part of the
+        change and draws only the rest: the same map with far fewer draws. "auto" is wherever that is possible.
     response : str, default="auto"
         What is explained: "logit", "centred_logit" (the logit minus its mean over classes), "logprob", "prob",
         "margin", for regressors "output". "auto" is "centred_logit" or "output".
@@ -170,6 +173,7 @@ class PerturbationCorrelator(Explainer):
         subspace="data",
         n_iterations=100,
         tol=None,
+        control_variate="auto",
         response="auto",
         sfreq=None,
         ch_names=None,
@@ -191,6 +195,7 @@ class PerturbationCorrelator(Explainer):
         self.subspace = subspace
         self.n_iterations = n_iterations
         self.tol = tol
+        self.control_variate = control_variate
         self.response = response
         self.sfreq = sfreq
         self.ch_names = ch_names
@@ -223,6 +228,7 @@ class PerturbationCorrelator(Explainer):
         check_option("scale_by", self.scale_by, ("sd", "mad", "absolute"))
         check_option("method", self.method, ("auto", "gradient", "sampling"))
         check_option("subspace", self.subspace, ("data", "full"))
+        check_option("control_variate", self.control_variate, ("auto", True, False))
         check_option("response", self.response, ("auto", *RESPONSES, "output"))
         if not callable(self.difference):
             check_option("difference", self.difference, tuple(DIFFERENCES))
@@ -249,8 +255,10 @@ class PerturbationCorrelator(Explainer):
         n_outputs = self._check_deterministic(effects, X)
         classes = is_classifier(self.estimator_)
         truth = np.searchsorted(self.classes_, y) if classes and y is not None else None
-        task = population.Task(X, truth, classes, effects, self._noise, self._seed, part_size(X.shape[1:]))
         gradient = isinstance(effects.net, TorchNet) and self._noise.kind.closed_form and self.method != "sampling"
+        control = not gradient and self._uses_control(effects.net)
+        size = part_size(X.shape[1:])
+        task = population.Task(X, truth, classes, effects, self._noise, self._seed, size, control)
         maps = [
             pooled_map(
                 task,
@@ -339,6 +347,18 @@ class PerturbationCorrelator(Explainer):
         layers = (self.layers or ()) if layers is None else layers
         response = net.check_response(self.response)
         return Effects(net, response, layers=layers, difference=difference, batch_size=self.batch_size)
+
+    def _uses_control(self, net):
+        """Whether the linear part of the change is known from gradients."""
+        noise = self._noise
+        overlap = noise.membership is not None and noise.membership.sum(axis=0).max() > 1
+        possible = isinstance(net, TorchNet) and noise.kind.closed_form and noise.cross is None and not overlap
+        if self.control_variate is True and not possible:
+            raise ValueError(
+                "control_variate=True needs a torch network, independent additive or multiplicative noise and bands "
+                "that do not overlap: use 'auto'"
+            )
+        return possible and self.control_variate is not False
 
     def _check_deterministic(self, effects, X):
         """Compare two forward passes; returns the number of outputs."""

@@ -94,7 +94,7 @@ def test_draws_scatter_around_the_closed_form_as_their_error_says(perturbation, 
     X, y = noise_trials(n_channels=4)
     params = {"perturbation": perturbation, "noise": noise, "bands": bands}
     exact = fitted(frozen(Squares(4), 3), X, y, **params)
-    drawn = fitted(frozen(Squares(4), 3), X, y, method="sampling", n_iterations=150, **params)
+    drawn = fitted(frozen(Squares(4), 3), X, y, method="sampling", n_iterations=150, control_variate=False, **params)
     z = (drawn.correlations_ - exact.correlations_) / drawn.mc_standard_errors_
     z = z[np.isfinite(z)]
     assert abs(z.mean()) < 4 / np.sqrt(z.size)
@@ -299,7 +299,7 @@ def test_per_class_pools_the_trials_of_each_class():
 def test_layers_are_labelled_and_those_of_a_linear_layer_follow_the_outputs():
     X, y = noise_trials()
     net = frozen(Squares(), 3)
-    params = {"bands": BANDS, "method": "sampling", "n_iterations": 100, "response": "logit"}
+    params = {"bands": BANDS, "method": "sampling", "response": "logit", "control_variate": False}
     correlator = fitted(net, X, y, layers=["square", "out"], **params)
     assert correlator.layer_correlations_["square"].shape == (4, 3, 2)
     np.testing.assert_allclose(correlator.layer_correlations_["out"], correlator.correlations_, atol=1e-10)
@@ -331,11 +331,35 @@ def test_difference_of_layers_may_be_correlation_or_a_function():
 def test_tolerance_stops_early_and_is_kept():
     X, y = noise_trials(60)
     net = frozen(Squares(), 3)
-    correlator = fitted(net, X, y, method="sampling", bands=BANDS, tol=0.03, n_iterations=500)
+    correlator = fitted(net, X, y, method="sampling", bands=BANDS, tol=0.03, n_iterations=500, control_variate=False)
     assert correlator.mc_standard_errors_.max() < 0.03
     assert correlator.n_iter_ == 32
     full = fitted(net, X, y, method="sampling", bands=BANDS, tol=1e-9, n_iterations=40)
     assert full.n_iter_ == 40
+
+
+@pytest.mark.parametrize("perturbation", ["additive", "multiplicative"])
+def test_gradients_as_control_variate_save_draws_and_keep_the_map(perturbation):
+    X, y = noise_trials(40)
+    params = {"perturbation": perturbation, "scale": 0.3, "method": "sampling"}
+    net = frozen(Squares(), 3)
+    with_control = fitted(net, X, y, n_iterations=30, layers=["square"], **params)
+    many = fitted(net, X, y, n_iterations=400, layers=["square"], control_variate=False, **params)
+    error = np.hypot(with_control.mc_standard_errors_, many.mc_standard_errors_)
+    z = ((with_control.correlations_ - many.correlations_) / error)[error > 0]
+    assert 0.7 < z.std() < 1.3
+    few = fitted(net, X, y, n_iterations=30, layers=["square"], control_variate=False, **params)
+    gain = np.mean(few.mc_standard_errors_**2) / np.mean(with_control.mc_standard_errors_**2)
+    assert gain > 5
+    layers = with_control.layer_correlations_["square"], few.layer_correlations_["square"]
+    np.testing.assert_allclose(*layers, atol=0.02)  # layers have no control variate
+
+
+def test_control_variate_is_refused_where_gradients_do_not_tell():
+    X, y = noise_trials(12)
+    for params in ({"noise": "data"}, {"perturbation": "lag"}, {"bands": {"a": (0.1, 0.3), "b": (0.2, 0.4)}}):
+        with pytest.raises(ValueError, match="control_variate=True needs"):
+            fitted(frozen(Squares(), 3), X, y, method="sampling", control_variate=True, **params)
 
 
 # ----------------------------------------------------------------------------------------------------------- bad input
