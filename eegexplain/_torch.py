@@ -48,21 +48,22 @@ def inference(module):
             parameter.requires_grad_(flag)
 
 
-def reinitialised(module, seed):
-    """Return a copy of `module` with untrained weights: the same architecture that has learned nothing.
+def randomise(layer):
+    """Draw a layer's own parameters anew: its own initialisation, else normal with mean and spread of its values."""
+    if hasattr(layer, "reset_parameters"):
+        layer.reset_parameters()
+        return
+    for parameter in layer.parameters(recurse=False):
+        spread = parameter.std() if parameter.numel() > 1 else parameter.abs().mean()
+        parameter.data.copy_(parameter.data.mean() + spread.data * torch.randn_like(parameter))
 
-    Layers with ``reset_parameters`` draw anew as they did when built; parameters of other layers are shuffled.
-    Buffers that are not reset (an input scale) stay.
-    """
+
+def reinitialised(module, seed):
+    """Return an untrained copy of `module`; buffers that layers do not reset (an input scale) stay."""
     module = copy.deepcopy(module)
-    with seeded(seed), torch.no_grad():
+    with seeded(seed):
         for child in module.modules():
-            if hasattr(child, "reset_parameters"):
-                child.reset_parameters()
-                continue
-            for parameter in child.parameters(recurse=False):
-                order = torch.randperm(parameter.numel()).to(parameter.device)
-                parameter.copy_(parameter.flatten()[order].reshape(parameter.shape))
+            randomise(child)
     return module
 
 

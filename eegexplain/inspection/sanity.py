@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from eegexplain._torch import TorchNet, seeded
+from eegexplain._torch import TorchNet, randomise, seeded
 from eegexplain._validation import random_seed
 
 
@@ -88,24 +88,12 @@ def model_randomization(explainer, X, y=None, *, random_state=None):
     steps, similarities = [], []
     with seeded(random_seed(random_state)):
         for name, child in reversed(owners):
-            _randomise(child)
+            randomise(child)
             steps.append(name or type(module).__name__)
             changed = copied.explain_population(X, y)["value"].values
             similarities.append(map_similarity(original, changed))
     signed, absolute = np.transpose(similarities)
     return SanityCheck(steps, signed, absolute)
-
-
-def _randomise(layer):
-    """Draw a layer's parameters anew: its own initialisation, else normal with mean and spread of its values."""
-    import torch
-
-    if hasattr(layer, "reset_parameters"):
-        layer.reset_parameters()
-        return
-    for parameter in layer.parameters(recurse=False):
-        spread = parameter.std() if parameter.numel() > 1 else parameter.abs().mean()
-        parameter.data.copy_(parameter.data.mean() + spread.data * torch.randn_like(parameter))
 
 
 def label_randomization(explainer, X, y, *, n_permutations=5, random_state=None, **fit_params):
