@@ -274,14 +274,11 @@ def _trace(probe, shape, dim):
         return _Trace(length, None, 1, *whole, False)
     apart = n_units // 3 if n_units < 36 else n_units // 36 * 12  # many divisors: strides below a sample come out exact
     units = np.unique([n_units // 3, n_units // 3 + apart] if n_units > 2 else [0, n_units - 1])
-    fields, decays = [], False
-    for unit in units:
-        influence = move.influence(unit)
-        first, last = move.confirm(unit, *_support(influence, TOLERANCE))
-        if dim == -1 and move.has_no_edge(unit, influence, first, last):
-            decays = True
-            first, last = _support(influence, EFFECTIVE)
-        fields.append((first, last))
+    influences = [move.influence(unit) for unit in units]
+    fields = [move.confirm(unit, *_support(influences[k], TOLERANCE)) for k, unit in enumerate(units)]
+    decays = dim == -1 and any(map(move.has_no_edge, units, influences, fields))
+    if decays:
+        fields = [_support(influence, EFFECTIVE) for influence in influences]
     first, last = np.array(fields).T
     return _Trace(length, axis, n_units, units, first, last, decays)
 
@@ -381,19 +378,19 @@ class _Mover:
             last = low
         return first, last
 
-    def has_no_edge(self, unit, influence, first, last):
+    def has_no_edge(self, unit, influence, field):
         """Whether the influence decays instead of ending.
 
         NaN reaches whatever the arithmetic touches: when it comes from outside the field and the field shrinks with a
         looser tolerance, it is a decay; products with zeros (FFT, masks) do not shrink.
         """
         loose = _support(influence, LOOSE)
-        if loose[0] is None or loose == (first, last):
+        if loose[0] is None or loose == field:
             return False
-        reached = False
-        for index, outside in ((0, first > 0), (self.length - 1, last < self.length - 1)):
-            if outside:
-                x = self.base[:1].clone()
-                x.narrow(self.dim, index, 1).fill_(torch.nan)
-                reached |= bool(self.probe(x).select(self.axis, int(unit)).isnan().any())
-        return reached
+        outside = [index for index in (0, self.length - 1) if not field[0] <= index <= field[1]]
+        return any(self._nan_reaches(unit, index) for index in outside)
+
+    def _nan_reaches(self, unit, index):
+        x = self.base[:N_GRADIENTS].clone()
+        x.narrow(self.dim, index, 1).fill_(torch.nan)
+        return bool(self.probe(x).select(self.axis, int(unit)).isnan().any())
