@@ -237,11 +237,11 @@ class TorchNet:
         derivative of each trial's response with respect to its own samples, in response per unit of `X`.
         """
         response = self.check_response(response)
-        with inference(self.module), torch.enable_grad():
-            for part in trial_blocks(len(X), batch_size):
+        for part in trial_blocks(len(X), batch_size):
+            with inference(self.module), torch.enable_grad():  # per batch: no mode may outlive or overlap a `yield`
                 x = self.tensor(X[part]).requires_grad_()
                 values, gradients = self.differentiate(x, response)
-                yield part, values.detach().cpu().numpy(), gradients.cpu().numpy()
+            yield part, values.detach().cpu().numpy(), gradients.cpu().numpy()
 
     def differentiate(self, x, response="auto", targets=None):
         """Return responses ``(batch, K)`` and their gradients ``(batch, K, n_channels, n_times)`` at leaf tensor `x`.
@@ -279,10 +279,10 @@ class TorchNet:
             For unknown layers, and for a layer that does not run, runs more than once in a forward pass, or does not
             return one tensor with a row per trial.
         """
-        with inference(self.module), torch.no_grad(), capture(self.module, layers) as seen:
-            for part in trial_blocks(len(X), batch_size):
-                self._forward(self.tensor(X[part]))
-                yield part, {name: _one_activation(name, seen[name], part) for name in layers}
+        for part in trial_blocks(len(X), batch_size):
+            with inference(self.module), torch.no_grad(), capture(self.module, layers) as seen:
+                self._forward(self.tensor(X[part]))  # modes per batch: interleaved generators would mix them up
+            yield part, {name: _one_activation(name, seen[name], part) for name in layers}
 
     def default_layer(self):
         """Return ``"conv_out"`` where the module has it, else the last layer to run whose output has a time axis."""

@@ -263,3 +263,15 @@ def test_seeded_sections_are_serial_and_leave_the_generator():
     for one, other in draws[1:]:
         assert torch.equal(one, draws[0][0]) and torch.equal(other, draws[0][1])
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_interleaved_and_abandoned_generators_leave_torch_as_found():
+    X, y = trials()
+    net = t.TorchNet(fast_classifier().fit(X, y), X.shape[1:])
+    generators = [net.activations(X, ["conv_out"], 4) for _ in range(2)] + [net.gradients(X, "logit", 4)]
+    for generator in generators:
+        next(generator)
+    assert torch.is_grad_enabled() and all(p.requires_grad for p in net.module.parameters())
+    assert sum(1 for _ in generators[0]) == 2
+    del generators
+    assert torch.is_grad_enabled() and all(p.requires_grad for p in net.module.parameters())
