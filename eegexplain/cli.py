@@ -114,7 +114,7 @@ def pick_groups(data, key):
     known.pop("y", None)
     if key is not None:
         return lookup(known, key, "--group-by")
-    if "subject" in known:
+    if len(set(known.get("subject", ()))) > 1:
         warnings.warn(
             "trials of one subject are in training and test parts alike, so that accuracy also rewards recognising the "
             "subject: use --group-by subject",

@@ -88,18 +88,17 @@ def draw(job, net, table, order, reverse, sinusoids):
     """Filter and reverse correlation of some filters, each as a map and as waveforms."""
     import matplotlib.pyplot as plt
 
-    ch_names = job.data.ch_names
     figure, axes = plt.subplots(
         len(order), 4, figsize=(10.5, 1.9 * len(order) + 0.4), layout="constrained", squeeze=False,
         gridspec_kw={"width_ratios": [1, 1.6, 1, 1.6]},
     )  # fmt: skip
     for row, k in zip(axes, order, strict=True):
-        _draw_template(row[:2], net.templates_[k], ch_names, job.data.sfreq)
+        _draw_template(row[:2], net.templates_[k], job)
         row[0].set_title(f"filter {k}", fontsize=9)
         peak, width = table["peak_frequency"].iloc[k], table["bandwidth"].iloc[k]
         row[1].set_title(f"filter: {peak:.1f} Hz, {width:.1f} Hz wide", fontsize=9)
         template = reverse.templates_[k]
-        times, scale, channel = _draw_template(row[2:], template, ch_names, job.data.sfreq)
+        times, scale, channel = _draw_template(row[2:], template, job)
         row[2].set_title("goes with output", fontsize=9)
         frequency, height, start, offset = sinusoids.params_sin_[k, channel]
         wave = offset + height * np.cos(2 * np.pi * frequency * (times - times[0]) / 1000 + start)
@@ -111,7 +110,7 @@ def draw(job, net, table, order, reverse, sinusoids):
     return figure
 
 
-def _draw_template(axes, template, ch_names, sfreq):
+def _draw_template(axes, template, job):
     """Map at the peak and waveforms at the three strongest electrodes, in units of the peak.
 
     Returns
@@ -125,12 +124,18 @@ def _draw_template(axes, template, ch_names, sfreq):
     """
     from eegexplain.plotting import TopomapDisplay
 
+    ch_names = job.data.ch_names
     strength = np.abs(template).max(axis=1)
     channel, scale = int(strength.argmax()), float(strength.max() or 1.0)
     peak = int(np.abs(template[channel]).argmax())
-    display = TopomapDisplay.from_values(template[:, peak] / scale, ch_names)
-    display.plot(ax=axes[0], colorbar=False, vlim=1.0)
-    times = 1000 * (np.arange(template.shape[1]) - template.shape[1] // 2) / sfreq
+    if job.on_scalp:
+        display = TopomapDisplay.from_values(template[:, peak] / scale, ch_names)
+        display.plot(ax=axes[0], colorbar=False, vlim=1.0)
+    else:
+        axes[0].barh(np.arange(len(ch_names)), template[:, peak] / scale, color="0.5")
+        axes[0].set(xlim=(-1, 1), yticks=[], ylabel=f"{len(ch_names)} channels")
+        axes[0].invert_yaxis()
+    times = 1000 * (np.arange(template.shape[1]) - template.shape[1] // 2) / job.data.sfreq
     for place, style in zip(np.argsort(-strength)[:3], ("-", "--", ":"), strict=False):
         axes[1].plot(times, template[place] / scale, style, label=ch_names[place], linewidth=1.3)
     axes[1].legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=1.4)

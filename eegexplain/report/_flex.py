@@ -28,10 +28,10 @@ def attribution(job, part):
         "before.</p>"
     )
     label = "attribution (logit)"
-    part.figures += [
-        ("attribution_by_band", topomaps(bands, list(bands["output"].values), label), "Attribution by band"),
-        ("attribution_by_frequency", spectra(by_bin, label), "Attribution by frequency"),
-    ]
+    if job.on_scalp:
+        figure = topomaps(bands, list(bands["output"].values), label)
+        part.figures.append(("attribution_by_band", figure, "Attribution by band"))
+    part.figures.append(("attribution_by_frequency", spectra(job, by_bin, label), "Attribution by frequency"))
     totals = np.abs(bands["value"]).sum(["channel", "band"]).values
     part.summary["attribution"] = {
         str(name): float(total) for name, total in zip(bands["output"].values, totals, strict=True)

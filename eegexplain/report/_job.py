@@ -1,5 +1,6 @@
 """The main job without its pictures: folds, training, held-out predictions and maps."""
 
+import functools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,6 +59,17 @@ class Job:
     def groups(self):
         """Group of each trial, or None."""
         return self.data.subject
+
+    @functools.cached_property
+    def on_scalp(self):
+        """Whether every channel has a place on the scalp, so that maps can be drawn."""
+        from eegexplain.plotting import channel_positions
+
+        try:
+            channel_positions(self.data.ch_names)
+        except ValueError:
+            return False
+        return True
 
     def held_out(self, fold):
         """Trials, classes and groups that a fold's network never saw."""

@@ -40,16 +40,23 @@ def perturbation(job, part):
     )
     shown = shown_outputs(by_bin)
     whose = f"for class {shown[-1]}" if len(shown) == 1 else "for each class"
-    part.figures += [
-        ("network_by_band", topomaps(by_band, shown, label), f"What the networks use {whose}, by band"),
-        ("data_by_band", topomaps(contrast, shown, "difference of log power"), f"How the data differ {whose}, by band"),
-    ]
+    if job.on_scalp:
+        part.figures += [
+            ("network_by_band", topomaps(by_band, shown, label), f"What the networks use {whose}, by band"),
+            (
+                "data_by_band",
+                topomaps(contrast, shown, "difference of log power"),
+                f"How the data differ {whose}, by band",
+            ),
+        ]
     for place, output in enumerate(shown):
         panels = [
             (by_bin, f"What the networks use for class {output}", label),
             (contrast_by_bin, f"How the data of class {output} differ", "difference of log power"),
         ]
-        part.figures.append((f"by_frequency_{place}", side_by_side(panels, output), f"By frequency, class {output}"))
+        part.figures.append(
+            (f"by_frequency_{place}", side_by_side(job, panels, output), f"By frequency, class {output}")
+        )
 
 
 def shown_outputs(explanation):
@@ -99,11 +106,12 @@ def topomaps(explanation, outputs, label):
     return display.plot_grid(mask=beyond, panel_size=1.7).figure_
 
 
-def spectra(explanation, label):
+def spectra(job, explanation, label):
     """Channel-by-frequency maps of all classes, with shared colours."""
     from eegexplain.plotting import SpectralMapDisplay
 
-    return SpectralMapDisplay.from_explanation(named_classes(explanation), label=label).plot(order="front").figure_
+    display = SpectralMapDisplay.from_explanation(named_classes(explanation), label=label)
+    return display.plot(order="front" if job.on_scalp else None).figure_
 
 
 def named_classes(explanation):
@@ -111,7 +119,7 @@ def named_classes(explanation):
     return explanation.assign_coords(output=[f"class {name}" for name in explanation["output"].values])
 
 
-def side_by_side(explanations, output):
+def side_by_side(job, explanations, output):
     """Channel-by-frequency maps of several explanations of one class, each in its own colours."""
     import matplotlib.pyplot as plt
 
@@ -122,6 +130,6 @@ def side_by_side(explanations, output):
     figure, axes = plt.subplots(1, len(explanations), figsize=(10, height), layout="constrained")
     for ax, (explanation, title, label) in zip(axes, explanations, strict=True):
         display = SpectralMapDisplay.from_explanation(explanation, output=output, fmax=45.0, label=label)
-        display.plot(ax=ax, order="front")
+        display.plot(ax=ax, order="front" if job.on_scalp else None)
         ax.set_title(title, pad=26)
     return figure

@@ -150,6 +150,16 @@ def test_network_at_chance_carries_the_banner_everywhere(tmp_path):
     assert (tmp_path / "figures" / "network_by_band.png").exists()
 
 
+def test_channels_without_a_place_are_explained_without_maps(tmp_path):
+    data = easy_eeg(40)
+    data.pop("truth")
+    data.subject, data.ch_names = None, [f"E{c}" for c in range(6)]
+    job = run_job(data, Options(n_folds=2), lambda message: None)
+    part = write_job(job, tmp_path, lambda message: None)
+    names = {name for name, _, _ in part.figures}
+    assert not job.on_scalp and "by_frequency_0" in names and "network_by_band" not in names
+
+
 def test_channels_that_are_no_electrodes_are_left_out():
     data = Bunch(X=np.zeros((2, 4, 8)), ch_names=["FZ", "X", "oz", "nd"])
     kept, left_out = only_scalp(data)
