@@ -23,10 +23,10 @@ class FitLog:
 
     def __init__(self, fitter, layout, columns, data):
         self.labels, self.columns = [par.label for par in layout.space], columns
-        self.total = ((data - data.mean(axis=0)) ** 2).sum(axis=0)
         self.n_iterations, self.show_progress = fitter.max_n_iterations, fitter.progressbar
         self.log_dir, self.stores = fitter.log_dir, fitter.store_intermediate_parameters
         self.tables, self.writer, self.bar = [], None, None
+        self.total = data.var(axis=0) * len(data) if self.log_dir or self.stores else None
 
     def __enter__(self):
         if self.log_dir:

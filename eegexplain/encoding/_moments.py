@@ -9,7 +9,7 @@ CHUNK_BYTES = 2**22
 
 @dataclass(frozen=True)
 class Problem:
-    """Data with the nuisance removed, and responses to compare with them.
+    """Data, and responses without nuisance to compare with them.
 
     Parameters
     ----------
@@ -17,9 +17,9 @@ class Problem:
         ``respond(*shape, gradient)`` -> response ``(n_samples, n_targets)`` and its derivatives by each shape
         parameter (an empty list without ``gradient``), nuisance removed.
     data : ndarray of shape (n_samples, n_targets)
-        Data, nuisance removed.
+        Data, or their projection on the dimensions of the stimulus.
     total : ndarray of shape (n_targets,)
-        Sum of squares of the data. It exceeds that of ``data`` where the samples were rotated to fewer.
+        Sum of squares of the data, nuisance removed.
     constant : ndarray of shape (n_samples, 1) or None
         What the baseline multiplies; None where it belongs to the nuisance.
     n_shape : int
@@ -52,16 +52,10 @@ class Problem:
         """
         n_columns = self.n_shape + 2 + (self.constant is not None)
         gram = np.empty((len(targets), n_columns, n_columns))
-        for chunk in self.chunks(len(targets), 3 * n_columns):
+        for chunk in target_chunks(len(targets), 3 * n_columns * len(self.data), self.memory_limit):
             gram[chunk] = self._chunk_moments(shape[chunk], targets[chunk])
         gram[:, -1, -1] = self.total[targets]
         return gram
-
-    def chunks(self, n_targets, n_arrays):
-        """Cut targets so that ``n_arrays`` arrays of one chunk stay within the limit, and near the cache."""
-        n_bytes = min(self.memory_limit, CHUNK_BYTES)
-        size = max(int(n_bytes / (8 * n_arrays * max(self.data.shape[0], 1))), 1)
-        return [slice(start, min(start + size, n_targets)) for start in range(0, n_targets, size)]
 
     def _chunk_moments(self, shape, targets):
         response, derivatives = self.respond(*shape.T, gradient=True)
@@ -74,6 +68,49 @@ class Problem:
             for j, right in enumerate(columns[: i + 1]):
                 gram[:, i, j] = gram[:, j, i] = np.einsum("tv,tv->v", left, right)
         return gram
+
+
+def target_chunks(n_targets, n_values, memory_limit=np.inf):
+    """Cut targets into chunks that stay within the limit, and near the cache.
+
+    Parameters
+    ----------
+    n_targets : int
+        Number of targets.
+    n_values : float
+        Numbers to hold per target.
+    memory_limit : float
+        Bytes per chunk.
+
+    Returns
+    -------
+    chunks : list of slice
+        At least one target each.
+    """
+    size = max(int(min(memory_limit, CHUNK_BYTES) / (8 * max(n_values, 1))), 1)
+    return [slice(start, min(start + size, n_targets)) for start in range(0, n_targets, size)]
+
+
+def sums_of_squares(basis, data):
+    """Sum of squares of each target, nuisance removed.
+
+    Parameters
+    ----------
+    basis : ndarray of shape (n_samples, n_nuisance)
+        Orthonormal columns.
+    data : ndarray of shape (n_samples, n_targets)
+        Data.
+
+    Returns
+    -------
+    total : ndarray of shape (n_targets,)
+        Sums of squares.
+    """
+    total = np.empty(data.shape[1])
+    for chunk in target_chunks(data.shape[1], 3 * len(data)):
+        residual = remove_nuisance(basis, data[:, chunk])
+        total[chunk] = np.einsum("tv,tv->v", residual, residual)
+    return total
 
 
 def remove_nuisance(basis, signals):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eegexplain.encoding._moments import Problem, orthonormal_basis, remove_nuisance
+from eegexplain.encoding._moments import Problem, orthonormal_basis, remove_nuisance, sums_of_squares, target_chunks
 
 
 class Recording(NamedTuple):
@@ -30,7 +30,9 @@ class Recording(NamedTuple):
 
 
 def make_problem(model, layout, recording, memory_limit, *, project_baseline=True):
-    """Remove the nuisance and, for a model linear in its stimulus, rotate to the stimulus' own dimensions.
+    """Remove the nuisance from responses and, for a model of few stimulus dimensions, rotate to these.
+
+    The data stay as they are: their inner products with responses without nuisance do not see the nuisance.
 
     Parameters
     ----------
@@ -50,20 +52,20 @@ def make_problem(model, layout, recording, memory_limit, *, project_baseline=Tru
     problem : Problem
         The problem.
     """
-    n_times = len(recording.data)
-    ones = np.ones((n_times, 1))
+    ones = np.ones((len(recording.data), 1))
     in_nuisance = layout.projects_baseline and project_baseline
     nuisance = orthonormal_basis(np.hstack([ones, recording.confounds]) if in_nuisance else recording.confounds)
-    data = remove_nuisance(nuisance, recording.data)
     constant = None if layout.baseline is None or in_nuisance else remove_nuisance(nuisance, ones)
-    total = np.einsum("tv,tv->v", data, data)
-    n_shape = len(layout.shape)
-    stimulus = model.filtered_stimulus(recording.stimulus, recording.groups) if constant is None else None
-    if stimulus is None:
-        respond = _responder(model, recording, nuisance)
-        return Problem(respond, data, total, constant, n_shape, memory_limit)
-    u, s, vt = np.linalg.svd(remove_nuisance(nuisance, stimulus), full_matrices=False)
-    return Problem(_field_responder(model, s[:, None] * vt), u.T @ data, total, constant, n_shape, memory_limit)
+    data, total = recording.data, sums_of_squares(nuisance, recording.data)
+    respond = _responder(model, recording, nuisance)
+    stimulus = model.filtered_stimulus(recording.stimulus, recording.groups)
+    if stimulus is not None and constant is None:
+        stimulus = remove_nuisance(nuisance, stimulus)
+        if 2 * stimulus.shape[1] <= stimulus.shape[0]:
+            u, s, vt = np.linalg.svd(stimulus, full_matrices=False)
+            stimulus, data = s[:, None] * vt, u.T @ data
+        respond = _field_responder(model, stimulus)
+    return Problem(respond, data, total, constant, len(layout.shape), memory_limit)
 
 
 def _responder(model, recording, nuisance):
@@ -130,7 +132,8 @@ def _gains(problem, layout, candidates, targets, start):
     for block in _candidate_blocks(problem, len(candidates)):
         response, _ = problem.respond(*candidates[block].T, gradient=False)
         power = np.einsum("tg,tg->g", response, response)[:, None]
-        for chunk in problem.chunks(len(targets), 3 + len(candidates[block]) / len(response)):
+        n_values = 3 * len(response) + len(candidates[block])
+        for chunk in target_chunks(len(targets), n_values, problem.memory_limit):
             some = targets[chunk]
             data = problem.data[:, some]
             if problem.constant is not None:
@@ -207,7 +210,7 @@ def no_statistics(layout):
 def explained_share(ssq, recording):
     """R2 of residual sums of squares, relative to the variance that confounds leave."""
     constants = np.hstack([np.ones((len(recording.data), 1)), recording.confounds])
-    total = (remove_nuisance(orthonormal_basis(constants), recording.data) ** 2).sum(axis=0)
+    total = sums_of_squares(orthonormal_basis(constants), recording.data)
     return 1 - ssq / np.where(total > 0, total, np.nan)
 
 

@@ -227,7 +227,7 @@ def cross_validate(folds, alphas, scale):
     return np.where(total > 0, 1 - residual / np.where(total > 0, total, 1.0), 0.0)
 
 
-def select(design, data, alphas, scalings, splits, *, fit_intercept, chunks):
+def select(design, data, alphas, scalings, splits, *, mean_y, chunks):
     """Choose the penalty, and the scaling of the columns, that predict unseen data of each target best.
 
     Parameters
@@ -235,15 +235,15 @@ def select(design, data, alphas, scalings, splits, *, fit_intercept, chunks):
     design : ndarray of shape (n_samples, n_columns)
         Centred design.
     data : ndarray of shape (n_samples, n_targets)
-        Centred data.
+        Data.
     alphas : ndarray of shape (n_alphas,)
         Penalties.
     scalings : ndarray of shape (n_scalings, n_columns)
         Factors of the columns.
     splits : list of tuple or None
         Folds; None: generalised cross-validation.
-    fit_intercept : bool
-        Whether there is an intercept.
+    mean_y : ndarray of shape (n_targets,) or None
+        Means of the data, where there is an intercept.
     chunks : list of slice
         Chunks of targets.
 
@@ -254,23 +254,22 @@ def select(design, data, alphas, scalings, splits, *, fit_intercept, chunks):
     """
     n_samples, n_targets = data.shape
     scores, gram = np.empty((len(scalings), len(alphas), n_targets)), None
-    if splits is None:
-        for i, scale in enumerate(scalings):
-            spectrum = decompose(design * scale, alphas.min())
-            for chunk in chunks:
-                products = scale[:, None] * (design.T @ data[:, chunk])
-                total = np.einsum("tv,tv->v", data[:, chunk], data[:, chunk])
+    spectra = [decompose(design * scale, alphas.min()) for scale in scalings] if splits is None else []
+    wide = splits is not None and design.shape[1] > n_samples and len(scalings) == 1
+    narrow = design @ decompose(design, 0.0).vectors if wide else design
+    factors = np.ones((1, narrow.shape[1])) if wide else scalings
+    for chunk in chunks:
+        y = data[:, chunk] if mean_y is None else data[:, chunk] - mean_y[chunk]
+        if splits is None:
+            products, total = design.T @ y, np.einsum("tv,tv->v", y, y)
+            for i, spectrum in enumerate(spectra):
                 scores[i, :, chunk] = generalized_cross_validation(
-                    spectrum, products, total, alphas, n_samples, int(fit_intercept)
+                    spectrum, scalings[i][:, None] * products, total, alphas, n_samples, int(mean_y is not None)
                 )
-    else:
-        wide = design.shape[1] > n_samples and len(scalings) == 1
-        narrow = design @ decompose(design, 0.0).vectors if wide else design
-        factors = np.ones((1, narrow.shape[1])) if wide else scalings
-        for chunk in chunks:
-            folds, gram = fold_sums(narrow, data[:, chunk], splits, fit_intercept)
+        else:
+            folds, gram = fold_sums(narrow, y, splits, mean_y is not None)
             for i, scale in enumerate(factors):
                 scores[i, :, chunk] = cross_validate(folds, alphas, scale)
-        gram = None if wide else gram
+    gram = None if wide else gram
     best = scores.reshape(-1, n_targets).argmax(axis=0)
     return Selection(alphas[best % len(alphas)], best // len(alphas), scores, gram)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from eegexplain._validation import random_seed
-from eegexplain.encoding._moments import orthonormal_basis, remove_nuisance
+from eegexplain.encoding._moments import orthonormal_basis, remove_nuisance, target_chunks
 from eegexplain.encoding._problem import Statistics, explained_share
 from eegexplain.encoding._tables import read_table
 from eegexplain.encoding._varpro import fit_independent, fit_together
@@ -120,23 +120,21 @@ def solve_linear(model, layout, recording, start):
     unit = np.broadcast_to(model.measured_baseline(np.ones(1), n_times, recording.groups), (n_times, 1))[valid]
     data, confounds = recording.data[valid], recording.confounds[valid]
     recording = recording._replace(data=data, confounds=confounds)
-    known = np.zeros_like(data)
-    if layout.fixed:
-        known += unit * start[:, 0]
-    if model.weights is not None:
-        known += design @ read_table(model.weights, "weights").values
-    columns = [confounds]
-    columns += [] if layout.fixed else [unit]
-    columns += [] if model.weights is not None else [design]
+    given = None if model.weights is None else read_table(model.weights, "weights").values
+    columns = [confounds, *([] if layout.fixed else [unit]), *([] if given is not None else [design])]
     columns = np.hstack(columns)
-    solution, _, rank, _ = np.linalg.lstsq(columns, data - known, rcond=None)
-    ssq = ((data - known - columns @ solution) ** 2).sum(axis=0)
-    errors = np.full((n_targets, 1), np.nan)
-    theta, first = start, confounds.shape[1]
+    inverse = np.linalg.pinv(columns, rcond=np.finfo(float).eps * max(columns.shape))
+    solution, ssq = np.empty((columns.shape[1], n_targets)), np.empty(n_targets)
+    for chunk in target_chunks(n_targets, 3 * len(data)):
+        rest = data[:, chunk]
+        rest = rest - unit * start[chunk, 0] if layout.fixed else rest
+        rest = rest if given is None else rest - design @ given[:, chunk]
+        solution[:, chunk] = inverse @ rest
+        ssq[chunk] = ((rest - columns @ solution[:, chunk]) ** 2).sum(axis=0)
+    theta, errors, first = start, np.full((n_targets, 1), np.nan), confounds.shape[1]
     if not layout.fixed:
         theta = solution[first][:, None]
-        variance = ssq / max(len(data) - rank, 1)
-        errors = np.sqrt(variance * np.linalg.pinv(columns.T @ columns, hermitian=True)[first, first])[:, None]
+        variance = ssq / max(len(data) - np.linalg.matrix_rank(columns), 1)
+        errors = np.sqrt(variance * (inverse[first] @ inverse[first]))[:, None]
         first += 1
-    weights = solution[first:] if model.weights is None else read_table(model.weights, "weights").values
-    return Statistics(theta, errors, ssq, explained_share(ssq, recording)), weights
+    return Statistics(theta, errors, ssq, explained_share(ssq, recording)), solution[first:] if given is None else given

@@ -182,7 +182,7 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         self.weights_ = None
         varies = varying_targets(recording.data, columns)
         start = read_start(self.init_pars, layout, n_targets)[varies]
-        kept = recording._replace(data=recording.data[:, varies])
+        kept = recording if varies.all() else recording._replace(data=recording.data[:, varies])
         with FitLog(self, layout, columns[varies], kept.data) as log:
             results = self._solve(layout, kept, start, log) if varies.any() else (no_statistics(layout), 0, False)
         self._store(layout, *results, varies)

@@ -5,8 +5,8 @@ import numpy as np
 from eegexplain.encoding._parameters import Parameter
 from eegexplain.encoding.convolved import HRFEncodingModel
 
-N_CENTRES = {1: 21, 2: 12}
-N_WIDTHS = {1: 10, 2: 6}
+N_CENTRES = {1: 41, 2: 12}
+N_WIDTHS = {1: 16, 2: 6}
 
 
 class GaussianTuningModel(HRFEncodingModel):

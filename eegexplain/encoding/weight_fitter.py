@@ -6,7 +6,7 @@ from sklearn.model_selection import GroupKFold, check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from eegexplain.encoding._moments import CHUNK_BYTES
+from eegexplain.encoding._moments import CHUNK_BYTES, target_chunks
 from eegexplain.encoding._ridge import decompose, select, solve
 from eegexplain.encoding._runs import check_run_labels
 from eegexplain.encoding._scoring import EncodingRegressorMixin
@@ -140,16 +140,18 @@ class WeightFitter(MultiOutputMixin, EncodingRegressorMixin, BaseEstimator):
         X, y, names = self._read(X, y)
         groups = None if groups is None else check_run_labels(groups, len(X))
         valid = self.model_.valid_samples(len(X), groups)
-        design, data = self.model_.design(X, groups)[valid], y[valid]
+        design, data = self.model_.design(X, groups), y
+        if not valid.all():
+            design, data = design[valid], data[valid]
         splits = self._folds(design, None if groups is None else groups[valid]) if len(alphas) > 1 else None
         mean_x = design.mean(axis=0) if self.fit_intercept else np.zeros(design.shape[1])
         mean_y = data.mean(axis=0) if self.fit_intercept else np.zeros(data.shape[1])
-        design, data = design - mean_x, data - mean_y
+        design = design - mean_x
         scalings = self._scalings(X.shape[1], design.shape[1])
-        gram = self._choose(design, data, alphas, scalings, splits)
+        gram = self._choose(design, data, mean_y, alphas, scalings, splits)
         weights = self._solve(design, data, scalings, gram)
         self.intercept_ = mean_y - mean_x @ weights
-        self._store(weights, design, data, valid, names)
+        self._store(weights, design, data, mean_y, names)
         return self
 
     def predict(self, X=None, groups=None):
@@ -280,21 +282,20 @@ class WeightFitter(MultiOutputMixin, EncodingRegressorMixin, BaseEstimator):
             raise ValueError(f"bands: features {[known[i] for i in np.flatnonzero(member < 0)]} are in no band.")
         return member, list(self.bands)
 
-    def _chunks(self, n_targets, n_rows, n_bytes=CHUNK_BYTES):
-        """Chunks of targets within the memory limit, and by default near the cache."""
-        size = max(int(min(self.memory_limit, n_bytes) / (8 * n_rows)), 1)
-        return [slice(start, min(start + size, n_targets)) for start in range(0, n_targets, size)]
-
-    def _choose(self, design, data, alphas, scalings, splits):
+    def _choose(self, design, data, mean_y, alphas, scalings, splits):
         """Choose penalties and divisions; returns the design's Gram matrix if the choice needed it."""
         n_targets = data.shape[1]
         if len(alphas) == 1:
             self.alpha_, self._scaling = np.full(n_targets, alphas[0]), np.zeros(n_targets, dtype=int)
             self.alpha_scores_ = None
             return None
-        n_rows = 4 * min(design.shape) * (1 if splits is None else 2 * len(splits)) + len(alphas)
-        chunks = self._chunks(n_targets, n_rows, CHUNK_BYTES if splits is None else np.inf)
-        selection = select(design, data, alphas, scalings, splits, fit_intercept=self.fit_intercept, chunks=chunks)
+        n_folds = 0 if splits is None else len(splits)
+        n_values = 8 * min(design.shape) * (1 + n_folds) + len(alphas) + 2 * len(data)
+        n_bytes = self.memory_limit if n_folds else min(self.memory_limit, CHUNK_BYTES)
+        chunks = target_chunks(n_targets, n_values * CHUNK_BYTES / n_bytes)
+        selection = select(
+            design, data, alphas, scalings, splits, mean_y=mean_y if self.fit_intercept else None, chunks=chunks
+        )
         self.alpha_, self._scaling, self.alpha_scores_, gram = selection
         if self.bands is not None:
             with np.errstate(divide="ignore"):
@@ -309,20 +310,22 @@ class WeightFitter(MultiOutputMixin, EncodingRegressorMixin, BaseEstimator):
             scaled = design if self.bands is None else design * scalings[i]
             known = None if gram is None else gram * np.outer(scalings[i], scalings[i])
             spectrum = decompose(scaled, self.alpha_[targets].min(), known)
-            for chunk in self._chunks(len(targets), 4 * design.shape[1]):
+            for chunk in target_chunks(len(targets), 4 * design.shape[1] + len(data), self.memory_limit):
                 some = targets[chunk]
                 products = scalings[i][:, None] * (design.T @ data[:, some])
                 weights[:, some] = scalings[i][:, None] * solve(spectrum, products, self.alpha_[some])
         self._spectrum = decompose(design, 0.0) if self.bands is not None else spectrum
         return weights
 
-    def _store(self, weights, design, data, valid, names):
+    def _store(self, weights, design, data, mean_y, names):
         """R2 by chunk of targets, and names."""
         features, targets = names
         residual, total = np.empty(data.shape[1]), np.empty(data.shape[1])
-        for chunk in self._chunks(data.shape[1], 3 * len(data)):
-            residual[chunk] = ((data[:, chunk] - design @ weights[:, chunk]) ** 2).sum(axis=0)
-            total[chunk] = ((data[:, chunk] - data[:, chunk].mean(axis=0)) ** 2).sum(axis=0)
+        for chunk in target_chunks(data.shape[1], 3 * len(data), self.memory_limit):
+            centred = data[:, chunk] - mean_y[chunk]
+            error = centred - design @ weights[:, chunk]
+            residual[chunk] = np.einsum("tv,tv->v", error, error)
+            total[chunk] = data[:, chunk].var(axis=0) * len(data)
         self.r2_ = np.where(total > 0, 1 - residual / np.where(total > 0, total, 1.0), np.nan)
         if features is not None or targets is not None:
             same = features is not None and len(features) == len(weights)

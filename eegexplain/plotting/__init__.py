@@ -4,9 +4,13 @@ import importlib
 
 _LAZY = {
     "CHANNEL_10_20_APPROX": "eegexplain.plotting.classic",
-    "ax_scalp": "eegexplain.plotting.classic",
+    "HRFDisplay": "eegexplain.plotting.encoding",
+    "R2Display": "eegexplain.plotting.encoding",
     "SpectralMapDisplay": "eegexplain.plotting.spectra",
+    "TRFDisplay": "eegexplain.plotting.kernels",
     "TopomapDisplay": "eegexplain.plotting.scalp",
+    "TuningCurveDisplay": "eegexplain.plotting.encoding",
+    "ax_scalp": "eegexplain.plotting.classic",
     "channel_positions": "eegexplain.plotting._positions",
     "interpolation_matrix": "eegexplain.plotting._topography",
 }
