@@ -90,7 +90,12 @@ def correlation_difference(new, old):
     return np.divide(product, size, out=np.ones_like(product), where=size > 0) - 1
 
 
-DIFFERENCES = {"mean": mean_difference, "correlation": correlation_difference}
+def power_difference(new, old):
+    """Change of the mean square over positions: what a linear layer does with oscillations, whose mean is zero."""
+    return np.square(new, dtype=float).mean(axis=-1) - np.square(old, dtype=float).mean(axis=-1)
+
+
+DIFFERENCES = {"mean": mean_difference, "power": power_difference, "correlation": correlation_difference}
 
 
 class Effects:

@@ -47,9 +47,10 @@ class PerturbationCorrelator(Explainer):
         keep noise of their own and its sum over the band is correlated.
     layers : list of str, optional
         Also correlate with the units of these layers of a torch network (by sampling).
-    difference : {"mean", "correlation"} or callable, default="mean"
-        Change of a unit: of its mean over positions, or the correlation of new and old activations over positions
-        minus 1, or a function ``(new, old)`` of arrays ``(n_trials, n_units, n_positions)``.
+    difference : {"mean", "power", "correlation"} or callable, default="mean"
+        Change of a unit: of its mean or mean square over positions (the mean of a linear filter's output sees
+        frequency 0 only), the correlation of new and old activations over positions minus 1, or a function
+        ``(new, old)`` of arrays ``(n_trials, n_units, n_positions)``.
     per_class : bool, default=False
         Correlate within the trials of each class: results get a leading axis of classes.
     subspace : {"data", "full"}, default="data"

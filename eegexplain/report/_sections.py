@@ -11,6 +11,7 @@ import numpy as np
 
 from eegexplain.report._filters import filters
 from eegexplain.report._flex import attribution
+from eegexplain.report._layers import layers
 from eegexplain.report._maps import perturbation
 from eegexplain.report._truth import planted
 
@@ -85,4 +86,5 @@ SECTIONS = (
     Section("What the evidence is made of", attribution),
     Section("Planted truth", planted, _is_simulated),
     Section("Learned filters", filters, _is_syncnet),
+    Section("Layer by layer", layers, _is_syncnet),
 )

@@ -78,6 +78,18 @@ def test_summary_and_explanation_hold_the_numbers(demo):
     assert {"contrast_value", "value_by_frequency", "fold_sd"} <= set(stored)
 
 
+def test_filters_respond_at_their_own_frequency_or_to_a_planted_rhythm(demo):
+    out, _, part = demo
+    own = pd.read_csv(out / "filters.csv")["peak_frequency"].to_numpy()
+    assert set(part.summary["layers"]) == {"conv_out", "pool_out"}
+    for peaks in part.summary["layers"].values():
+        distance = np.abs(
+            np.array(peaks)[:, None] - np.column_stack([own, np.full_like(own, 10), np.full_like(own, 22)])
+        )
+        assert distance.min(axis=1).max() <= 2
+    assert part.variables["layers_layer_conv_out"].dims == ("unit_conv_out", "channel", "frequency")
+
+
 def test_attribution_adds_up_to_the_same_logit_in_bands_and_bins(demo):
     _, _, part = demo
     bands = part.variables["flex_value"].sum("band") + part.variables["flex_residual"]

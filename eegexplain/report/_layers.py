@@ -1,0 +1,80 @@
+"""Section with the layers of the network of the first fold: which frequency each filter responds to."""
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+
+LAYERS = {"conv_out": "after the convolution", "pool_out": "after rectifying and pooling"}
+N_TRIALS, N_DRAWS = 120, 40
+
+
+def profiles(explanation, variable):
+    """Correlations of each unit, at every frequency the strongest channel's, ``(n_units, n_frequencies)``."""
+    values = explanation[variable].to_numpy()
+    strongest = np.abs(values).argmax(axis=1)
+    return np.take_along_axis(values, strongest[:, None], axis=1)[:, 0]
+
+
+def layers(job, part):
+    """Perturbation correlation of filters and classes, layer by layer, on held-out trials."""
+    from eegexplain.perturbation import PerturbationCorrelator
+
+    fold = job.folds[0]
+    X, y, groups = (None if each is None else each[:N_TRIALS] for each in job.held_out(fold))
+    correlator = PerturbationCorrelator(
+        FrozenEstimator(fold.net),
+        noise="data",
+        layers=list(LAYERS),
+        difference="power",
+        n_iterations=N_DRAWS,
+        sfreq=job.data.sfreq,
+        ch_names=job.data.ch_names,
+        random_state=job.options.seed,
+    )
+    found = correlator.fit(X, y, groups=groups).explanation_
+    own = fold.net.filter_table_["peak_frequency"].to_numpy()
+    frequencies = found["frequency"].to_numpy()
+    responds = {name: frequencies[profiles(found, f"layer_{name}").argmax(axis=1)] for name in LAYERS}
+    part.variables |= {f"layers_{name}": found[name] for name in found if name.startswith("layer_")}
+    part.summary["layers"] = {name: [float(peak) for peak in peaks] for name, peaks in responds.items()}
+    part.html.append(
+        "<p>Small changes of amplitude (with the data's own cross-spectrum), correlated with the change of each "
+        "filter's power and of each class's output, on held-out trials of the first fold: at each "
+        "frequency the strongest channel. Dots are the frequencies of the learned filters, rows are sorted by them. "
+        "A filter that responds away from its dot passes on a strong rhythm beside its band.</p>"
+    )
+    figure = draw(found, own)
+    part.figures.append(("layers", figure, "Which frequency each filter and each class responds to"))
+
+
+def draw(found, own):
+    """Rows of filters (by frequency) and of classes, columns of frequencies, one panel per layer."""
+    import matplotlib.pyplot as plt
+
+    order = np.argsort(own)
+    rows = {title: profiles(found, f"layer_{name}")[order] for name, title in LAYERS.items()}
+    rows["classes"] = profiles(found, "value")
+    frequencies, outputs = found["frequency"].to_numpy(), found["output"].to_numpy()
+    step = frequencies[1] - frequencies[0]
+    limit = max(np.abs(values).max() for values in rows.values()) or 1.0
+    figure, axes = plt.subplots(1, 3, figsize=(10.5, 1.4 + 0.16 * len(own)), layout="constrained")
+    for ax, (title, values) in zip(axes, rows.items(), strict=True):
+        extent = (frequencies[0] - step / 2, frequencies[-1] + step / 2, -0.5, len(values) - 0.5)
+        image = ax.imshow(
+            values,
+            cmap="RdBu_r",
+            interpolation="nearest",
+            vmin=-limit,
+            vmax=limit,
+            aspect="auto",
+            origin="lower",
+            extent=extent,
+        )
+        ax.set(title=title, xlabel="frequency (Hz)", xlim=(0, min(frequencies[-1], 1.3 * max(own.max(), 30))))
+        if title == "classes":
+            ax.set_yticks(range(len(outputs)), outputs)
+        else:
+            ax.plot(own[order], range(len(own)), ".", color="black", markersize=3)
+            ax.set_yticks(range(len(own)), order, fontsize=6)
+            ax.set_ylabel("filter")
+    figure.colorbar(image, ax=axes, label="correlation", shrink=0.8)
+    return figure
