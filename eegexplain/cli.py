@@ -87,6 +87,7 @@ def run_explain(arguments):
     bands = parse_bands(arguments.bands)
     _notify(f"loading {arguments.data}")
     data = load_trials(arguments.data)
+    data.shared_subjects = data.subject is not None and len(set(data.subject)) > 1
     data.subject = pick_groups(data, arguments.group_by)
     return _report(data, arguments, bands=bands, title=f"EEG explained: {pathlib.Path(arguments.data).name}")
 
@@ -110,17 +111,11 @@ def pick_groups(data, key):
     """
     from eegexplain._validation import lookup
 
+    if key is None:
+        return None
     known = {name: value for name, value in data.items() if getattr(value, "shape", None) == data.y.shape}
-    known.pop("y", None)
-    if key is not None:
-        return lookup(known, key, "--group-by")
-    if len(set(known.get("subject", ()))) > 1:
-        warnings.warn(
-            "trials of one subject are in training and test parts alike, so that accuracy also rewards recognising the "
-            "subject: use --group-by subject",
-            stacklevel=2,
-        )
-    return None
+    known.pop("y")
+    return lookup(known, key, "--group-by")
 
 
 def parse_bands(text):

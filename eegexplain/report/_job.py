@@ -56,6 +56,11 @@ class Job:
     left_out: list = field(default_factory=list)
 
     @property
+    def shared_subjects(self):
+        """Whether trials of one subject are in training and test parts alike."""
+        return self.groups is None and bool(self.data.get("shared_subjects", False))
+
+    @property
     def groups(self):
         """Group of each trial, or None."""
         return self.data.subject

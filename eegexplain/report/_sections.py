@@ -4,6 +4,7 @@ A section takes the job and the part that all sections fill together; a new anal
 `SECTIONS`.
 """
 
+import html
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
@@ -14,6 +15,11 @@ from eegexplain.report._flex import attribution
 from eegexplain.report._layers import layers
 from eegexplain.report._maps import perturbation
 from eegexplain.report._truth import planted
+
+SHARED_SUBJECTS = (
+    "Trials of one subject are in training and test parts alike: this accuracy also rewards recognising the subject "
+    "(--group-by subject prevents it)"
+)
 
 
 @dataclass
@@ -42,10 +48,18 @@ def decoding(job, part):
     found = job.decoding
     part.lines.append(found.sentence())
     part.lines.append("The networks decode held-out trials above chance" if found.above_chance else found.banner)
-    part.summary["decoding"] = {**asdict(found), "above_chance": found.above_chance, "n_folds": len(job.folds)}
-    part.html.append("".join(f"<p>{line}.</p>" for line in part.lines))
+    if job.shared_subjects:
+        part.lines.append(SHARED_SUBJECTS)
+    part.summary["decoding"] = {
+        **asdict(found),
+        "above_chance": found.above_chance,
+        "n_folds": len(job.folds),
+        "shared_subjects": job.shared_subjects,
+    }
+    lines = [*part.lines]
     if job.left_out:
-        part.html.append(f"<p>Left out, as they are no scalp electrodes: {', '.join(job.left_out)}.</p>")
+        lines.append(f"Left out, as they are no scalp electrodes: {', '.join(job.left_out)}")
+    part.html.append("".join(f"<p>{html.escape(line)}.</p>" for line in lines))
     part.figures.append(("accuracy", _draw_accuracy(job), "Accuracy of each group (or fold) on held-out trials"))
 
 

@@ -218,9 +218,10 @@ def test_explain_prints_a_summary_and_returns_0(tmp_path, capsys):
     status = cli.main(["explain", path, "--out", str(out), "--bands", bands, "--folds", "2", "--seed", "3"])
     printed, notes = capsys.readouterr()
     assert status == 0 and printed.startswith("Held-out accuracy") and printed.endswith(f"Report: {out}/report.html\n")
-    assert "use --group-by subject" in notes and "training network 2 of 2" in notes
+    assert "--group-by subject prevents it" in printed and "training network 2 of 2" in notes
     assert list(xr.load_dataset(out / "explanation.nc")["band"].values) == ["low", "alpha"]
-    assert json.loads((out / "summary.json").read_text())["options"]["seed"] == 3
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["options"]["seed"] == 3 and summary["decoding"]["shared_subjects"]
 
 
 BAD = {
