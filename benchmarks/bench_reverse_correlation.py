@@ -104,8 +104,8 @@ def main():
         f"""# Reverse correlation: {FILTERS} filters, {TRIALS} x {CHANNELS} x {TIMES}, one thread
 
 2-core x86-64 VM, Python {sys.version.split()[0]}, NumPy {np.__version__}; CPU time, median of three interleaved runs.
-Peer: `activation_reverse_correlation` of braindecode 0.4.85 (for width 500 one filter, times {FILTERS}: its loop is linear
-in the filters). Reproduce with `python benchmarks/bench_reverse_correlation.py FOLDER`.
+Peer: `activation_reverse_correlation` of braindecode 0.4.85 (for width 500 one filter, times {FILTERS}: its loop is
+linear in the filters). Reproduce with `python benchmarks/bench_reverse_correlation.py FOLDER`.
 
 | numbers | width | eegexplain | braindecode 0.4.85 | ratio | target | largest relative difference |
 |---|---|---|---|---|---|---|

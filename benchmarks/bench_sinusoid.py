@@ -101,11 +101,12 @@ def main():
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         seconds, _ = cpu(lambda: fit_sinusoids(many, SFREQ))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    checked = f"{len(excess)} signals of 50 to 500 samples, noise SD 0.1 to 2"
     RESULTS.write_text(
         f"""# Sinusoid fits, one thread
 
-2-core x86-64 VM, Python {sys.version.split()[0]}, NumPy {np.__version__}, SciPy {scipy.__version__}; CPU time. Reproduce with
-`python benchmarks/bench_sinusoid.py FOLDER`.
+2-core x86-64 VM, Python {sys.version.split()[0]}, NumPy {np.__version__}, SciPy {scipy.__version__}; CPU time.
+Reproduce with `python benchmarks/bench_sinusoid.py FOLDER`.
 
 | measure | found | target |
 |---|---|---|
@@ -115,7 +116,7 @@ def main():
 | its fits with a larger error than ours (by more than 1e-6) | {100 * worse:.1f} % | |
 | 100,000 signals x 200 samples | {seconds:.1f} s | a few seconds |
 | peak memory of the process, inputs included | {peak / 1024:.0f} MiB (before the fit {before / 1024:.0f}) | 1024 MiB |
-| {len(excess)} signals, 50-500 samples, noise SD 0.1-2: largest excess of error over multi-start scipy | {excess.max():.0e} | 1e-6 |
+| {checked}: largest excess of error over multi-start scipy | {excess.max():.0e} | 1e-6 |
 """
     )
 

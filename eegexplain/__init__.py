@@ -32,6 +32,7 @@ _LAZY = {
     "SyncNetClassifier": "eegexplain.models",
     "SyncNetRegressor": "eegexplain.models",
     "TimeResolvedCoefficients": "eegexplain.timecourse",
+    "TemplateDisplay": "eegexplain.plotting",
     "TopomapDisplay": "eegexplain.plotting",
     "WeightFitter": "eegexplain.encoding",
     "receptive_field": "eegexplain.reverse_correlation",

@@ -8,6 +8,7 @@ _LAZY = {
     "R2Display": "eegexplain.plotting.encoding",
     "SpectralMapDisplay": "eegexplain.plotting.spectra",
     "TRFDisplay": "eegexplain.plotting.kernels",
+    "TemplateDisplay": "eegexplain.plotting.templates",
     "TopomapDisplay": "eegexplain.plotting.scalp",
     "TuningCurveDisplay": "eegexplain.plotting.encoding",
     "ax_scalp": "eegexplain.plotting.classic",
