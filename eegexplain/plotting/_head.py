@@ -95,16 +95,23 @@ def draw_sensors(ax, positions, mask=None):
     Returns
     -------
     tuple of matplotlib.lines.Line2D
-        Plain electrodes, masked electrodes.
+        Plain electrodes, masked electrodes (None without a mask).
     """
-    mask = np.zeros(len(positions), dtype=bool) if mask is None else mask
     size = float(np.clip(1.0 + 0.35 * axes_size(ax), 1.3, 3.2))
-    plain = ax.plot(*positions[~mask].T, "o", color="black", markersize=size, markeredgewidth=0, zorder=5)
-    marked = ax.plot(
-        *positions[mask].T, "o", markerfacecolor="white", markeredgecolor="black", markersize=2.2 * size,
-        markeredgewidth=0.35 * size, zorder=6,
-    )  # fmt: skip
-    return plain[0], marked[0]
+    plain = {"color": "black", "markersize": size, "markeredgewidth": 0, "zorder": 5}
+    if mask is None:
+        return _dots(ax, positions, **plain), None
+    marked = {
+        "markerfacecolor": "white", "markeredgecolor": "black", "markersize": 2.2 * size,
+        "markeredgewidth": 0.35 * size, "zorder": 6,
+    }  # fmt: skip
+    return _dots(ax, positions[~mask], **plain), _dots(ax, positions[mask], **marked)
+
+
+def _dots(ax, positions, **style):
+    from matplotlib.lines import Line2D
+
+    return ax.add_artist(Line2D(*positions.T, marker="o", linestyle="none", **style))
 
 
 def move_sensors(lines, positions, mask):

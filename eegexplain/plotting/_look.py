@@ -51,13 +51,23 @@ def _limits(vlim, values, sequential):
 
 
 def draw_contours(ax, operator, picture, levels):
-    """Draw contour lines, clipped to the map; None for a map that crosses no level."""
+    """Draw contour lines, clipped to the map; None for a map that crosses no level.
+
+    The lines are one `matplotlib.collections.LineCollection` with an attribute ``levels``: ``Axes.contour`` takes as
+    long as the rest of the map.
+    """
+    from contourpy import contour_generator
+    from matplotlib.collections import LineCollection
+
     low, high = np.nanmin(picture), np.nanmax(picture)
     levels = levels[(levels > low) & (levels < high)]
     if not len(levels):
         return None
-    style = {"colors": "black", "linewidths": 0.45 * _head.line_width(ax), "linestyles": "solid", "zorder": 2}
-    lines = ax.contour(operator.centres, operator.centres, picture, levels, **style)
+    trace = contour_generator(operator.centres, operator.centres, np.ma.masked_invalid(picture))
+    segments = [line for level in levels for line in trace.lines(level)]
+    lines = LineCollection(segments, colors="black", linewidths=0.45 * _head.line_width(ax), zorder=2)
+    lines.levels = levels
+    ax.add_collection(lines, autolim=False)
     lines.set_clip_path(disc(ax, operator.radius))
     return lines
 

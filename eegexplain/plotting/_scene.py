@@ -28,6 +28,7 @@ class Trace:
     values: np.ndarray
     error: np.ndarray | None
     label: str
+    baseline: float = 0.0
 
 
 class Scene:
@@ -194,7 +195,7 @@ class Scene:
         if self.trace.error is not None:
             half = 1.96 * self.trace.error
             ax.fill_between(x, self.trace.values - half, self.trace.values + half, color="0.8", linewidth=0)
-        ax.axhline(0, color="0.6", linewidth=0.6)
+        ax.axhline(self.trace.baseline, color="0.6", linewidth=0.6)
         ax.plot(x, self.trace.values, color=_DARK, linewidth=1.2)
         ax.set_xlim(x[0], x[-1]) if len(x) > 1 else ax.set_xlim(x[0] - 0.5, x[0] + 0.5)
         ax.spines[["top", "right"]].set_visible(False)

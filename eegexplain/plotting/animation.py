@@ -19,7 +19,8 @@ _WRITERS = {".gif": write_gif, ".png": write_apng, ".webp": write_webp, ".html":
 
 def save(
     display, path, *, fps=5, output=None, size=(600, 500), loop=True, trace=None, trace_error=None, trace_label=None,
-    names=False, mask=None, contours=6, sensors=True, vlim=None, cmap=None, sequential=False, title=None, verbose=0,
+    trace_baseline=0.0, names=False, mask=None, contours=6, sensors=True, vlim=None, cmap=None, sequential=False,
+    title=None, verbose=0,
 ):  # fmt: skip
     """Save all frames of a display as a moving picture.
 
@@ -48,6 +49,8 @@ def save(
         Standard error of `trace`, drawn as a 95 % confidence band. For a channel it is taken from the display.
     trace_label : str, optional
         Label of the curve's axis.
+    trace_baseline : float
+        Height of the thin line across the curve: zero, or chance.
     names, mask, contours, sensors, vlim, cmap, sequential
         As in `TopomapDisplay.plot`.
     title : str, optional
@@ -90,7 +93,7 @@ def save(
     row, _ = display.locate(output=output, frame=0)
     look = display.look(vlim=vlim, cmap=cmap, sequential=sequential, contours=contours)
     display.mask_of(mask, row, 0)
-    curve = _check_trace(display, row, trace, trace_error, trace_label)
+    curve = _check_trace(display, row, trace, trace_error, trace_label, float(trace_baseline))
     scene = Scene(
         display, row, size=size, look=look, trace=curve, sensors=sensors, names=names, mask=mask,
         title=display.row_label(row) if title is None else title, verbose=verbose,
@@ -129,6 +132,7 @@ def animate(display, *, fps=5, output=None, mask=None, contours=6, **plot_option
     ax.set_title(display.title(row, 0) or "0")
 
     def show(frame):
+        """Put one frame into the artists of the first."""
         picture = display.maps(row, frame)
         image.set_data(picture)
         if lines[0] is not None:
@@ -152,7 +156,7 @@ def _check_size(size):
     return width, height
 
 
-def _check_trace(display, row, trace, error, label):
+def _check_trace(display, row, trace, error, label, baseline):
     """Curve under the map: a channel by name, or values given."""
     n_frames = display.values.shape[1]
     if trace is None:
@@ -170,4 +174,4 @@ def _check_trace(display, row, trace, error, label):
                 f"{name} must be {n_frames} finite values, one per frame; got shape {np.shape(given)}"
                 f"{'' if np.isfinite(given).all() else ', not all finite'}."
             )
-    return Trace(values, None if error is None else np.asarray(error, dtype=float), label or "")
+    return Trace(values, None if error is None else np.asarray(error, dtype=float), label or "", baseline)

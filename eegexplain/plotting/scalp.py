@@ -320,7 +320,6 @@ class TopomapDisplay(ShownValues):
         options = {"interpolation": "bilinear", "zorder": 1, **options}
         image = ax.imshow(picture, origin="lower", extent=operator.extent, **options)
         image.set_clip_path(disc(ax, operator.radius))
-        ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())
         return image, draw_contours(ax, operator, picture, look.levels)
 
     def _draw_electrodes(self, ax, row, column, sensors, mask, names):

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from eegexplain.timecourse._solvers import fit_lda, fit_ordinal, fit_ridge
+from eegexplain.timecourse._solvers import fit_lda, fit_ordinal, fit_ridge, training_moments
 from eegexplain.timecourse.ordinal import OrdinalLogisticRegression, ordinal_log_proba, penalty_of
 
 
@@ -44,13 +44,13 @@ def fit_block(times, *, inner, X, y, train, score, target, n_classes):
     spread = data.std(axis=1, keepdims=True)
     spread[spread <= 1e-12 * np.abs(centre)] = 1.0
     data = (data - centre) / spread
-    mean, scale = _fold_scaling(data, train)
-    solve = _solver(inner, target)
-    found = solve(inner, data, y, train, n_classes, mean, scale)
+    moments = training_moments(data, train)
+    scale = moments.scale
+    found = _solver(inner, target)(inner, data, y, train, moments, n_classes)
     result = {"weights": found["weights"], "converged": bool(np.all(found.get("converged", True)))}
     inside = found["weights"] / scale[:, :, None]  # weights of the trials standardised over all folds
-    offsets = found["offsets"] - np.einsum("tfkc,tfc->tfk", inside, mean)
-    result["patterns"] = _patterns(data, train, mean, scale, found["weights"])
+    offsets = found["offsets"] - np.einsum("tfkc,tfc->tfk", inside, moments.mean)
+    result["patterns"] = _patterns(moments.covariance, found["weights"])
     result["raw_weights"] = inside / spread[:, None]
     result["raw_offsets"] = offsets - np.einsum("tfkc,tc->tfk", result["raw_weights"], centre[:, 0])
     thresholds = found.get("thresholds")
@@ -60,23 +60,11 @@ def fit_block(times, *, inner, X, y, train, score, target, n_classes):
     return result
 
 
-def _fold_scaling(data, train):
-    """Mean and standard deviation of the training trials, (n_times, n_folds, n_channels)."""
-    count = train.sum(axis=1)[:, None]
-    mean = train.astype(float) @ data / count
-    variance = train.astype(float) @ data**2 / count - mean**2
-    return mean, np.sqrt(np.where(variance > 1e-12, variance, 1.0))
-
-
-def _patterns(data, train, mean, scale, weights):
-    """Haufe's patterns of the standardised training trials: covariance with the decision values, over their own."""
-    patterns = np.empty_like(weights)
-    for fold, kept in enumerate(train):
-        z = (data[:, kept] - mean[:, fold, None]) / scale[:, fold, None]
-        decision = z @ weights[:, fold].swapaxes(1, 2)
-        shared = decision.swapaxes(1, 2) @ decision
-        patterns[:, fold] = np.linalg.pinv(shared, hermitian=True, rcond=1e-10) @ (decision.swapaxes(1, 2) @ z)
-    return patterns
+def _patterns(covariance, weights):
+    """Haufe's patterns: covariance of the channels with the decision values, over the covariance of these."""
+    with_channels = weights @ covariance
+    shared = with_channels @ weights.swapaxes(2, 3)
+    return np.linalg.pinv(shared, hermitian=True, rcond=1e-10) @ with_channels
 
 
 def _scores(data, y, train, weights, offsets, thresholds, score):
@@ -130,31 +118,33 @@ def _is_plain_logistic(params):
     return l2 and params["C"] > 0 and np.isfinite(params["C"]) and _plain(params, class_weight=None, dual=False)
 
 
-def _ridge(inner, data, y, train, n_classes, mean, scale):
-    weights, offsets = fit_ridge(data, y, train, alpha=float(inner.alpha))
+def _ridge(inner, data, y, train, moments, n_classes):
+    weights, offsets = fit_ridge(data, y, train, moments, alpha=float(inner.alpha))
     return {"weights": weights, "offsets": offsets}
 
 
-def _lda(inner, data, y, train, n_classes, mean, scale):
-    weights, offsets = fit_lda(data, y, train, n_classes=n_classes, shrinkage=inner.shrinkage)
+def _lda(inner, data, y, train, moments, n_classes):
+    weights, offsets = fit_lda(data, y, train, moments, n_classes=n_classes, shrinkage=inner.shrinkage)
     return {"weights": weights, "offsets": offsets}
 
 
-def _logistic(inner, data, y, train, n_classes, mean, scale):
-    weights, thresholds, converged, _ = fit_ordinal(data, y, train, n_classes=2, penalty=1 / inner.C)
+def _logistic(inner, data, y, train, moments, n_classes):
+    weights, thresholds, converged, _ = fit_ordinal(data, y, train, moments, n_classes=2, penalty=1 / inner.C)
     return {"weights": weights, "offsets": -thresholds, "converged": converged}
 
 
-def _ordinal(inner, data, y, train, n_classes, mean, scale):
+def _ordinal(inner, data, y, train, moments, n_classes):
     weights, thresholds, converged, _ = fit_ordinal(
-        data, y, train, n_classes=n_classes, penalty=penalty_of(inner.C), tol=inner.tol, max_iter=inner.max_iter
-    )
+        data, y, train, moments, n_classes=n_classes, penalty=penalty_of(inner.C), tol=inner.tol,
+        max_iter=inner.max_iter,
+    )  # fmt: skip
     offsets = np.zeros(weights.shape[:3])
     return {"weights": weights, "offsets": offsets, "thresholds": thresholds, "converged": converged}
 
 
-def _one_by_one(inner, data, y, train, n_classes, mean, scale):
+def _one_by_one(inner, data, y, train, moments, n_classes):
     weights, offsets = [], []
+    mean, scale = moments.mean, moments.scale
     for time, trials in enumerate(data):
         for fold, kept in enumerate(train):
             z = (trials[kept] - mean[time, fold]) / scale[time, fold]

@@ -4,7 +4,7 @@ Shapes: ``X`` is ``(n_times, n_trials, n_channels)``, already centred and scaled
 ``train`` is ``(n_folds, n_trials)``, true for training trials. Every solver standardises the channels inside each
 training part and returns weights for standardised channels, ``(n_times, n_folds, n_outputs, n_channels)``, and
 intercepts ``(n_times, n_folds, n_outputs)``. Sums over a training part are sums over all trials minus sums over the
-part left out.
+part left out; those of all folds together are `moments`, as `training_moments` gives them.
 """
 
 from dataclasses import dataclass
@@ -28,6 +28,12 @@ class Moments:
         variance = np.einsum("...ii->...i", self.scatter) / self.count[:, None]
         return np.sqrt(np.where(variance > _CONSTANT, variance, 1.0))
 
+    @property
+    def covariance(self):
+        """Covariance of the standardised channels."""
+        scale = self.scale
+        return self.scatter / self.count[:, None, None] / (scale[..., :, None] * scale[..., None, :])
+
 
 def training_moments(X, train):
     """Moments of the training trials of every fold."""
@@ -44,30 +50,26 @@ def training_moments(X, train):
     return Moments(count, mean, scatter)
 
 
-def fit_ridge(X, y, train, *, alpha):
+def fit_ridge(X, y, train, moments, *, alpha):
     """Ridge regression of numbers `y` of shape (n_trials,), as `sklearn.linear_model.Ridge`."""
-    moments = training_moments(X, train)
     scale = moments.scale
     target = np.where(train, y, 0.0)
     centre = target.sum(axis=1) / moments.count
     right = (target @ X - (moments.count * centre)[:, None] * moments.mean) / scale
-    left = moments.scatter / (scale[..., :, None] * scale[..., None, :])
-    left += alpha * np.eye(X.shape[2])
+    left = moments.covariance * moments.count[:, None, None] + alpha * np.eye(X.shape[2])
     weights = np.linalg.solve(left, right[..., None])[..., 0]
     return weights[:, :, None], np.broadcast_to(centre[:, None], (len(X), len(train), 1)).copy()
 
 
-def fit_lda(X, codes, train, *, n_classes, shrinkage):
+def fit_lda(X, codes, train, moments, *, n_classes, shrinkage):
     """Linear discriminant analysis with fixed shrinkage; one output for two classes, else one per class."""
     of_class = [codes == code for code in range(n_classes)]
     parts = [training_moments(X[:, trials], train[:, trials]) for trials in of_class]
-    count = sum(part.count for part in parts)
+    count, scale = moments.count, moments.scale
     priors = np.stack([part.count / count for part in parts], axis=1)
     means = np.stack([part.mean for part in parts], axis=2)
     centred = means - (priors[:, :, None] * means).sum(axis=2, keepdims=True)
     within = sum(part.scatter for part in parts)
-    between = (centred * (priors * count[:, None])[..., None]).swapaxes(2, 3) @ centred
-    scale = Moments(count, None, within + between).scale
     means = centred / scale[:, :, None]
     covariance = within / count[:, None, None] / (scale[..., :, None] * scale[..., None, :])
     size = np.einsum("...ii->...", covariance) / X.shape[2]
@@ -79,7 +81,7 @@ def fit_lda(X, codes, train, *, n_classes, shrinkage):
     return weights, intercepts
 
 
-def fit_ordinal(X, codes, train, *, n_classes, penalty, tol=1e-10, max_iter=100, unit=None):
+def fit_ordinal(X, codes, train, moments, *, n_classes, penalty, tol=1e-10, max_iter=100, unit=None):
     """Proportional-odds logistic regression, ``P(y <= k) = sigmoid(threshold_k - w.x)``; logistic for two classes.
 
     Minimises the negative log-likelihood plus ``penalty / 2 * |w|^2`` by Newton's method: on all trials first (starting
@@ -97,7 +99,6 @@ def fit_ordinal(X, codes, train, *, n_classes, penalty, tol=1e-10, max_iter=100,
     n_iter : int
         Largest number of Newton steps.
     """
-    moments = training_moments(X, train)
     n_channels = X.shape[2]
     scale = moments.scale if unit is None else np.broadcast_to(unit, moments.mean.shape)
     everything = np.ones((1, X.shape[1]), dtype=bool)
@@ -139,8 +140,8 @@ class _OrdinalLoss:
         self.above = (codes[:, None] == np.arange(n_classes - 1)).astype(float)  # threshold above the trial's class
         self.below = (codes[:, None] == np.arange(1, n_classes)).astype(float)
         self.train = train.T.astype(float)
-        self.has_above = self.train * (codes < n_classes - 1)[:, None]
-        self.has_below = self.train * (codes > 0)[:, None]
+        self.has_above = (codes < n_classes - 1).astype(float)[:, None]
+        self.has_below = (codes > 0).astype(float)[:, None]
         middle = (codes[:, None] == np.arange(1, n_classes - 1)).astype(float)
         self.n_middle = self.train.T @ middle  # trials per fold and gap
         self.n_train = self.train.sum(axis=0)
@@ -149,12 +150,15 @@ class _OrdinalLoss:
         n_channels = self.X.shape[1]
         score = self.X @ parameters[:, :n_channels].T
         thresholds = parameters[:, n_channels:].T
+        if self.n_thresholds == 1:  # two classes share the one threshold
+            return (thresholds - score,) * 2
         return self.above @ thresholds - score, self.below @ thresholds - score
 
     def value(self, parameters):
         """Loss of each fold; infinite where thresholds are out of order."""
         a, b = self._margins(parameters)
-        data = (self.has_above * np.logaddexp(0, -a) + self.has_below * np.logaddexp(0, b)).sum(axis=0)
+        data = self.has_above * np.logaddexp(0, -a) + self.has_below * np.logaddexp(0, b)
+        data = (self.train * data).sum(axis=0)
         n_channels = self.X.shape[1]
         gaps = np.diff(parameters[:, n_channels:], axis=1)
         in_order = (gaps > 0).all(axis=1)
@@ -165,7 +169,10 @@ class _OrdinalLoss:
     def gradient(self, parameters):
         """Gradient of each fold, and the two probabilities per trial and fold that the Hessian needs."""
         a, b = self._margins(parameters)
-        p, q = self.has_above * _sigmoid(-a), self.has_below * _sigmoid(b)  # d loss / da = -p, d loss / db = q
+        not_above = _sigmoid(a)
+        below = not_above if b is a else _sigmoid(b)
+        probabilities = self.has_above * (1 - not_above), self.has_below * below
+        p, q = (self.train * probability for probability in probabilities)  # d loss / da = -p, d loss / db = q
         n_channels = self.X.shape[1]
         gaps = np.diff(parameters[:, n_channels:], axis=1)
         pull = self.n_middle / np.expm1(gaps)
@@ -174,31 +181,38 @@ class _OrdinalLoss:
         gradient[:, n_channels:] = q.T @ self.below - p.T @ self.above
         gradient[:, n_channels + 1 :] -= pull
         gradient[:, n_channels:-1] += pull
-        return gradient, (p, q)
+        return gradient, probabilities
 
     def hessian(self, parameters, probabilities):
-        """Hessian of each fold."""
-        p, q = probabilities
-        p, q = p * (1 - p), q * (1 - q)
+        """Hessian of each fold; with all folds at one place, that of all trials less that of those left out."""
+        up, down = (probability * (1 - probability) for probability in probabilities)
         n_channels, n_folds = self.X.shape[1], len(parameters)
-        size = n_channels + self.n_thresholds
-        hessian = np.zeros((n_folds, size, size))
+        shared = n_folds > 1 and (parameters == parameters[0]).all()
+        whole = self._curvature(slice(None), up[:, :1], down[:, :1]) if shared or self.train.all() else None
+        hessian = np.empty((n_folds, n_channels + self.n_thresholds, n_channels + self.n_thresholds))
         for fold in range(n_folds):
-            used = np.flatnonzero(self.train[:, fold])
-            data = self.X if len(used) == len(self.X) else self.X[used]
-            up, down = p[used, fold, None], q[used, fold, None]
-            hessian[fold, :n_channels, :n_channels] = data.T @ ((up + down) * data)
-            hessian[fold, :n_channels, n_channels:] = -data.T @ (up * self.above[used] + down * self.below[used])
-        cross = hessian[:, :n_channels, n_channels:]
-        hessian[:, n_channels:, :n_channels] = cross.swapaxes(1, 2)
+            used = np.flatnonzero(self.train[:, fold] == (whole is None))
+            part = self._curvature(used, up[used, fold, None], down[used, fold, None])
+            hessian[fold] = part if whole is None else whole - part
         rows = np.arange(n_channels)
         hessian[:, rows, rows] += self.penalty
-        self._add_thresholds(hessian[:, n_channels:, n_channels:], parameters[:, n_channels:], p, q)
+        up, down = self.train * up, self.train * down
+        self._add_thresholds(hessian[:, n_channels:, n_channels:], parameters[:, n_channels:], up, down)
         return hessian
 
-    def _add_thresholds(self, block, thresholds, p, q):
+    def _curvature(self, trials, up, down):
+        """Second derivatives of some trials for weights, and for weights and thresholds."""
+        n_channels = self.X.shape[1]
+        data = self.X[trials]
+        block = np.zeros((n_channels + self.n_thresholds,) * 2)
+        block[:n_channels, :n_channels] = data.T @ ((up + down) * data)
+        block[:n_channels, n_channels:] = -data.T @ (up * self.above[trials] + down * self.below[trials])
+        block[n_channels:, :n_channels] = block[:n_channels, n_channels:].T
+        return block
+
+    def _add_thresholds(self, block, thresholds, up, down):
         places = np.arange(self.n_thresholds)
-        block[:, places, places] += p.T @ self.above + q.T @ self.below
+        block[:, places, places] += up.T @ self.above + down.T @ self.below
         gaps = np.diff(thresholds, axis=1)
         bend = self.n_middle * np.exp(-gaps) / np.expm1(-gaps) ** 2
         block[:, places[1:], places[1:]] += bend

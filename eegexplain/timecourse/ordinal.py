@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from eegexplain.timecourse._solvers import fit_ordinal
+from eegexplain.timecourse._solvers import fit_ordinal, training_moments
 
 
 class OrdinalLogisticRegression(ClassifierMixin, BaseEstimator):
@@ -66,8 +66,9 @@ class OrdinalLogisticRegression(ClassifierMixin, BaseEstimator):
         centre, scale = X.mean(axis=0), X.std(axis=0)
         scale[scale == 0] = 1.0
         # Precision only: the penalty is on the weights of X itself, which the solver sees as weights of X / scale.
+        data, train = ((X - centre) / scale)[None], np.ones((1, len(X)), dtype=bool)
         weights, thresholds, converged, n_iter = fit_ordinal(
-            ((X - centre) / scale)[None], codes, np.ones((1, len(X)), dtype=bool), n_classes=len(self.classes_),
+            data, codes, train, training_moments(data, train), n_classes=len(self.classes_),
             penalty=penalty_of(self.C), tol=self.tol, max_iter=self.max_iter, unit=1 / scale,
         )  # fmt: skip
         self.coef_ = weights[0, 0]

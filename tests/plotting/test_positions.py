@@ -76,3 +76,12 @@ def test_bad_input_is_named(names, positions, message):
 def test_info_without_positions_is_an_error():
     with pytest.raises(ValueError, match="No position in the Info for 2 of 2"):
         channel_positions(["Cz", "Pz"], mne.create_info(["Cz", "Pz"], 1.0, "eeg"))
+
+
+def test_names_of_a_real_recording(real_data):
+    with np.load(real_data / "uci_eeg_train.npz") as archive:
+        names = [str(name) for name in archive["ch_names"]]
+    with pytest.raises(ValueError, match="3 of 64 channels: 'X'.*'nd'.*'Y'"):
+        channel_positions(names)
+    scalp = [name for name in names if name not in ("X", "Y", "nd")]
+    assert channel_positions(scalp).shape == (61, 2)
