@@ -8,9 +8,6 @@ import torch
 from eegexplain.attribution import _nodes
 
 MAX_NODES = 128
-# Where gradients jump (ReLU), errors fall with the number of nodes: those of 7 points are 3/7 of those of the 3 inside;
-# on smooth paths they are far smaller. The difference of the two rules is judged by this.
-_FINE_OVER_COARSE = 3 / 7
 # Rounding of an output, in units of its machine epsilon: below this a change is noise.
 _ROUNDING = 50.0
 
@@ -246,18 +243,18 @@ def _lay_out(paths, trials, ends, noise):
     return _join(parts)
 
 
-def _evaluate(paths, panels):
-    """Sums of the 7-point rule; per panel and target how far the map and its sum are off, and the size of the map."""
+def _evaluate(paths, panels, rule):
+    """Sums of the fine rule; per panel and target how far the map and its sum are off, and the size of the map."""
     kept, errors, sizes = [], [], []
     for first in range(0, len(panels), paths.panels):
         part = panels[slice(first, first + paths.panels)]
-        nodes, weights = _nodes.nested_rule(part.low, part.high, part.logarithmic)
+        nodes, weights = _nodes.place(rule, part.low, part.high, part.logarithmic)
         fine, coarse = paths.weighted(part.trial, nodes, weights)
         change = paths.change[part.trial][:, None]
         total = torch.einsum("pkct,pct->pk", fine.double(), change[:, 0].double()).cpu().numpy()
         moved = coarse.sub_(fine).mul_(change).abs_().sum((-2, -1)).double().cpu().numpy()
         sizes.append((fine * change).abs_().sum((-2, -1)).double().cpu().numpy())
-        errors.append(np.stack([moved, np.abs(total - (part.end - part.start))]))
+        errors.append(np.stack([rule.share * moved, np.abs(total - (part.end - part.start))]))
         kept.append(fine)
     return torch.cat(kept), np.concatenate(errors, axis=1), np.concatenate(sizes)
 
@@ -273,13 +270,13 @@ def _refine(paths, ends, tol):
     """Refine every trial until its map stands still: first the whole path, then panels that are bisected."""
     whole = _whole(ends)
     noise = _ROUNDING * torch.finfo(paths.start.dtype).eps * np.abs(ends).max(0)
-    sums, errors, sizes = _evaluate(paths, whole)
+    sums, errors, sizes = _evaluate(paths, whole, _nodes.WHOLE)
     step = np.abs(ends[1] - ends[0])
     size = np.maximum(sizes, step)
-    limits = np.stack([tol * size / _FINE_OVER_COARSE, tol / 2 * step + noise])
+    limits = np.stack([tol * size, tol / 2 * step + noise])
     excess = _excess(whole, errors, limits)
     total = sums.double().cpu().numpy()
-    used = np.full(len(total), len(_nodes.NESTED_WEIGHTS[0]))
+    used = np.full(len(total), len(_nodes.WHOLE.nodes))
     missed = excess[0] ** 2
     open_ = np.flatnonzero(excess.max(0) > 1)
     if len(open_):
@@ -293,8 +290,8 @@ def _refine(paths, ends, tol):
 
 def _round(paths, panels, limits, total, used, missed):
     """Evaluate panels, keep those that are good enough, and return the halves of the others."""
-    sums, errors, _ = _evaluate(paths, panels)
-    per_panel = len(_nodes.NESTED_WEIGHTS[0])
+    sums, errors, _ = _evaluate(paths, panels, _nodes.PIECE)
+    per_panel = len(_nodes.PIECE.nodes)
     np.add.at(used, panels.trial, per_panel)
     excess = _excess(panels, errors, limits)
     square = np.zeros((2, len(used)))

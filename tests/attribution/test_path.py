@@ -10,19 +10,20 @@ from eegexplain.attribution import _nodes
 from eegexplain.attribution._path import MAX_NODES, Paths, bytes_per_row, differentiate, integrate
 
 
-def test_nested_rule_is_exact_for_polynomials():
-    """Seven points are exact to degree 11, the three inside them to degree 5, as Gauss and Kronrod have it."""
-    for degree in range(12):
+@pytest.mark.parametrize("rule, fine_degree, coarse_degree", [(_nodes.WHOLE, 7, 3), (_nodes.PIECE, 11, 5)])
+def test_nested_rules_are_exact_for_polynomials(rule, fine_degree, coarse_degree):
+    for degree in range(fine_degree + 1):
         exact = 2 / (degree + 1) if degree % 2 == 0 else 0.0
-        fine, coarse = _nodes.NESTED_WEIGHTS @ _nodes.NESTED_NODES**degree
+        fine, coarse = rule.weights @ rule.nodes**degree
         assert abs(fine - exact) < 1e-14
-        assert degree > 5 or abs(coarse - exact) < 1e-14
+        assert degree > coarse_degree or abs(coarse - exact) < 1e-14
+    assert rule.share == np.count_nonzero(rule.weights[1]) / len(rule.nodes)
     nodes, weights = _nodes.gauss_legendre(4)
     assert abs(weights @ nodes**7 - 1 / 8) < 1e-14
 
 
 def test_logarithmic_panels_integrate_reciprocals():
-    nodes, weights = _nodes.nested_rule(np.array([1e-6, 0.0]), np.array([1.0, 0.5]), np.array([True, False]))
+    nodes, weights = _nodes.place(_nodes.PIECE, np.array([1e-6, 0.0]), np.array([1.0, 0.5]), np.array([True, False]))
     assert abs(weights[0, 0] @ (1 / nodes[0]) - np.log(1e6)) < 1e-12
     assert abs(weights[0, 1] @ nodes[1] ** 3 - 0.5**4 / 4) < 1e-15
 
@@ -119,7 +120,7 @@ def test_linear_networks_need_one_rule():
     x, start = torch.randn(2, 5, 2, 10, dtype=torch.float64)
     targets = torch.tensor([[0, 2]] * 5)
     found = integrate(Paths(lambda z: torch.einsum("bct,ctk->bk", z, weight), start, x - start, targets))
-    assert np.all(found.n_steps == 7)
+    assert np.all(found.n_steps == 5)
     np.testing.assert_allclose(found.gradients[3], weight[..., [0, 2]].permute(2, 0, 1), rtol=1e-12)
 
 
