@@ -191,6 +191,7 @@ class BandPower(nn.Module):
         self.weights = nn.Parameter(torch.tensor([weight for _, _, weight in uses], dtype=torch.float32))
 
     def forward(self, x):
+        """Two logits, the evidence and its mirror image."""
         filtered = nn.functional.conv1d(x[:, self.channels], self.kernels, groups=len(self.channels), padding=64)
         power = (filtered**2).mean(-1).reshape(len(x), -1, 2).sum(-1)
         evidence = power @ self.weights

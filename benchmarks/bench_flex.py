@@ -51,6 +51,7 @@ class SquareLog(nn.Module):
         self.out = nn.Linear(16 * ((n_times - 24 - 75) // 15 + 1), n_outputs)
 
     def forward(self, x):
+        """Logits of trials."""
         filtered = self.norm(self.spatial(self.temporal(x[:, None])))
         return self.out(torch.log(self.pool(filtered**2).clamp_min(1e-6)).flatten(1))
 
@@ -122,7 +123,7 @@ def domains():
 
 
 def trained(make, scale, dtype):
-    """A network trained for a moment on trials of unit size, and the trials times `scale`: saturated or almost linear."""
+    """A network trained for a moment on trials of unit size, and these trials times `scale`."""
     torch.manual_seed(0)
     n_channels, n_times = 8, 256
     net = make(n_channels=n_channels, n_times=n_times)
@@ -160,9 +161,9 @@ def completeness():
 
 def memory(limit=2**28):
     """Peak resident growth in MiB of a population map of 64 x 64 x 5000 with 256 nodes, in a process of its own."""
-    code = (f"import bench_flex; print(bench_flex.memory_here({limit}))")
-    out = subprocess.run([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parent, capture_output=True, text=True,
-                         check=True)
+    code = f"import bench_flex; print(bench_flex.memory_here({limit}))"
+    out = subprocess.run([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parent, capture_output=True,
+                         text=True, check=True)
     return [float(word) for word in out.stdout.split()]
 
 
@@ -196,15 +197,15 @@ def main():
               "| run | seconds | over ours at 50 nodes | over our defaults |", "|---|---|---|---|"]
     lines += [f"| {name} | {value:.2f} | {value / ours:.2f} | {value / defaults:.2f} |"
               for name, value in seconds.items()]
-    lines.append("\nTargets: captum not faster at equal nodes (column 3 at least 1), freqIG's defaults at least 7 times "
-                 "our defaults (column 4).")
+    lines.append("\nTargets: captum not faster at equal nodes (column 3 at least 1), freqIG's defaults at least 7 "
+                 "times our defaults (column 4).")
     lines += ["\n## Four domains (time, fourier, bands, stft) against one, 7 nodes\n",
               "| outputs | one, s | four, s | ratio (target 1.1) |", "|---|---|---|---|"]
     lines += [f"| {name} | {one:.2f} | {four:.2f} | {four / one:.2f} |" for name, (one, four) in domains().items()]
-    lines += [f"\n## Completeness with n_steps=\"auto\", tol=0.01: {N_COMPLETE} trials of 8 x 256, predicted output, zero "
-              "baseline, networks trained briefly on trials of scale 1\n",
-              "| network | precision | scale of the trials | trials below 1 % | 95th percentile | nodes mean | nodes max | converged | "
-              "trials above rounding |", "|---|---|---|---|---|---|---|---|---|"]
+    lines += [f"\n## Completeness with n_steps=\"auto\", tol=0.01: {N_COMPLETE} trials of 8 x 256, predicted output, "
+              "zero baseline, networks trained briefly on trials of scale 1\n",
+              "| network | precision | scale of the trials | below 1 % | 95th percentile | nodes mean | nodes max "
+              "| converged | trials above rounding |", "|---|---|---|---|---|---|---|---|---|"]
     lines += ["| {} | {} | {:g} | {:.0%} | {:.1e} | {:.1f} | {} | {:.0%} | {} |".format(*row) for row in completeness()]
     lines += ["\n## Memory: population map of 64 x 64 x 5000 (float32), 256 nodes, two outputs\n",
               "| memory_limit, MiB | peak growth, MiB | CPU seconds |", "|---|---|---|"]

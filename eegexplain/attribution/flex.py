@@ -211,8 +211,9 @@ class FLEXAttributor(Explainer):
 
     def _facts(self, response, basis):
         given = self.baseline if isinstance(self.baseline, str) else "given"
+        unit = "share of attribution" if self.relative else "attribution"
         return {"method": self.method, "response": response, "baseline": given, "basis": basis.name,
-                "relative": int(self.relative)}
+                "relative": int(self.relative), "label": f"{unit} ({response.replace('_', ' ')})"}
 
     def _label_index(self, y):
         """Position of each trial's label among the classes; None for regressors and without labels."""

@@ -3,6 +3,9 @@
 import importlib
 
 _LAZY = {
+    "FaithfulnessDisplay": "eegexplain.plotting.attribution",
+    "TimeFrequencyDisplay": "eegexplain.plotting.attribution",
+    "TrialMapDisplay": "eegexplain.plotting.attribution",
     "CHANNEL_10_20_APPROX": "eegexplain.plotting.classic",
     "HRFDisplay": "eegexplain.plotting.encoding",
     "R2Display": "eegexplain.plotting.encoding",
