@@ -1,6 +1,7 @@
 """Which channels and frequencies move the outputs: correlation of spectral perturbations with output changes."""
 
 import warnings
+from numbers import Real
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -247,15 +248,19 @@ class PerturbationCorrelator(Explainer):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
                 raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-        if not np.isfinite(self.scale) or self.scale <= 0:
-            raise ValueError(f"scale must be a finite number above 0, got {self.scale!r}")
+        for name in ("scale",) if self.tol is None else ("scale", "tol"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < np.inf:
+                raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+        if isinstance(self.layers, str):
+            raise ValueError(f"layers must be a list of names, got the single string {self.layers!r}")
         return kind
 
     def _explain_population(self, X, y, groups):
         effects = self._effects()
         n_outputs = self._check_deterministic(effects, X)
         classes = is_classifier(self.estimator_)
-        truth = np.searchsorted(self.classes_, y) if classes and y is not None else None
+        truth = self._truth(y) if classes and y is not None else None
         gradient = isinstance(effects.net, TorchNet) and self._noise.kind.closed_form and self.method != "sampling"
         control = not gradient and self._uses_control(effects.net)
         size = part_size(X.shape[1:])
@@ -274,6 +279,11 @@ class PerturbationCorrelator(Explainer):
             for trials in self._selections(y, len(X))
         ]
         return self._label(maps, effects, X, n_outputs, "gradient" if gradient else "sampling")
+
+    def _truth(self, y):
+        """Position of each label among the classes; -1 for a label not seen in ``fit``."""
+        place = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
+        return np.where(self.classes_[place] == y, place, -1)
 
     def _label(self, maps, effects, X, n_outputs, method):
         """Labelled result of the pooled maps; warns when there is nothing but noise of sampling."""

@@ -328,6 +328,74 @@ def test_difference_of_layers_may_be_correlation_or_a_function():
         fitted(net, X, y, layers=["square"], difference=lambda new, old: new - old)
 
 
+class Odd(Squares):
+    """A layer that never runs, one that returns a pair, one that is constant, and cropped outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused = nn.Linear(1, 1)
+        self.pair = Pair()
+        self.constant = nn.Identity()
+
+    def forward(self, x):
+        windows = self.square(self.conv(x) ** 2).unfold(-1, 13, 13).mean(-1)
+        self.pair(windows)
+        self.constant(torch.ones_like(windows))
+        return self.out(torch.log1p(windows).transpose(1, 2)).transpose(1, 2)
+
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+def test_layers_that_cannot_be_explained_say_why_and_constant_ones_are_zero():
+    X, y = noise_trials(12)
+    with pytest.raises(ValueError, match="'unused' does not run"):
+        fitted(frozen(Odd(), 3), X, y, layers=["unused"])
+    with pytest.raises(ValueError, match="'pair' returns tuple"):
+        fitted(frozen(Odd(), 3), X, y, layers=["pair"])
+    for difference in ("mean", "power", "correlation"):
+        found = fitted(frozen(Odd(), 3), X, y, layers=["constant"], difference=difference, n_iterations=4)
+        assert not found.layer_correlations_["constant"].any()
+
+
+def test_cropped_outputs_are_averaged_over_positions():
+    X, y = noise_trials()
+    assert Odd()(torch.tensor(X)).shape == (40, 3, 2)
+    params = {"bands": BANDS, "n_iterations": 60}
+    exact = fitted(frozen(Odd(), 3), X, y, **params)
+    drawn = fitted(frozen(Odd(), 3), X, y, method="sampling", control_variate=False, **params)
+    assert exact.correlations_.shape == (3, 3, 2)
+    z = (drawn.correlations_ - exact.correlations_) / drawn.mc_standard_errors_
+    assert np.abs(z).max() < 4.5
+
+
+def test_phase_has_one_channel_and_shows_the_use_of_absolute_timing():
+    X, y = noise_trials(60)
+    wave = np.cos(2 * np.pi * 5 / 32 * np.arange(32))
+    X[:, 0] += 2 * wave
+    template = make_pipeline(FunctionTransformer(template_score), Ridge())
+    found = fitted(template, X, X[:, 0] @ wave, perturbation="phase", n_iterations=60)
+    assert found.explanation_["value"].dims == ("output", "channel", "frequency")
+    assert list(found.explanation_["channel"].values) == ["all"]
+    assert found.correlations_.shape == (1, 1, 17)
+    assert found.correlations_[0, 0].argmin() == 5
+    assert found.correlations_[0, 0, 5] < -0.5
+    assert np.abs(np.delete(found.correlations_[0, 0], 5)).max() < 0.1
+
+
+def template_score(X):
+    return (X[:, 0] @ np.cos(2 * np.pi * 5 / 32 * np.arange(32)))[:, None]
+
+
+def test_labels_not_seen_in_fit_are_never_right():
+    X, y = noise_trials(24)
+    correlator = fitted(frozen(Squares(), 3), X, y)
+    score = correlator.explain_population(X, np.where(y == 2, 7, y)).attrs["perturbed_score"]
+    assert score == 1 or np.isnan(score)
+
+
 def test_tolerance_stops_early_and_is_kept():
     X, y = noise_trials(60)
     net = frozen(Squares(), 3)
@@ -381,6 +449,10 @@ def test_control_variate_is_refused_where_gradients_do_not_tell():
         ({"n_iterations": 0}, "at least 1"),
         ({"batch_size": 2.5}, "integer"),
         ({"scale": -1}, "above 0"),
+        ({"scale": "0.1"}, "above 0"),
+        ({"tol": 0}, "above 0"),
+        ({"layers": "square"}, "list of names"),
+        ({"control_variate": "no"}, "'auto'"),
         ({"layers": ["sqare"]}, "Did you mean 'square'"),
     ],
 )
