@@ -224,6 +224,15 @@ def test_explain_prints_a_summary_and_returns_0(tmp_path, capsys):
     assert summary["options"]["seed"] == 3 and summary["decoding"]["shared_subjects"]
 
 
+def test_explain_reads_the_original_files(real_data, tmp_path, capsys):
+    arguments = ["explain", str(real_data / "uci_eeg_raw"), "--group-by", "subject", "--folds", "2"]
+    assert cli.main([*arguments, "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "4 groups" in printed and "does not decode held-out data" in printed  # four subjects prove nothing
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["data"]["n_channels"] == 61 and summary["data"]["left_out"] == ["X", "nd", "Y"]
+
+
 BAD = {
     "missing": (["explain", "nowhere.npz"], "no file or folder nowhere.npz"),
     "nan": (["explain", "nan.npz"], "nan.npz: trial 3 holds NaN"),
