@@ -45,7 +45,7 @@ def filters(job, part):
         "filter's peak, and its waveform at the three strongest electrodes. Right of it the reverse correlation, the "
         "waveform that goes with the filter's output in held-out data; dots are the sinusoid fitted at its strongest "
         "electrode. The two differ where channels share signals, because a filter also subtracts what it does not look "
-        "for. The whole table is in <code>filters.csv</code>.</p>"
+        "for. The whole table, with the lags between electrodes, is in <code>filters.csv</code>.</p>"
     )
     figure = draw(job, fold.net, table, order, reverse, sinusoids)
     part.figures.append(("filters", figure, "Learned filters and what goes with their outputs"))
@@ -75,7 +75,20 @@ def filter_table(net, ch_names, share, reverse, sinusoids):
         "reverse_frequency": sinusoids.params_sin_[rows, strongest, 0],
         "reverse_r2": sinusoids.r2_sin_[rows, strongest],
     }
-    return table.assign(**first)[[*first, *table.columns]]
+    lags = _lags(table, amplitude, ch_names)
+    return table.assign(**first, **lags)[[*first, *table.columns, *lags]]
+
+
+def _lags(table, amplitude, ch_names):
+    """Milliseconds by which each channel of a filter follows its strongest; NaN below a quarter of its amplitude."""
+    phase = table[[f"phase_{name}" for name in ch_names]].to_numpy()
+    rows, strongest = np.arange(len(table)), amplitude.argmax(axis=1)
+    behind = np.angle(np.exp(1j * (phase[rows, strongest][:, None] - phase)))
+    frequency = table["carrier_frequency"].to_numpy()[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lags = 1000 * behind / (2 * np.pi * frequency)
+    lags[(amplitude < 0.25 * amplitude[rows, strongest][:, None]) | ~np.isfinite(lags)] = np.nan
+    return {f"lag_ms_{name}": column for name, column in zip(ch_names, lags.T, strict=True)}
 
 
 def _channel_column(column, names):

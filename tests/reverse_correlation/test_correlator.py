@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import torch
+from sklearn.frozen import FrozenEstimator
 from torch import nn
 
 from eegexplain import ReverseCorrelator
@@ -170,3 +171,16 @@ def test_whitening_too_many_samples_is_refused(white, monkeypatch):
     monkeypatch.setattr("eegexplain.reverse_correlation.correlator.MAX_WHITENED", 40)
     with pytest.raises(ValueError, match="45 samples"):
         ReverseCorrelator(frozen(X=X, y=y), layer="conv", whiten=True).fit(X, y)
+
+
+def test_whitening_gives_learned_filters_back_on_real_eeg(real_data):
+    with np.load(real_data / "uci_eeg_train.npz") as archive:
+        names = list(archive["ch_names"])
+        chosen = [names.index(name) for name in ("FZ", "CZ", "PZ", "OZ", "C3", "C4")]
+        X, y = archive["X"][::4, chosen].astype(np.float32), archive["y"][::4]
+    net = FrozenEstimator(fast_classifier(filter_width=32, sfreq=256.0).fit(X, y))
+    whitened = ReverseCorrelator(net, whiten=True).fit(X, y)
+    plain = ReverseCorrelator(net).fit(X, y)
+    for k, learned in enumerate(net.estimator.templates_):
+        found, seen = (np.corrcoef(c.templates_[k].ravel(), learned.ravel())[0, 1] for c in (whitened, plain))
+        assert found > 0.99 > 0.9 > seen
