@@ -343,7 +343,7 @@ def test_a_class_missing_in_a_fold_is_named():
     ("model", "y", "error", "message"),
     [
         (TimeResolvedCoefficients(kind="weights"), Y, ValueError, "kind='weights'"),
-        (TimeResolvedCoefficients(scoring="acuracy"), Y, ValueError, "Did you mean 'accuracy'"),
+        (TimeResolvedCoefficients(scoring="roc"), Y, ValueError, "Did you mean 'roc_auc'"),
         (TimeResolvedCoefficients(Ridge(), scoring="accuracy"), NUMBERS, ValueError, "does not fit numbers"),
         (TimeResolvedCoefficients(), NUMBERS, ValueError, "continuous"),
         (TimeResolvedCoefficients(KNeighborsClassifier()), Y, TypeError, "has no coef_ after fit"),

@@ -85,7 +85,7 @@ def topography(positions, *, method="cloughtocher", extrapolate="head", resoluti
     return _build(positions.tobytes(), len(positions), method, extrapolate, int(resolution), str(dtype))
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=6)
 def _build(buffer, n_channels, method, extrapolate, resolution, dtype):
     positions = np.frombuffer(buffer).reshape(n_channels, 2)
     radius = map_radius(positions)

@@ -39,7 +39,7 @@ def save(
     output : label or int, optional
         Which output; None is the first.
     size : (int, int)
-        Width and height in pixels.
+        Width and height in pixels, up to 2000 each.
     loop : bool
         Start again at the end.
     trace : str or array of shape (n_frames,), optional
@@ -151,8 +151,8 @@ def _check_size(size):
         width, height = (int(n) for n in size)
     except (TypeError, ValueError):
         raise ValueError(f"size must be (width, height) in pixels; got {size!r}.") from None
-    if not (200 <= width <= 8000 and 160 <= height <= 8000):
-        raise ValueError(f"size must lie between (200, 160) and (8000, 8000) pixels; got ({width}, {height}).")
+    if not (200 <= width <= 2000 and 160 <= height <= 2000):  # the operator grows with the square of the size
+        raise ValueError(f"size must lie between (200, 160) and (2000, 2000) pixels; got ({width}, {height}).")
     return width, height
 
 

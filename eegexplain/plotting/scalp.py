@@ -215,12 +215,12 @@ class TopomapDisplay(ShownValues):
         if ax is None:
             _, ax = plt.subplots(figsize=(3.4, 3.0), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
-        self.im_, self.contours_ = self._draw_map(ax, row, column, look, interpolate, im_kw)
+        self.im_, self.contours_ = self._draw_panel(ax, row, column, look, interpolate, mask, im_kw)
         title = self.title(row, column) if title is None else title
         if title:
             ax.set_title(title, fontsize=1.15 * _head.font_size(ax, largest=12))
         self.colorbar_ = draw_colorbar(self.im_, ax, look.levels, self.label) if colorbar else None
-        self._draw_electrodes(ax, row, column, sensors and interpolate, mask, names)
+        self._draw_electrodes(ax, row, column, sensors and interpolate, mask if interpolate else None, names)
         return self
 
     def plot_grid(
@@ -252,16 +252,17 @@ class TopomapDisplay(ShownValues):
         self.images_ = np.empty(self.axes_.shape, dtype=object)
         for row in range(n_rows):
             for place, column in enumerate(columns):
-                self.images_[row, place], _ = self._draw_map(
-                    self.axes_[row, place], row, column, look, interpolate, im_kw
+                self.images_[row, place], _ = self._draw_panel(
+                    self.axes_[row, place], row, column, look, interpolate, mask, im_kw
                 )
         self._label_grid(columns)
         first = self.images_[0, 0]
         self.colorbar_ = draw_colorbar(first, list(self.axes_.flat), look.levels, self.label) if colorbar else None
-        sensors = panel_size >= 1.2 if sensors is None else sensors
+        sensors = interpolate and (panel_size >= 1.2 if sensors is None else sensors)
+        mask = mask if interpolate else None  # a rim marks it already
         for row in range(n_rows):
             for place, column in enumerate(columns):
-                self._draw_electrodes(self.axes_[row, place], row, column, sensors and interpolate, mask, names)
+                self._draw_electrodes(self.axes_[row, place], row, column, sensors, mask, names)
         return self
 
     def animate(self, *, fps=5, output=None, **plot_options):
@@ -307,15 +308,18 @@ class TopomapDisplay(ShownValues):
 
     # ------------------------------------------------------------------------------------------------------ pieces
 
-    def _draw_map(self, ax, row, column, look, interpolate, im_kw):
+    def _draw_panel(self, ax, row, column, look, interpolate, mask, im_kw):
+        """Draw the head with a map and its contours, or with coloured discs, on which the mask is a strong rim."""
         operator = self.topography
         _head.draw_head(ax, operator.radius)
         options = {"cmap": look.cmap, "vmin": look.vlim[0], "vmax": look.vlim[1], **(im_kw or {})}
         if not interpolate:
-            size = 30 * _head.axes_size(ax) ** 1.3
-            positions, values = self.kept_positions, self.kept_values(row, column)
-            style = {"edgecolors": "0.3", "linewidths": 0.5, "zorder": 3}
-            return ax.scatter(*positions.T, c=values, s=size, **style, **options), None
+            marked = self.mask_of(np.zeros(len(self.ch_names)) if mask is None else mask, row, column)
+            options = {"edgecolors": np.where(marked, "0", "0.4"), "linewidths": np.where(marked, 1.8, 0.5), **options}
+            return ax.scatter(
+                *self.kept_positions.T, c=self.kept_values(row, column), s=30 * _head.axes_size(ax) ** 1.3, zorder=3,
+                **options,
+            ), None  # fmt: skip
         picture = self.maps(row, column)
         options = {"interpolation": "bilinear", "zorder": 1, **options}
         image = ax.imshow(picture, origin="lower", extent=operator.extent, **options)

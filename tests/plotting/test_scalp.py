@@ -133,6 +133,11 @@ def test_dots_show_the_values_themselves():
     display = TopomapDisplay.from_values(VALUES, NAMES).plot(interpolate=False)
     assert np.array_equal(display.im_.get_array(), VALUES)
     assert np.allclose(display.im_.get_offsets(), channel_positions(NAMES))
+    display.plot(interpolate=False, mask=VALUES > 1)
+    assert np.array_equal(np.array(display.im_.get_linewidths()) > 1, VALUES > 1)
+    assert len(display.ax_.lines) == 1  # the outline: discs do not hide under white marks
+    display.plot_grid(interpolate=False, mask=VALUES > 1)
+    assert np.array_equal(np.array(display.images_[0, 0].get_linewidths()) > 1, VALUES > 1)
 
 
 def test_all_equal_values_give_a_plain_map():
