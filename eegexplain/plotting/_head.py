@@ -8,7 +8,6 @@ from eegexplain.plotting._positions import HEAD_RADIUS
 _FIRST = (
     "cz fz pz oz c3 c4 fp1 fp2 o1 o2 t7 t8 t3 t4 f3 f4 p3 p4 f7 f8 p7 p8 t5 t6 fpz iz fcz cpz poz afz".split()
 )  # fmt: skip
-_RIM = 1.03 * HEAD_RADIUS
 _NAME_SIZES = (8.0, 7.0, 6.0, 5.0)  # points
 
 
@@ -29,25 +28,20 @@ def limits(radius):
     return -side, side, -max(1.03 * HEAD_RADIUS, 1.02 * radius), max(1.17 * HEAD_RADIUS, 1.02 * radius)
 
 
-def edge(radius):
-    """Radius at which a map of this radius is cut: the head's outline where it reaches only a hair beyond."""
-    return HEAD_RADIUS if radius <= _RIM else radius
-
-
 def font_size(ax, smallest=6.0, largest=10.0):
     """Font size in points that suits the axes."""
     return float(np.clip(5 + 1.1 * axes_size(ax), smallest, largest))
 
 
-def draw_head(ax, radius):
+def draw_head(ax, operator):
     """Draw head, nose and ears, and set the limits of the axes.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
         Gets equal scales and no frame.
-    radius : float
-        Radius of the map in metres; at least the head's.
+    operator : Topography
+        Of the map; its outline is drawn where it is not the head's.
 
     Returns
     -------
@@ -61,9 +55,11 @@ def draw_head(ax, radius):
     parts = [HEAD_RADIUS * part for part in (circle, _nose(), ear, ear * [-1, 1])]
     style = {"color": "black", "zorder": 4, "clip_on": False, "solid_capstyle": "round", "solid_joinstyle": "round"}
     outline = ax.add_artist(Line2D(*_joined(parts).T, linewidth=line_width(ax), **style))
-    if radius > _RIM:
-        ax.add_artist(Line2D(*(radius * circle).T, **{**style, "linewidth": 0.5, "color": "0.4"}))
-    left, right, low, high = limits(radius)
+    corners = operator.outline
+    if not np.allclose(np.hypot(*corners.T), HEAD_RADIUS):
+        closed = np.concatenate([corners, corners[:1]])
+        ax.add_artist(Line2D(*closed.T, **{**style, "linewidth": 0.5, "color": "0.4"}))
+    left, right, low, high = limits(operator.radius)
     ax.set(xlim=(left, right), ylim=(low, high))
     ax.set_aspect("equal")
     ax.set_axis_off()

@@ -68,7 +68,7 @@ def draw_contours(ax, operator, picture, levels):
     lines = LineCollection(segments, colors="black", linewidths=0.45 * _head.line_width(ax), zorder=2)
     lines.levels = levels
     ax.add_collection(lines, autolim=False)
-    lines.set_clip_path(disc(ax, operator.radius))
+    lines.set_clip_path(outline_patch(ax, operator))
     return lines
 
 
@@ -88,8 +88,8 @@ def time_label(seconds):
     return f"{1000 * seconds:.0f} ms" if abs(seconds) < 10 else f"{seconds:.2f} s"
 
 
-def disc(ax, radius):
-    """Circle to which a map is clipped."""
-    from matplotlib.patches import Circle
+def outline_patch(ax, operator):
+    """Patch to which a map is clipped."""
+    from matplotlib.patches import Polygon
 
-    return Circle((0, 0), _head.edge(radius), transform=ax.transData)
+    return Polygon(operator.outline, transform=ax.transData)

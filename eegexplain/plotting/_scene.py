@@ -75,7 +75,7 @@ class Scene:
             display.kept_positions, method=display.method, extrapolate=display.extrapolate,
             resolution=self.map_box[2], dtype="float32",
         )  # fmt: skip
-        visible = self._visible()
+        visible = self.operator.visible
         self._mask_of_map = visible[::-1]
         self._inside = np.flatnonzero(visible)
         self._weights = self.operator.matrix[visible[self.operator.inside]]
@@ -109,11 +109,6 @@ class Scene:
         """Row of pixels on which the time label stands."""
         return self.label_box[1] + int(1.05 * self.font_pixels)
 
-    def _visible(self):
-        """Pixels of the square that show the map: inside it and inside its round edge."""
-        axis = self.operator.centres
-        return self.operator.inside & (np.hypot(axis[:, None], axis[None]) <= _head.edge(self.operator.radius))
-
     # ------------------------------------------------------------------------------------------------------ drawing
 
     def _figure(self):
@@ -134,7 +129,7 @@ class Scene:
         """Axes whose data coordinates put the map exactly on its square of pixels."""
         ax = self._axes(figure, (*self.map_box[:2], self.map_box[2], self.map_box[2]))
         ax.patch.set_visible(False)
-        _head.draw_head(ax, self.operator.radius)
+        _head.draw_head(ax, self.operator)
         ax.set_aspect("auto")
         radius = self.operator.radius
         ax.set(xlim=(-radius, radius), ylim=(-radius, radius))

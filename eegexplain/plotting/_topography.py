@@ -13,6 +13,7 @@ from eegexplain._validation import check_option, lookup
 from eegexplain.plotting._positions import HEAD_RADIUS
 
 _CHUNK = 4096  # pixels evaluated at once
+_HAIR = 1.03  # a map that reaches beyond the head by less than this is cut at the head
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,13 +25,19 @@ class Topography:
     matrix : ndarray of shape (n_inside, n_channels)
         Weights of the electrodes at each pixel inside the map.
     inside : ndarray of bool, shape (resolution, resolution)
-        Pixels that belong to the map; first row at the back of the head.
+        Pixels with values: those of the map and a margin that its outline hides; first row at the back of the head.
+    visible : ndarray of bool, shape (resolution, resolution)
+        Pixels whose centres lie within the outline.
+    outline : ndarray of shape (n_corners, 2)
+        Polygon at which the map is cut, in metres.
     radius : float
-        Half the side of the square, in metres; also the radius of the map.
+        Half the side of the square, in metres; at least the head's radius.
     """
 
     matrix: np.ndarray
     inside: np.ndarray
+    visible: np.ndarray
+    outline: np.ndarray
     radius: float
 
     @property
@@ -90,17 +97,23 @@ def _build(buffer, n_channels, method, extrapolate, resolution, dtype):
     positions = np.frombuffer(buffer).reshape(n_channels, 2)
     radius = map_radius(positions)
     axis = pixel_centres(resolution, radius)
-    x, y = np.meshgrid(axis, axis)
-    # A margin of two pixels, which the round clip path of the picture hides, keeps its edge smooth.
-    inside = np.hypot(x, y) <= radius * (1 + 4 / resolution)
-    matrix = interpolation_matrix(
-        positions, np.column_stack([x[inside], y[inside]]), method=method, extrapolate=extrapolate, dtype=dtype
-    )
-    covered = ~np.isnan(matrix[:, 0])
-    inside[inside] = covered
-    matrix = matrix if covered.all() else matrix[covered]
-    matrix.flags.writeable = inside.flags.writeable = False
-    return Topography(matrix, inside, radius)
+    points = np.stack(np.meshgrid(axis, axis), axis=-1)
+    margin = 4 * radius / resolution  # two pixels, hidden by the outline, keep the edge of the picture smooth
+    if extrapolate == "hull" and not _on_a_line(positions):
+        inside, visible = near_hull(positions, points, margin), near_hull(positions, points)
+        outline = positions[_convex_hull(positions).vertices]
+        points = _pull_into_hull(positions, points[inside])
+    else:
+        cut = HEAD_RADIUS if radius <= _HAIR * HEAD_RADIUS else radius
+        distance = np.hypot(points[..., 0], points[..., 1])
+        inside, visible = distance <= radius + margin, distance <= cut
+        angle = np.linspace(0, 2 * np.pi, 181)
+        outline = cut * np.column_stack([np.cos(angle), np.sin(angle)])
+        points = points[inside]
+    matrix = interpolation_matrix(positions, points, method=method, extrapolate=extrapolate, dtype=dtype)
+    for array in (matrix, inside, visible, outline):
+        array.flags.writeable = False
+    return Topography(matrix, inside, visible, outline, radius)
 
 
 def map_radius(positions):
@@ -168,27 +181,48 @@ def _within_hull(positions, make_interpolator):
     return weigh
 
 
-def near_hull(positions, points):
-    """Points inside the convex hull, or on its border; SciPy searches long for points that lie outside.
+def near_hull(positions, points, margin=0.0):
+    """Points inside the convex hull, on its border, or within a margin; SciPy searches long for points outside.
 
     Parameters
     ----------
     positions : ndarray of shape (n, 2)
         Corners.
     points : ndarray of shape (..., 2)
+    margin : float
+        Distance beyond the hull that still counts.
 
     Returns
     -------
     ndarray of bool, shape (...)
     """
-    from scipy.spatial import ConvexHull
-
-    sides = ConvexHull(positions).equations
-    border = 1e-9 * np.ptp(positions, axis=0).max()
+    border = margin + 1e-9 * np.ptp(positions, axis=0).max()
     inside = np.ones(points.shape[:-1], dtype=bool)
-    for a, b, c in sides:
+    for a, b, c in _convex_hull(positions).equations:
         inside &= points[..., 0] * a + points[..., 1] * b + c <= border
     return inside
+
+
+def _pull_into_hull(positions, points):
+    """Move points beyond the hull to its border, side by side; at corners they end close to it, within the hull."""
+    centre = positions.mean(axis=0)
+    points = points.copy()
+    for a, b, c in _convex_hull(positions).equations:
+        beyond = np.maximum(points @ [a, b] + c, 0.0)
+        points -= beyond[:, None] * [a, b]
+    outside = ~near_hull(positions, points)
+    for _ in range(20):  # corners: step towards the centre
+        if not outside.any():
+            break
+        points[outside] += 0.02 * (centre - points[outside])
+        outside = ~near_hull(positions, points)
+    return points
+
+
+def _convex_hull(positions):
+    from scipy.spatial import ConvexHull
+
+    return ConvexHull(positions)
 
 
 def _smooth(triangles, values):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from eegexplain.plotting import _head
-from eegexplain.plotting._look import disc, draw_colorbar, draw_contours
+from eegexplain.plotting._look import draw_colorbar, draw_contours, outline_patch
 from eegexplain.plotting._positions import channel_positions
 from eegexplain.plotting._selection import select_maps
 from eegexplain.plotting._shown import ShownValues
@@ -311,7 +311,7 @@ class TopomapDisplay(ShownValues):
     def _draw_panel(self, ax, row, column, look, interpolate, mask, im_kw):
         """Draw the head with a map and its contours, or with coloured discs, on which the mask is a strong rim."""
         operator = self.topography
-        _head.draw_head(ax, operator.radius)
+        _head.draw_head(ax, operator)
         options = {"cmap": look.cmap, "vmin": look.vlim[0], "vmax": look.vlim[1], **(im_kw or {})}
         if not interpolate:
             marked = self.mask_of(np.zeros(len(self.ch_names)) if mask is None else mask, row, column)
@@ -323,7 +323,7 @@ class TopomapDisplay(ShownValues):
         picture = self.maps(row, column)
         options = {"interpolation": "bilinear", "zorder": 1, **options}
         image = ax.imshow(picture, origin="lower", extent=operator.extent, **options)
-        image.set_clip_path(disc(ax, operator.radius))
+        image.set_clip_path(outline_patch(ax, operator))
         return image, draw_contours(ax, operator, picture, look.levels)
 
     def _draw_electrodes(self, ax, row, column, sensors, mask, names):

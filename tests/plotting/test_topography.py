@@ -134,8 +134,13 @@ def test_the_operator_is_built_once():
 
 def test_hull_maps_stop_at_the_hull():
     operator = topography(0.5 * POSITIONS, resolution=40, extrapolate="hull")
-    y, x = (operator.centres[k] for k in np.nonzero(operator.inside))
+    y, x = (operator.centres[k] for k in np.nonzero(operator.visible))
     assert 0 < np.hypot(x, y).max() <= 0.51 * HEAD_RADIUS
+    assert (operator.inside >= operator.visible).all() and operator.inside.sum() > operator.visible.sum()
+    rows = np.flatnonzero(operator.visible[operator.inside])
+    expected = interpolation_matrix(0.5 * POSITIONS, np.column_stack([x, y]), extrapolate="hull")
+    assert np.allclose(operator.matrix[rows], expected, atol=1e-9)
+    assert np.isfinite(operator.matrix).all()
 
 
 @pytest.mark.parametrize("names", ["Cz", "C3 C4", "C3 Cz C4", "Fz Cz Pz Oz", "C3 C4 Oz"])
