@@ -1,6 +1,6 @@
 """What a fit needs to know of responses and data: their inner products, target by target, chunk by chunk."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,6 +56,10 @@ class Problem:
             gram[chunk] = self._chunk_moments(shape[chunk], targets[chunk])
         gram[:, -1, -1] = self.total[targets]
         return gram
+
+    def restrict(self, targets):
+        """Return the problem of some targets only."""
+        return replace(self, data=self.data[:, targets], total=self.total[targets])
 
     def _chunk_moments(self, shape, targets):
         response, derivatives = self.respond(*shape.T, gradient=True)

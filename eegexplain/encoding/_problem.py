@@ -1,11 +1,10 @@
-"""From a model and data to the problem that solvers see, the search for a start, and the numbers at the end."""
+"""From a model and data to the problem that solvers see, and the numbers at the end."""
 
-import itertools
 from typing import NamedTuple
 
 import numpy as np
 
-from eegexplain.encoding._moments import Problem, orthonormal_basis, remove_nuisance, sums_of_squares, target_chunks
+from eegexplain.encoding._moments import Problem, orthonormal_basis, remove_nuisance, sums_of_squares
 
 
 class Recording(NamedTuple):
@@ -90,98 +89,6 @@ def _field_responder(model, stimulus):
         return stimulus @ field, [stimulus @ each for each in derivatives]
 
     return respond
-
-
-def search_start(problem, layout, grid, start):
-    """Find the best candidate for every target: each comparison of all candidates and targets is a matrix product.
-
-    Parameters
-    ----------
-    problem : Problem
-        Data and responses.
-    layout : Layout
-        What is found how.
-    grid : dict of str to ndarray
-        Candidates of the shape parameters that ``start`` leaves open.
-    start : ndarray of shape (n_targets, n_parameters)
-        Known values; NaN elsewhere.
-
-    Returns
-    -------
-    start : ndarray of shape (n_targets, n_parameters)
-        Shape parameters filled in.
-    """
-    start = start.copy()
-    labels = [layout.space[i].label for i in layout.shape]
-    known = start[:, layout.shape]
-    rows, member = np.unique(np.nan_to_num(known, nan=np.inf), axis=0, return_inverse=True)
-    for i, row in enumerate(rows):
-        axes = [[value] if np.isfinite(value) else grid[label] for label, value in zip(labels, row, strict=True)]
-        candidates = np.array(list(itertools.product(*axes)), dtype=float).reshape(-1, len(labels))
-        targets = np.flatnonzero(member.reshape(-1) == i)
-        shared = [j for j, label in enumerate(labels) if label in layout.shared]
-        if len(candidates) > 1 and shared:
-            candidates = _keep_best_shared(problem, layout, candidates, shared, targets, start)
-        best = _best_candidate(problem, layout, candidates, targets, start)
-        start[np.ix_(targets, layout.shape)] = candidates[best]
-    return start
-
-
-def _gains(problem, layout, candidates, targets, start):
-    """Yield, by chunk of targets and of candidates, how much of the data each candidate explains."""
-    for block in _candidate_blocks(problem, len(candidates)):
-        response, _ = problem.respond(*candidates[block].T, gradient=False)
-        power = np.einsum("tg,tg->g", response, response)[:, None]
-        n_values = 3 * len(response) + len(candidates[block])
-        for chunk in target_chunks(len(targets), n_values, problem.memory_limit):
-            some = targets[chunk]
-            data = problem.data[:, some]
-            if problem.constant is not None:
-                data = data - problem.constant * np.nan_to_num(start[some, layout.baseline])
-            product = response.T @ data
-            if layout.eliminates_amplitude or layout.amplitude is None:
-                yield block, chunk, _explained(product, power, layout.amplitude is None)
-            else:
-                amplitude = np.nan_to_num(start[some, layout.amplitude], nan=1.0)
-                yield block, chunk, amplitude * (2 * product - amplitude * power)
-
-
-def _explained(product, power, unit_amplitude):
-    """Sum of squares that a response explains, at its best amplitude or at one."""
-    if unit_amplitude:
-        return 2 * product - power
-    return product**2 / np.where(power > 1e-12 * power.max(initial=0), power, np.inf)
-
-
-def _candidate_blocks(problem, n_candidates):
-    """Cut candidates so that their responses fit the memory limit."""
-    size = max(int(problem.memory_limit / (64 * max(len(problem.data), 1))), 1)
-    return [slice(start, min(start + size, n_candidates)) for start in range(0, n_candidates, size)]
-
-
-def _best_candidate(problem, layout, candidates, targets, start):
-    """Index of the candidate that explains most, per target."""
-    best, value = np.zeros(len(targets), dtype=int), np.full(len(targets), -np.inf)
-    if len(candidates) == 1:
-        return best
-    for block, chunk, gain in _gains(problem, layout, candidates, targets, start):
-        top = gain.argmax(axis=0)
-        top_gain = gain[top, np.arange(gain.shape[1])]
-        better = top_gain > value[chunk]
-        best[chunk] = np.where(better, top + block.start, best[chunk])
-        value[chunk] = np.where(better, top_gain, value[chunk])
-    return best
-
-
-def _keep_best_shared(problem, layout, candidates, shared, targets, start):
-    """Keep the candidates with the values of shared parameters that are best for all targets together."""
-    values, member = np.unique(candidates[:, shared], axis=0, return_inverse=True)
-    member = member.reshape(-1)
-    best = np.full((len(values), len(targets)), -np.inf)
-    for block, chunk, gain in _gains(problem, layout, candidates, targets, start):
-        for i in np.unique(member[block]):
-            best[i, chunk] = np.maximum(best[i, chunk], gain[member[block] == i].max(axis=0))
-    return candidates[member == best.sum(axis=1).argmax()]
 
 
 class Statistics(NamedTuple):

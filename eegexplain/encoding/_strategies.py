@@ -9,11 +9,11 @@ from eegexplain.encoding._tables import read_table
 from eegexplain.encoding._varpro import fit_independent, fit_together
 
 # A step that gains less than this share of `r2_atol` ends a variable projection: its last steps converge fast.
-FINAL_SHARE = 1e-3
+FINAL_SHARE = 1e-4
 GRADIENT_SETTINGS = ("learning_rate", "optimizer_params", "max_n_iterations", "min_n_iterations", "lag", "r2_atol")
 
 
-def solve_varpro(fitter, layout, problem, theta, log):
+def solve_varpro(fitter, layout, problem, theta, rivals, log):
     """Fit target by target or, with shared parameters, all together.
 
     Parameters
@@ -26,6 +26,8 @@ def solve_varpro(fitter, layout, problem, theta, log):
         Data and responses.
     theta : ndarray of shape (n_targets, n_parameters)
         Start.
+    rivals : ndarray of shape (n_targets, n_parameters)
+        A second start, or NaN, for each target; the better end counts. Not used with shared parameters.
     log : FitLog
         Takes note of each iteration.
 
@@ -47,6 +49,12 @@ def solve_varpro(fitter, layout, problem, theta, log):
         state, n_iter, converged = fit_together(problem, layout, theta, **settings)
     else:
         state, n_iter, converged = fit_independent(problem, layout, theta, **settings)
+        tried = np.flatnonzero(np.isfinite(rivals[:, layout.shape]).all(axis=1)) if layout.shape else np.array([], int)
+        settings |= {"atol": settings["atol"][tried], "callback": lambda iteration, state: None}
+        other, *progress = fit_independent(problem.restrict(tried), layout, rivals[tried], **settings)
+        better = other.ssq < state.ssq[tried]
+        state.put(tried, other, better)
+        n_iter[tried[better]], converged[tried[better]] = (each[better] for each in progress)
     return state.theta, n_iter, converged
 
 

@@ -8,9 +8,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from eegexplain._validation import check_option
 from eegexplain.encoding._log import FitLog
-from eegexplain.encoding._problem import Recording, final_statistics, make_problem, no_statistics, search_start
+from eegexplain.encoding._problem import Recording, final_statistics, make_problem, no_statistics
 from eegexplain.encoding._runs import check_run_labels
 from eegexplain.encoding._scoring import EncodingRegressorMixin
+from eegexplain.encoding._search import search_start
 from eegexplain.encoding._start import make_layout, read_grid, read_start
 from eegexplain.encoding._strategies import solve_gradient, solve_linear, solve_varpro
 from eegexplain.encoding._tables import check_finite_targets, frame, read_table, series, varying_targets
@@ -50,7 +51,7 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         Whether to keep the parameters of each iteration.
     r2_atol : float
         A target has converged when its R2 changes by less: over ``lag`` steps of a torch optimiser; one step of
-        variable projection must change it by less than a thousandth of this.
+        variable projection must change it by less than a ten-thousandth of this.
     lag : int
         See ``r2_atol``.
     learning_rate : float
@@ -282,7 +283,7 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         return Recording(stimulus.values, data.values, confounds, groups), columns
 
     def _search(self, layout, recording, start, grid):
-        """Problem, and starting values: shapes from the grid, linear parameters that are not free from the data."""
+        """Problem, first and second start: shapes from the grid, linear parameters that are not free from the data."""
         problem = make_problem(self.model, layout, recording, self.memory_limit)
         start = start.copy()
         for i, value in ((layout.amplitude, 1.0), (layout.baseline, recording.data.mean(axis=0))):
@@ -290,19 +291,19 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
                 value = np.mean(value) if layout.space[i].label in layout.shared else value
                 start[:, i] = np.where(np.isnan(start[:, i]), value, start[:, i])
         grid = read_grid(grid, self.model, layout, recording.stimulus, start)
-        return problem, search_start(problem, layout, grid, start)
+        return problem, *search_start(problem, layout, grid, start)
 
     def _solve(self, layout, recording, start, log):
         """Statistics, number of steps and convergence of targets that vary."""
         if isinstance(self.model, LinearModelWithBaseline):
             statistics, self.weights_ = solve_linear(self.model, layout, recording, start)
             return statistics, 1, True
-        problem, theta = self._search(layout, recording, start, self.grid)
+        problem, theta, rivals = self._search(layout, recording, start, self.grid)
         n_iter, converged = 0, True
         if all(par.label in layout.fixed for par in layout.space):
             pass
         elif self.solver == "varpro" and self.optimizer is None:
-            theta, n_iter, converged = solve_varpro(self, layout, problem, theta, log)
+            theta, n_iter, converged = solve_varpro(self, layout, problem, theta, rivals, log)
         else:
             theta = evaluate(problem, layout, theta, np.arange(len(theta))).theta
             theta = final_statistics(self.model, layout, recording, theta, self.memory_limit).theta

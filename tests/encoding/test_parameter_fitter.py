@@ -311,6 +311,20 @@ def test_constant_targets_warn_once_and_leave_others_alone(tuned):
         assert ParameterFitter(MODEL).fit(x, broken[["b"]]).parameters_.isna().all(axis=None)
 
 
+def test_a_second_start_finds_the_better_optimum(monkeypatch):
+    rng = np.random.default_rng(0)
+    x, n = rng.uniform(-3, 3, (300, 1)), 1000
+    truth = np.c_[rng.uniform(-2.5, 2.5, n), rng.uniform(0.4, 1.5, n), rng.uniform(0.5, 2, n), rng.standard_normal(n)]
+    signal = MODEL.predict(x, truth)
+    y = signal + rng.standard_normal(signal.shape) * signal.std(axis=0)
+    r2 = ParameterFitter(MODEL).fit(x, y).r2_
+    assert (r2 >= ParameterFitter(MODEL, init_pars=truth).fit(x, y).r2_ - 1e-6).all()
+    monkeypatch.setattr("eegexplain.encoding._search.RIVAL_MARGIN", -1.0)
+    single = ParameterFitter(MODEL).fit(x, y).r2_
+    assert (single <= r2 + 1e-9).all()
+    assert (single < r2 - 1e-6).any()
+
+
 def test_targets_that_hardly_respond_stay_finite():
     rng = np.random.default_rng(10)
     x, y = rng.uniform(-3, 3, (60, 1)), rng.standard_normal((60, 200))
