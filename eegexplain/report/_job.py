@@ -9,7 +9,6 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from eegexplain._validation import check_bands, check_groups, check_option, lookup
-from eegexplain.datasets._forward import standard_electrodes
 from eegexplain.report._decoding import assess
 
 
@@ -68,13 +67,7 @@ class Job:
     @functools.cached_property
     def on_scalp(self):
         """Whether every channel has a place on the scalp, so that maps can be drawn."""
-        from eegexplain.plotting import channel_positions
-
-        try:
-            channel_positions(self.data.ch_names)
-        except ValueError:
-            return False
-        return True
+        return _have_places(self.data.ch_names)
 
     def held_out(self, fold):
         """Trials, classes and groups that a fold's network never saw."""
@@ -113,7 +106,8 @@ def average(parts, prefix=""):
     errors = xr.concat([part[f"{prefix}standard_error"] for part in parts], "fold")
     mean = xr.Dataset({"value": values.mean("fold"), "standard_error": np.sqrt((errors**2).sum("fold")) / len(parts)})
     mean["fold_sd"] = values.std("fold", ddof=1) if len(parts) > 1 else xr.full_like(mean["value"], np.nan)
-    return mean.assign_attrs(parts[0].attrs)
+    scores = [part.attrs["perturbed_score"] for part in parts if "perturbed_score" in part.attrs]
+    return mean.assign_attrs(parts[0].attrs | ({"perturbed_score": float(np.mean(scores))} if scores else {}))
 
 
 def run_job(data, options, notify):
@@ -154,13 +148,24 @@ def run_job(data, options, notify):
 
 def only_scalp(data):
     """Leave out channels that are no electrode of the 10-05 system, where most are."""
-    located = np.isin([name.lower() for name in data.ch_names], list(standard_electrodes()))
+    located = np.array([_have_places([name]) for name in data.ch_names])
     if located.all() or located.mean() < 0.5:
         return data, []
     kept = type(data)(**data)
     kept.X = data.X[:, located]
     kept.ch_names = [name for name, inside in zip(data.ch_names, located, strict=True) if inside]
     return kept, [name for name, inside in zip(data.ch_names, located, strict=True) if not inside]
+
+
+def _have_places(ch_names):
+    """Whether these channels have places on the scalp, each its own."""
+    from eegexplain.plotting import channel_positions
+
+    try:
+        channel_positions(ch_names)
+    except ValueError:
+        return False
+    return True
 
 
 def split(y, groups, n_folds, seed):

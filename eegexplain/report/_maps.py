@@ -5,6 +5,7 @@ import numpy as np
 from eegexplain.report._contrast import class_contrast
 
 N_STRONGEST = 3
+FACTS = ("method", "response", "perturbation", "noise", "scale", "scale_by", "perturbed_score")
 NOISE_MEANING = {
     "data": "what co-varies with the output in these data (perturbations have the data's own cross-spectrum)",
     "independent": "what the network does with each channel alone (perturbations are independent over channels)",
@@ -30,7 +31,9 @@ def perturbation(job, part):
     part.variables |= {f"{name}_by_frequency": by_bin[name] for name in by_bin}
     part.variables |= {f"contrast_{name}": contrast[name] for name in contrast}
     part.variables |= {f"contrast_{name}_by_frequency": contrast_by_bin[name] for name in contrast_by_bin}
+    part.attributes |= {name: by_band.attrs[name] for name in FACTS}
     part.summary["strongest"] = strongest(by_band)
+    part.summary["perturbed_score"] = part.attributes["perturbed_score"]
     part.lines += describe(part.summary["strongest"], label)
     part.html.append(
         "<p>Correlation of small changes of amplitude with the change of the centred logit: "

@@ -31,6 +31,7 @@ class Part:
     summary: dict = field(default_factory=dict)  # goes into summary.json
     lines: list = field(default_factory=list)  # printed
     variables: dict = field(default_factory=dict)  # xarray.DataArray by name, go into explanation.nc
+    attributes: dict = field(default_factory=dict)  # facts of the analysis, go into explanation.nc
     tables: dict = field(default_factory=dict)  # pandas.DataFrame by file name
 
 

@@ -109,8 +109,8 @@ def _write_explanation(job, part, folder):
     from eegexplain import __version__
 
     dataset = xr.Dataset(part.variables).assign_attrs(
+        **part.attributes,
         version=__version__,
-        noise=job.options.noise,
         accuracy=job.decoding.accuracy,
         chance_upper=job.decoding.chance_upper,
         bands=json.dumps(job.bands),

@@ -75,6 +75,8 @@ def test_summary_and_explanation_hold_the_numbers(demo):
     cell = stored.sel(output="1", channel=best["channel"], band=best["band"])
     assert np.abs(stored["value"].sel(output="1")).max() == abs(best["value"]) == abs(float(cell["value"]))
     assert best["standard_error"] == float(cell["standard_error"]) > 0
+    assert stored.attrs["response"] == "centred_logit" and stored.attrs["noise"] == "data"
+    assert 0.9 < summary["perturbed_score"] == stored.attrs["perturbed_score"] <= 1.1
     assert {"contrast_value", "value_by_frequency", "fold_sd"} <= set(stored)
 
 
@@ -173,9 +175,9 @@ def test_channels_without_a_place_are_explained_without_maps(tmp_path):
 
 
 def test_channels_that_are_no_electrodes_are_left_out():
-    data = Bunch(X=np.zeros((2, 4, 8)), ch_names=["FZ", "X", "oz", "nd"])
+    data = Bunch(X=np.zeros((2, 4, 8)), ch_names=["FZ", "X", "oz.", "nd"])
     kept, left_out = only_scalp(data)
-    assert kept.ch_names == ["FZ", "oz"] and left_out == ["X", "nd"] and kept.X.shape == (2, 2, 8)
+    assert kept.ch_names == ["FZ", "oz."] and left_out == ["X", "nd"] and kept.X.shape == (2, 2, 8)
     unnamed = Bunch(X=np.zeros((2, 3, 8)), ch_names=["ch0", "ch1", "Oz"])
     assert only_scalp(unnamed) == (unnamed, [])
 
