@@ -11,6 +11,8 @@ import scipy.linalg
 
 DEAD = 1e-12  # variance relative to the mean square below which a unit is constant (float32 rounding)
 
+BLOCK = 2**22  # values of one cross-spectrum held at once; filters are taken in blocks of that size
+
 
 class Moments:
     """Sums of activations, inputs and their products over units and trials.
@@ -38,7 +40,7 @@ class Moments:
         self.n_fft = scipy.fft.next_fast_len(self.length, real=True)
         self.distinct = len(np.unique(self.positions)) == len(self.positions)
         self.n_trials = 0
-        self.cross = self.sum_a = self.sum_a2 = self.sum_abs = 0.0
+        self.sum_ax = self.sum_a = self.sum_a2 = self.sum_abs = 0.0
         self.sum_x = self.sum_x2 = np.zeros((len(self.level), self.length))
 
     def add(self, X, activations):
@@ -47,14 +49,13 @@ class Moments:
         x = np.zeros((self.n_fft, *X.shape[:2]), dtype=dtype)
         window = X[..., self.source]
         x[self.shift : self.shift + window.shape[-1]] = (window - self.level[:, None]).transpose(2, 0, 1)
-        a = np.zeros((self.n_fft, *activations.shape[:2]), dtype=dtype)
-        if self.distinct:
-            a[self.positions] = activations.transpose(2, 0, 1)
-        else:
-            np.add.at(a, self.positions, activations.transpose(2, 0, 1))
-        spectrum = scipy.fft.rfft(x, axis=0)
-        product = np.matmul(scipy.fft.rfft(a, axis=0).transpose(0, 2, 1), np.conj(spectrum, out=spectrum))
-        self.cross = self.cross + product.astype(np.complex128)
+        spectrum = np.conj(scipy.fft.rfft(x, axis=0))
+        step = max(1, BLOCK // (self.n_fft * X.shape[1]))
+        parts = [
+            self._lags(activations[:, i : i + step].astype(dtype), spectrum)
+            for i in range(0, activations.shape[1], step)
+        ]
+        self.sum_ax = self.sum_ax + np.concatenate(parts, axis=1)
         self.sum_x = self.sum_x + x[: self.length].sum(axis=1, dtype=float).T
         self.sum_x2 = self.sum_x2 + np.einsum("tbc,tbc->ct", x[: self.length], x[: self.length], dtype=float)
         wide = activations.astype(float)
@@ -63,11 +64,22 @@ class Moments:
         self.sum_abs = self.sum_abs + np.abs(wide).sum(axis=(0, 2))
         self.n_trials += len(X)
 
+    def _lags(self, activations, spectrum):
+        """Products of some filters' activations with the input at each lag, (width, n_filters, n_channels)."""
+        a = np.zeros((self.n_fft, *activations.shape[:2]), dtype=activations.dtype)
+        if self.distinct:
+            a[self.positions] = activations.transpose(2, 0, 1)
+        else:
+            np.add.at(a, self.positions, activations.transpose(2, 0, 1))
+        product = np.matmul(scipy.fft.rfft(a, axis=0).transpose(0, 2, 1), spectrum)
+        lags = scipy.fft.irfft(np.conj(product, out=product), self.n_fft, axis=0)
+        return lags[: self.width].astype(float)
+
     def __add__(self, other):
         """Merge the sums of other trials."""
         total = Moments.__new__(Moments)
         total.__dict__.update(self.__dict__)
-        for name in ("n_trials", "cross", "sum_a", "sum_a2", "sum_abs", "sum_x", "sum_x2"):
+        for name in ("n_trials", "sum_ax", "sum_a", "sum_a2", "sum_abs", "sum_x", "sum_x2"):
             setattr(total, name, getattr(self, name) + getattr(other, name))
         return total
 
@@ -78,8 +90,7 @@ class Moments:
 
     def products(self):
         """Sum over windows of activation times input, (n_filters, n_channels, width)."""
-        lags = scipy.fft.irfft(np.conj(self.cross), self.n_fft, axis=0)[: self.width]
-        return lags.transpose(1, 2, 0)
+        return self.sum_ax.transpose(1, 2, 0)
 
     def _over_windows(self, per_sample):
         """Sum over units of a function of the sample that each lag falls on, (n_channels, width)."""

@@ -77,7 +77,8 @@ class ReverseCorrelator(Explainer):
     Notes
     -----
     `transform` tells how strongly each trial holds each template: the largest normalised cross-correlation over all
-    positions. Recurrent layers have no fixed receptive field; the template covers their effective one.
+    positions. Standard errors of templates are not given. Recurrent layers have no fixed receptive field; the template
+    covers their effective one.
 
     Examples
     --------

@@ -92,6 +92,14 @@ def test_merging_equals_one_pass_and_units_do_not_matter():
     np.testing.assert_allclose(single, whole, atol=1e-4)
 
 
+def test_blocks_of_filters_do_not_show(monkeypatch):
+    rng = np.random.default_rng(4)
+    X, activations = rng.normal(size=(6, 2, 40)), rng.normal(size=(6, 5, 31))
+    whole = reverse_correlation(X, activations, 10)
+    monkeypatch.setattr("eegexplain.reverse_correlation._correlate.BLOCK", 2 * 40 * 2)
+    np.testing.assert_allclose(reverse_correlation(X, activations, 10), whole, atol=1e-13)
+
+
 def test_constant_units_and_channels_give_zeros():
     rng = np.random.default_rng(3)
     X, activations = rng.normal(size=(5, 2, 20)), rng.normal(size=(5, 2, 16))
