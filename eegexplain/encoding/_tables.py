@@ -107,7 +107,8 @@ def check_finite_targets(data, columns=None, name="data"):
     ValueError
         If a value is not finite.
     """
-    sums = data.sum(axis=0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        sums = data.sum(axis=0)
     if np.isfinite(sums).all():
         return
     for test, what in ((np.isnan, "NaN"), (np.isinf, "infinity or a value too large for dtype('float64')")):

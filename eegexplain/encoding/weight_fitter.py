@@ -1,7 +1,7 @@
 """`WeightFitter`: the weights of linear encoding models, with a penalty for every target."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, MultiOutputMixin
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupKFold, check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -14,7 +14,7 @@ from eegexplain.encoding._tables import check_finite_targets, frame, read_table,
 from eegexplain.encoding.linear import LinearModelWithBaseline
 
 
-class WeightFitter(MultiOutputMixin, EncodingRegressorMixin, BaseEstimator):
+class WeightFitter(EncodingRegressorMixin, BaseEstimator):
     """Ridge regression of every target on the columns of a model's design.
 
     Parameters

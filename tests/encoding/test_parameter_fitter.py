@@ -1,3 +1,4 @@
+import pickle
 import sys
 import types
 
@@ -275,6 +276,31 @@ def test_adam_differentiates_through_responses_of_every_target():
     assert_allclose(fit.parameters_[["hrf_delay"]], truth[:, [4]], atol=0.1)
 
 
+def test_adam_equals_variable_projection_for_fields_behind_a_response_in_runs():
+    rng = np.random.default_rng(11)
+    places, groups = np.linspace(-2, 2, 9), np.repeat([0, 1], 60)
+    stimulus = (rng.random((120, 9)) < 0.2).astype(float)
+    model = GaussianTuningModel(grid_coordinates=places, hrf_model=SPMHRFModel(2.0), normalize=True)
+    truth = np.array([[0.3, 0.6, 2.0, 0.5], [-1.0, 0.8, 1.0, -0.5]])
+    y = model.simulate(stimulus, truth, noise=0.05, random_state=0, groups=groups)
+    exact = ParameterFitter(model).fit(stimulus, y, groups=groups)
+    adam = ParameterFitter(model, "adam", learning_rate=0.05, r2_atol=1e-8).fit(stimulus, y, groups=groups)
+    assert_allclose(adam.parameters_, exact.parameters_, atol=1e-3)
+    assert (exact.r2_ >= adam.r2_ - 1e-9).all()
+
+
+def test_pickle_clone_and_number_types(tuned):
+    x, _, y = tuned
+    fit = ParameterFitter(MODEL).fit(x, y[:, :3])
+    assert_array_equal(pickle.loads(pickle.dumps(fit)).predict(x), fit.predict(x))
+    assert_array_equal(clone(fit).fit(x, y[:, :3]).parameters_, fit.parameters_)
+    single = ParameterFitter(MODEL).fit(x.astype(np.float32), np.asfortranarray(y[:, :3].astype(np.float32)))
+    assert_allclose(single.parameters_, fit.parameters_, atol=1e-4)
+    frozen = y[:, :3].copy()
+    frozen.flags.writeable = False
+    assert_array_equal(ParameterFitter(MODEL).fit(x, frozen).parameters_, fit.parameters_)
+
+
 @pytest.mark.parametrize("n_confounds", [0, 2])
 def test_linear_models_have_a_closed_form(oracle, n_confounds):
     X, W, b = oracle["lin_X"], oracle["lin_W"], oracle["lin_b"]
@@ -307,8 +333,13 @@ def test_constant_targets_warn_once_and_leave_others_alone(tuned):
     assert fit.parameters_.loc[["b", "d"]].isna().all(axis=None)
     assert fit.r2_.isna().tolist() == [False, True, False, True]
     assert_allclose(fit.parameters_.loc[["a", "c"]], ParameterFitter(MODEL).fit(x, y[:, [0, 2]]).parameters_, atol=1e-6)
+    scores = fit.score(x, broken, multioutput="raw_values")
+    assert_allclose(scores, fit.r2_)
+    assert fit.score(x, broken) == pytest.approx(np.nanmean(scores))
     with pytest.warns(UserWarning, match="never vary"):
-        assert ParameterFitter(MODEL).fit(x, broken[["b"]]).parameters_.isna().all(axis=None)
+        lost = ParameterFitter(MODEL).fit(x, broken[["b"]])
+    assert lost.parameters_.isna().all(axis=None)
+    assert np.isnan(lost.score(x, broken[["b"]]))
 
 
 def test_a_second_start_finds_the_better_optimum(monkeypatch):
@@ -417,7 +448,7 @@ def test_missing_data_names_the_target(tuned):
     x, _, y = tuned
     y = y.copy()
     y[3, 17] = np.nan
-    y[4, 20] = np.inf
+    y[4, 20], y[5, 20] = np.inf, -np.inf
     with pytest.raises(ValueError, match="NaN. Targets concerned: 17"):
         ParameterFitter(MODEL).fit(x, y)
     x = x.copy()

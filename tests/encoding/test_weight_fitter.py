@@ -2,9 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.metrics import r2_score
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
@@ -112,8 +113,6 @@ def test_scores_equal_naive_cross_validation(regression, intercept, wide):
 
 
 def test_other_splitters_and_overlapping_folds(regression):
-    from sklearn.model_selection import ShuffleSplit
-
     X, Y, _ = regression
     for cv in (KFold(4), ShuffleSplit(3, test_size=0.5, train_size=0.3, random_state=0)):
         fit = WeightFitter(alpha=ALPHAS, cv=cv).fit(X, Y)
@@ -235,6 +234,17 @@ def test_grid_search_over_lags_through_a_pipeline():
     search = GridSearchCV(pipeline, {"weightfitter__model__tmax": [1.0, 2.0, 3.0, 9.0]}, cv=3).fit(X, Y)
     assert search.best_params_["weightfitter__model__tmax"] in (3.0, 9.0)
     assert search.best_score_ > 0.9
+
+
+def test_runs_are_routed_to_fit_and_score_in_cross_validation():
+    rng = np.random.default_rng(9)
+    X, groups = rng.standard_normal((300, 1)), np.repeat(np.arange(6), 50)
+    model = DelayedModel(tmax=2.0)
+    Y = model.predict(X, weights=np.array([[0.0], [0.0], [1.0]]), groups=groups)
+    with config_context(enable_metadata_routing=True):
+        fitter = WeightFitter(model).set_fit_request(groups=True).set_score_request(groups=True)
+        scores = cross_val_score(fitter, X, Y, cv=GroupKFold(3), params={"groups": groups})
+    assert_allclose(scores, 1.0)
 
 
 def test_a_constant_target_warns_once_and_leaves_others_alone(regression):
