@@ -1,5 +1,6 @@
 """One integral per block of trials, read in every basis, within one memory limit."""
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,18 +94,26 @@ class Engine:
             One per basis.
         checks : Checks
         """
-        with inference(self.net.module), torch.backends.cudnn.flags(enabled=not _is_recurrent(self.net.module)):
-            size, groups, rows, panels = self._plan(X, targets)
-            for part in progress(trial_blocks(len(X), size), self.verbose, "attribution"):
+        size, groups, rows, panels = self._plan(X, targets)
+        for part in progress(trial_blocks(len(X), size), self.verbose, "attribution"):
+            with self._mode():  # not across the yield: what happens between blocks is the caller's
                 found = [self._block(X[part], part, targets[part][:, group], bases, (rows, panels, len(groups) == 1))
                          for group in groups]
-                maps = [np.concatenate(kind, axis=1) for kind in zip(*(maps for maps, _ in found), strict=True)]
-                yield part, [self._scaled(values) for values in maps], _side_by_side([checks for _, checks in found])
+            maps = [np.concatenate(kind, axis=1) for kind in zip(*(maps for maps, _ in found), strict=True)]
+            yield part, [self._scaled(values) for values in maps], _side_by_side([checks for _, checks in found])
+
+    @contextlib.contextmanager
+    def _mode(self):
+        """Evaluation mode; cuDNN off for recurrent networks, whose gradients it refuses outside training."""
+        recurrent = any(isinstance(child, nn.RNNBase) for child in self.net.module.modules())
+        with inference(self.net.module), torch.backends.cudnn.flags(enabled=not recurrent):
+            yield
 
     def _plan(self, X, targets):
         """Trials per block, groups of targets, points per pass and panels at a time under the memory limit."""
         x, target = self.net.tensor(X[:1]), torch.as_tensor(targets[:1], device=self.net.device)
-        row = bytes_per_row(self._respond, x, target)
+        with self._mode():
+            row = bytes_per_row(self._respond, x, target)
         rows = int(np.clip(self.memory_limit // 2 // row, 1, self.batch_size))
         # Held at a time, per trial and target: sums of up to ten panels, and averages in double precision.
         held = x[0].numel() * (10 * x.element_size() + 24)
@@ -143,10 +152,6 @@ class Engine:
             return values
         total = np.abs(values).sum((-2, -1), keepdims=True)
         return np.divide(values, total, out=np.zeros_like(values), where=total > 0)
-
-
-def _is_recurrent(module):
-    return any(isinstance(child, nn.RNNBase) for child in module.modules())
 
 
 def _read(basis, method, found):

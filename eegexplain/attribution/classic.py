@@ -161,28 +161,27 @@ def _baseline(baseline, part):
 
 
 def _forward(model, extra, n_axes, trials):
-    """Return a function of trials `(batch, n_channels, n_times)` that checks what the model returns."""
-    def shaped(x, squeeze):
-        return x[:, 0] if squeeze else x
-
-    def call(x, squeeze):
-        out = model(shaped(x, squeeze), *extra)
-        if not isinstance(out, torch.Tensor):
-            raise TypeError(f"the model returns a {type(out).__name__}, not a tensor: wrap it in a function that picks "
-                            "the output to explain")
-        if out.ndim == 0 or len(out) != len(x):
-            raise ValueError(f"the model returns shape {tuple(out.shape)} for {len(x)} trials: explained is one number "
-                             "per trial and target")
-        return out.unsqueeze(1) if out.ndim == 1 else out
-
+    """Return a function of trials `(batch, n_channels, n_times)`, with the channel axis that the model expects."""
     squeeze = n_axes == 1
     if n_axes == 2 and trials.shape[1] == 1:  # freqIG drops a single channel: try the shape given, then that
         try:
             with torch.no_grad():
-                squeeze = call(trials[:1].repeat(2, 1, 1), False).ndim != 2
+                squeeze = _call(model, trials[:1].repeat(2, 1, 1), extra).ndim != 2
         except (RuntimeError, ValueError, IndexError):
             squeeze = True
-    return lambda x: call(x, squeeze)
+    return lambda x: _call(model, x[:, 0] if squeeze else x, extra)
+
+
+def _call(model, x, extra):
+    """Run the model and check what it returns: a tensor with a row per trial."""
+    out = model(x, *extra)
+    if not isinstance(out, torch.Tensor):
+        raise TypeError(f"the model returns a {type(out).__name__}, not a tensor: wrap it in a function that picks the "
+                        "output to explain")
+    if out.ndim == 0 or len(out) != len(x):
+        raise ValueError(f"the model returns shape {tuple(out.shape)} for {len(x)} trials: explained is one number per "
+                         "trial and target")
+    return out.unsqueeze(1) if out.ndim == 1 else out
 
 
 def _targets(outputs, target):

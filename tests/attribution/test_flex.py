@@ -278,6 +278,15 @@ def test_memory_limit_splits_the_work_and_keeps_the_result(flex):
     np.testing.assert_allclose(small.attributions_, large.attributions_, atol=1e-6)
 
 
+def test_no_mode_is_held_between_blocks(flex):
+    """A caller that stops half-way, or does other things between blocks, finds the network as it was."""
+    engine = clone(flex).set_params(memory_limit=2000, n_steps=2).fit(X, Y)._engine()
+    module = engine.net.module.train()
+    blocks = engine.blocks(X, np.zeros((24, 1), int), [flex.basis_])
+    next(blocks)
+    assert module.training and all(p.requires_grad for p in module.parameters())
+
+
 def test_planted_rhythm_is_found():
     """A 10 Hz rhythm on the first channel of one class: the network's largest attribution lies there."""
     x, y = trials(n_trials=80, seed=3)
