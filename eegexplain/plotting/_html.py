@@ -85,7 +85,7 @@ def write_html(file, scene, *, fps, loop):
     described = json.dumps(facts).replace("<", "\\u003c")  # a label cannot end the script
     head = {"title": title, "width": width, "height": height, "last": scene.n_frames - 1, "scene": described}
     file.write((_PAGE % head).encode())
-    for picture in scene.maps(background):
+    for picture in scene.maps():
         file.write(b'"' + base64.b64encode(webp_bytes(picture, scene.palette)) + b'",\n')
     file.write(_SCRIPT.encode())
 

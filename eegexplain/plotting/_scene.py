@@ -225,10 +225,9 @@ class Scene:
 
     # ------------------------------------------------------------------------------------------------------- frames
 
-    def maps(self, background):
+    def maps(self):
         """Yield the map of every frame as palette indices on its square, with all that lies over it."""
-        left, top, side = self.map_box
-        page = background[top : top + side, left : left + side]
+        side = self.map_box[2]
         values = self.display.kept_values(self.row)
         low, high = self.look.vlim
         scale = (N_COLOURS - 1) / (high - low)
@@ -238,7 +237,7 @@ class Scene:
             block = ((values[start : start + _BLOCK] - low) * scale).astype(np.float32)
             for offset, pixels in enumerate((self._weights @ block.T).T):
                 field[self._inside] = pixels
-                yield self._compose(field.reshape(side, side)[::-1], levels, page, *self.overlay(start + offset))
+                yield self._compose(field.reshape(side, side)[::-1], levels, *self.overlay(start + offset))
 
     def _blocks(self):
         starts = range(0, self.n_frames, _BLOCK)
@@ -248,19 +247,18 @@ class Scene:
 
         return tqdm(starts, desc="frames", unit="block", leave=False)
 
-    def _compose(self, field, levels, page, shade, drawn):
+    def _compose(self, field, levels, shade, drawn):
         colour = np.clip(field + 0.5, 0, N_COLOURS - 0.5).astype(np.uint8)
         line = _borders(sum((field > level).view(np.uint8) for level in levels)) if len(levels) else 0
         colour += N_COLOURS * ((shade == 1) | line).astype(np.uint8)
-        frame = np.where(shade == 2, drawn, colour)
-        return np.where(self._mask_of_map, frame, page)
+        return np.where((shade == 2) | ~self._mask_of_map, drawn, colour)
 
     def frames(self):
         """Yield every frame as palette indices of shape (height, width)."""
         background = self.background()
         left, top, side = self.map_box
         write = _LabelWriter(self)
-        for column, picture in enumerate(self.maps(background)):
+        for column, picture in enumerate(self.maps()):
             frame = background.copy()
             frame[top : top + side, left : left + side] = picture
             write(frame, self.frame_label(column))

@@ -110,7 +110,7 @@ def test_the_page_holds_every_frame_and_needs_nothing(tmp_path):
     display = make_display(label="weight </script> & co")
     path = display.save(tmp_path / "map.html", size=SIZE)
     scene = make_scene(display)
-    for shown, ours in zip(html_maps(path), scene.maps(scene.background()), strict=True):
+    for shown, ours in zip(html_maps(path), scene.maps(), strict=True):
         assert np.array_equal(shown, scene.palette[ours])
     text = path.read_text()
     assert "http" not in text and text.count("</script>") == 1
@@ -139,7 +139,7 @@ def test_the_page_plays_in_a_browser(tmp_path):
         page = np.asarray(image.convert("RGB"))
     scene = make_scene(display, trace=Trace(VALUES[:, 8], None, "C3"))
     left, top, side = scene.map_box
-    ours = scene.palette[list(scene.maps(scene.background()))[3]]
+    ours = scene.palette[list(scene.maps())[3]]
     shift = (page.shape[1] - SIZE[0]) // 2  # the page is centred in a wider window
     assert np.array_equal(page[top : top + side, left + shift : left + shift + side], ours)
     still = run(f"{path.as_uri()}#3", "--dump-dom")
@@ -323,6 +323,8 @@ def test_maps_stop_at_the_hull_when_asked(tmp_path):
     left, top, side = scene.map_box
     frame = next(iter(scene.frames()))
     page = scene.background()
+    x, y = (display.positions[0] / scene.operator.radius + 1) / 2 * side  # Fp1, on the border: its dot is whole
+    assert frame[top + side - round(y) - 1, left + round(x)] >= 2 * N_COLOURS
     corner = frame[top + side // 2, left + 1 + side // 60]  # inside the head, left of T7
     assert corner == page[top + side // 2, left + 1 + side // 60]
     assert frame[top + side // 2 + 3, left + side // 3] < 2 * N_COLOURS
