@@ -62,7 +62,9 @@ DATA = {"two": (X, Y), "three": (X3, Y3), "numbers": (X, NUMBERS)}
     ids=str,
 )
 @pytest.mark.parametrize(
-    "cv", [None, KFold(3, shuffle=True, random_state=0), ShuffleSplit(3, test_size=0.6, random_state=0)], ids=repr
+    "cv",
+    [None, KFold(3, shuffle=True, random_state=0), ShuffleSplit(3, test_size=0.3, train_size=0.4, random_state=0)],
+    ids=repr,
 )
 def test_coefficients_equal_models_fitted_one_by_one(estimator, data, cv):
     X, y = DATA[data]
@@ -337,6 +339,9 @@ def test_a_class_missing_in_a_fold_is_named():
     y[31] = 1
     with pytest.raises(ValueError, match="Class 1 is missing from the training trials of subject 1, fold 0"):
         TimeResolvedCoefficients(cv=KFold(3)).fit(X, y, groups=groups)
+    y[31] = 0
+    with pytest.raises(ValueError, match="Class 1 is missing from the training trials of subject 1, fold 0"):
+        TimeResolvedCoefficients(OrdinalLogisticRegression()).fit(X, y, groups=groups)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from eegexplain.timecourse._solvers import fit_lda, fit_ordinal, fit_ridge, trai
 from eegexplain.timecourse.ordinal import OrdinalLogisticRegression, ordinal_log_proba, penalty_of
 
 
-def fit_block(times, *, inner, X, y, train, score, target, n_classes):
+def fit_block(times, *, inner, X, y, trials, train, test, score, target, n_classes):
     """Fit all folds at some time points.
 
     Parameters
@@ -21,14 +21,16 @@ def fit_block(times, *, inner, X, y, train, score, target, n_classes):
         Time points.
     inner : estimator
         The linear model.
-    X : ndarray of shape (n_trials, n_channels, n_times)
-        Trials of one subject.
-    y : ndarray of shape (n_trials,)
+    X : ndarray of shape (n_all_trials, n_channels, n_times)
+        Trials of all subjects.
+    y : ndarray of shape (n_all_trials,)
         Numbers, or codes of the classes.
-    train : ndarray of bool, shape (n_folds, n_trials)
-        Training trials.
+    trials : slice or ndarray of int
+        Those of this subject.
+    train, test : ndarray of bool, shape (n_folds, n_trials)
+        Training and test trials among them.
     score : Score
-        What to measure on the trials left out (on all, when none are).
+        What to measure on the test trials.
     target : {"binary", "multiclass", "ordinal", "numbers"}
     n_classes : int
 
@@ -39,7 +41,8 @@ def fit_block(times, *, inner, X, y, train, score, target, n_classes):
         n_channels)``, ``raw_offsets`` ``(n_times, n_folds, n_outputs)``, ``scores`` ``(n_times, n_folds)``,
         ``thresholds`` (ordinal), and ``converged``.
     """
-    data = np.ascontiguousarray(X[:, :, times].transpose(2, 0, 1))
+    data = np.ascontiguousarray(X[trials, :, times].transpose(2, 0, 1), dtype=float)
+    y = y[trials]
     centre = data.mean(axis=1, keepdims=True)
     spread = data.std(axis=1, keepdims=True)
     spread[spread <= 1e-12 * np.abs(centre)] = 1.0
@@ -56,7 +59,7 @@ def fit_block(times, *, inner, X, y, train, score, target, n_classes):
     thresholds = found.get("thresholds")
     if thresholds is not None:
         result["thresholds"] = thresholds
-    result["scores"] = _scores(data, y, train, inside, offsets, thresholds, score)
+    result["scores"] = _scores(data, y, test, inside, offsets, thresholds, score)
     return result
 
 
@@ -67,18 +70,17 @@ def _patterns(covariance, weights):
     return np.linalg.pinv(shared, hermitian=True, rcond=1e-10) @ with_channels
 
 
-def _scores(data, y, train, weights, offsets, thresholds, score):
-    scores = np.empty(train.shape[:1] + data.shape[:1])
-    for fold, kept in enumerate(train):
-        test = np.ones(len(y), dtype=bool) if kept.all() else ~kept
-        decision = data[:, test] @ weights[:, fold].swapaxes(1, 2) + offsets[:, fold, None]
+def _scores(data, y, test, weights, offsets, thresholds, score):
+    scores = np.empty(test.shape[:1] + data.shape[:1])
+    for fold, held_out in enumerate(test):
+        decision = data[:, held_out] @ weights[:, fold].swapaxes(1, 2) + offsets[:, fold, None]
         if thresholds is not None:
             predicted = ordinal_log_proba(decision[..., 0], thresholds[:, fold]).argmax(axis=-1)
         elif decision.shape[2] == 1:
             predicted = (decision[..., 0] > 0).astype(int)
         else:
             predicted = decision.argmax(axis=-1)
-        scores[fold] = score.function(y[test], predicted, decision)
+        scores[fold] = score.function(y[held_out], predicted, decision)
     return scores.T
 
 

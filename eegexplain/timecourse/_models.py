@@ -31,7 +31,7 @@ class LinearModelsOverTime(BaseEstimator):
 
     def fit(self, X, y, groups=None):
         """Fit to trials (n_trials, n_channels, n_times); `groups` are the subjects."""
-        X = as_trials(np.asarray(X, dtype=float))
+        X = as_trials(np.asarray(X))
         inner = self._inner(y)
         if self.target_ == "numbers":
             target = np.asarray(y, dtype=float)
@@ -39,7 +39,7 @@ class LinearModelsOverTime(BaseEstimator):
             self.classes_, target = class_codes(y)
         subjects = np.zeros(len(X), dtype=int) if groups is None else groups
         fits = [
-            self._fit_subject(inner, X[subjects == subject], target[subjects == subject], subject)
+            self._fit_subject(inner, X, target, np.flatnonzero(subjects == subject), subject)
             for subject in np.unique(subjects)
         ]
         if len({fit["weights"].shape[1] for fit in fits}) > 1:
@@ -77,11 +77,12 @@ class LinearModelsOverTime(BaseEstimator):
             raise ValueError(f"scoring={name!r} does not fit {self.target_} targets: choose one of {fitting}.")
         return score
 
-    def _fit_subject(self, inner, X, y, subject):
-        train = self._training_masks(X, y, subject)
+    def _fit_subject(self, inner, X, y, trials, subject):
+        train, test = self._folds(y[trials], subject)
+        trials = slice(None) if len(trials) == len(X) else trials  # no copy of a single subject
         work = partial(
-            fit_block, inner=inner, X=X, y=y, train=train, score=self._score(), target=self.target_,
-            n_classes=len(getattr(self, "classes_", ())),
+            fit_block, inner=inner, X=X, y=y, trials=trials, train=train, test=test, score=self._score(),
+            target=self.target_, n_classes=len(getattr(self, "classes_", ())),
         )  # fmt: skip
         blocks = trial_blocks(X.shape[2], _TIME_BLOCK)
         parts = list(map_blocks(work, blocks, n_jobs=self.n_jobs, verbose=self.verbose, desc="time points"))
@@ -89,29 +90,29 @@ class LinearModelsOverTime(BaseEstimator):
             warn_not_converged("A model at some time points")
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0] if key != "converged"}
 
-    def _training_masks(self, X, y, subject):
-        if self.cv is None:
-            return np.ones((1, len(X)), dtype=bool)
-        splitter = check_cv(self.cv, y, classifier=self.target_ != "numbers")
-        masks = []
-        for fold, (kept, _) in enumerate(splitter.split(X, y)):
-            mask = np.zeros(len(X), dtype=bool)
-            mask[kept] = True
+    def _folds(self, y, subject):
+        """Masks of the training and the test trials of every fold; without `cv`, all trials are both."""
+        splits = [(np.arange(len(y)),) * 2]
+        if self.cv is not None:
+            splitter = check_cv(self.cv, y, classifier=self.target_ != "numbers")
+            splits = list(splitter.split(np.zeros((len(y), 1)), y))
+        masks = np.zeros((2, len(splits), len(y)), dtype=bool)
+        for fold, (train, test) in enumerate(splits):
+            masks[0, fold, train] = masks[1, fold, test] = True
             if self.target_ != "numbers":
-                missing = np.setdiff1d(np.arange(len(self.classes_)), y[mask])
+                missing = np.setdiff1d(np.arange(len(self.classes_)), y[train])
                 if len(missing):
                     raise ValueError(
                         f"Class {self.classes_[missing[0]]} is missing from the training trials of subject "
                         f"{subject}, fold {fold}: use fewer folds, a stratified cv, or drop the subject."
                     )
-            masks.append(mask)
-        return np.array(masks)
+        return masks
 
     # -- prediction with the mean model
 
     def decision_over_time(self, X):
         """Mean decision values over time, ``(n_outputs, n_trials, n_times)``."""
-        decision = np.einsum("ktc,nct->knt", self.raw_weights_, as_trials(np.asarray(X, dtype=float)))
+        decision = np.einsum("ktc,nct->knt", self.raw_weights_, as_trials(np.asarray(X)))
         return decision + self.raw_offsets_[:, None]
 
     def scores_over_time(self, X, y):
