@@ -36,6 +36,7 @@ _LAZY = {
     "TimeResolvedCoefficients": "eegexplain.timecourse",
     "TopomapDisplay": "eegexplain.plotting",
     "WeightFitter": "eegexplain.encoding",
+    "ax_scalp": "eegexplain.plotting",
     "receptive_field": "eegexplain.reverse_correlation",
     "spm_hrf": "eegexplain.encoding",
     "unit_responses": "eegexplain.encoding",

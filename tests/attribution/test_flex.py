@@ -82,7 +82,7 @@ def test_agrees_with_the_one_call_function(flex, net):
 def test_baselines(net, baseline):
     """Attributions sum to the output at the trial minus its mean over baselines."""
     given = {"given": X[3], "per trial": X[::-1] / 2}.get(baseline, baseline)
-    flex = FLEXAttributor(net, baseline=given, n_baselines=3, n_steps=100, random_state=0).fit(X, Y)
+    flex = FLEXAttributor(net, baseline=given, n_baselines=3, n_steps=400, random_state=0).fit(X, Y)
     bank = flex._bank
     starts = [bank.draw(number, X, slice(None)) for number in range(len(bank))]
     assert len(starts) == (3 if baseline in ("surrogate", "trials") else 1)
