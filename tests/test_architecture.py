@@ -37,7 +37,7 @@ ALLOWED = {
 LIBRARIES_AT_MODULE_LEVEL = {"numpy", "scipy", "sklearn", "eegexplain", *sys.stdlib_module_names}
 # Heavy libraries imported at module level, and where.
 HEAVY = {
-    "torch": ("_torch.py", "_parallel.py", "models/", "attribution/", "reverse_correlation/receptive_field.py",
+    "torch": ("_torch.py", "_parallel.py", "models/", "attribution/", "reverse_correlation/_tracing.py",
               "encoding/_solvers.py"),
     "skorch": ("_torch.py", "models/"),
     "joblib": ("_parallel.py",),
