@@ -19,9 +19,11 @@ class Problem:
     data : ndarray of shape (n_samples, n_targets)
         Data, or their projection on the dimensions of the stimulus.
     total : ndarray of shape (n_targets,)
-        Sum of squares of the data, nuisance removed.
+        Sum of squares of the data, nuisance and offset removed.
     constant : ndarray of shape (n_samples, 1) or None
         What the baseline multiplies; None where it belongs to the nuisance.
+    offset : ndarray of shape (n_targets,) or None
+        With a constant: means of the data, which are taken off before products so that no digits are lost.
     n_shape : int
         Number of shape parameters.
     memory_limit : float
@@ -32,6 +34,7 @@ class Problem:
     data: np.ndarray
     total: np.ndarray
     constant: np.ndarray | None
+    offset: np.ndarray | None
     n_shape: int
     memory_limit: float
 
@@ -59,14 +62,17 @@ class Problem:
 
     def restrict(self, targets):
         """Return the problem of some targets only."""
-        return replace(self, data=self.data[:, targets], total=self.total[targets])
+        offset = None if self.offset is None else self.offset[targets]
+        return replace(self, data=self.data[:, targets], total=self.total[targets], offset=offset)
 
     def _chunk_moments(self, shape, targets):
         response, derivatives = self.respond(*shape.T, gradient=True)
-        columns = [*derivatives, response]
+        data = self.data[:, targets]
+        columns = [*derivatives, np.broadcast_to(response, data.shape)]
         if self.constant is not None:
-            columns.append(np.broadcast_to(self.constant, response.shape))
-        columns.append(self.data[:, targets])
+            columns.append(np.broadcast_to(self.constant, data.shape))
+            data = data - self.offset[targets]
+        columns.append(data)
         gram = np.empty((len(targets), len(columns), len(columns)))
         for i, left in enumerate(columns):
             for j, right in enumerate(columns[: i + 1]):

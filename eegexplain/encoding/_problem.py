@@ -52,10 +52,12 @@ def make_problem(model, layout, recording, memory_limit, *, project_baseline=Tru
         The problem.
     """
     ones = np.ones((len(recording.data), 1))
+    constants = ones / np.sqrt(len(ones))
     in_nuisance = layout.projects_baseline and project_baseline
     nuisance = orthonormal_basis(np.hstack([ones, recording.confounds]) if in_nuisance else recording.confounds)
     constant = None if layout.baseline is None or in_nuisance else remove_nuisance(nuisance, ones)
-    data, total = recording.data, sums_of_squares(nuisance, recording.data)
+    data, offset = recording.data, None if constant is None else recording.data.mean(axis=0)
+    total = sums_of_squares(nuisance if constant is None else np.hstack([constants, nuisance]), data)
     respond = _responder(model, recording, nuisance)
     stimulus = model.filtered_stimulus(recording.stimulus, recording.groups)
     if stimulus is not None and constant is None:
@@ -64,7 +66,7 @@ def make_problem(model, layout, recording, memory_limit, *, project_baseline=Tru
             u, s, vt = np.linalg.svd(stimulus, full_matrices=False)
             stimulus, data = s[:, None] * vt, u.T @ data
         respond = _field_responder(model, stimulus)
-    return Problem(respond, data, total, constant, len(layout.shape), memory_limit)
+    return Problem(respond, data, total, constant, offset, len(layout.shape), memory_limit)
 
 
 def _responder(model, recording, nuisance):
@@ -144,8 +146,9 @@ def final_statistics(model, layout, recording, theta, memory_limit):
     coefficients[:, f], coefficients[:, -1] = -amplitude, 1.0
     if layout.baseline is not None:
         if layout.projects_baseline:
-            theta[:, layout.baseline] = (gram[:, f + 1, -1] - amplitude * gram[:, f, f + 1]) / gram[:, f + 1, f + 1]
-        coefficients[:, f + 1] = -theta[:, layout.baseline]
+            rest = (gram[:, f + 1, -1] - amplitude * gram[:, f, f + 1]) / gram[:, f + 1, f + 1]
+            theta[:, layout.baseline] = problem.offset + rest
+        coefficients[:, f + 1] = problem.offset - theta[:, layout.baseline]
     ssq = np.maximum(np.einsum("vi,vij,vj->v", coefficients, gram, coefficients), 0.0)
     errors = _standard_errors(gram, layout, amplitude, ssq, len(recording.data) - recording.confounds.shape[1])
     return Statistics(theta, errors, ssq, explained_share(ssq, recording))

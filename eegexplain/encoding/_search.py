@@ -33,12 +33,14 @@ def search_start(problem, layout, grid, start):
         The best candidate whose response is clearly another one, where it explains nearly as much; NaN elsewhere.
     """
     start, rivals = start.copy(), np.full_like(start, np.nan)
+    if not layout.shape:
+        return start, rivals
     labels = [layout.space[i].label for i in layout.shape]
     known = start[:, layout.shape]
     rows, member = np.unique(np.nan_to_num(known, nan=np.inf), axis=0, return_inverse=True)
     for i, row in enumerate(rows):
         axes = [[value] if np.isfinite(value) else grid[label] for label, value in zip(labels, row, strict=True)]
-        candidates = np.array(list(itertools.product(*axes)), dtype=float).reshape(-1, len(labels))
+        candidates = np.array(list(itertools.product(*axes)), dtype=float)
         targets = np.flatnonzero(member.reshape(-1) == i)
         shared = [j for j, label in enumerate(labels) if label in layout.shared]
         if len(candidates) > 1 and shared:

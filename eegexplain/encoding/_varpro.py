@@ -116,7 +116,7 @@ def evaluate(problem, layout, theta, targets):
     """
     gram = problem.moments(theta[:, layout.shape], targets)
     theta = theta.copy()
-    coefficients = _solve_linear(gram, layout, theta)
+    coefficients = _solve_linear(gram, layout, theta, None if problem.offset is None else problem.offset[targets])
     ssq = np.einsum("vi,vij,vj->v", coefficients, gram, coefficients)
     columns, parameters, _ = layout.steps()
     scale = _column_scale(layout, theta, columns, parameters)
@@ -131,19 +131,19 @@ def evaluate(problem, layout, theta, targets):
     return State(np.maximum(ssq, 0.0), power, theta, hessian * scale[:, :, None] * scale[:, None, :], gradient)
 
 
-def _solve_linear(gram, layout, theta):
+def _solve_linear(gram, layout, theta, offset):
     """Coefficients of ``[derivatives, response, constant, data]`` that give the residual; sets free amplitudes."""
     f, n_targets = len(layout.shape), len(gram)
     coefficients = np.zeros(gram.shape[:2])
     coefficients[:, -1] = 1.0
-    offset = 0.0
+    along_response = gram[:, f, -1]
     if layout.baseline is not None and not layout.projects_baseline:
-        baseline = theta[:, layout.baseline]
+        baseline = theta[:, layout.baseline] - offset
         coefficients[:, f + 1] = -baseline
-        offset = baseline * gram[:, f, f + 1]
+        along_response = along_response - baseline * gram[:, f, f + 1]
     amplitude = np.ones(n_targets) if layout.amplitude is None else theta[:, layout.amplitude]
     if layout.eliminates_amplitude:
-        amplitude = (gram[:, f, -1] - offset) / _positive(gram[:, f, f])
+        amplitude = along_response / _positive(gram[:, f, f])
         theta[:, layout.amplitude] = amplitude
     coefficients[:, f] = -amplitude
     return coefficients

@@ -299,9 +299,8 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
             statistics, self.weights_ = solve_linear(self.model, layout, recording, start)
             return statistics, 1, True
         problem, theta, rivals = self._search(layout, recording, start, self.grid)
-        n_iter, converged = 0, True
-        if all(par.label in layout.fixed for par in layout.space):
-            pass
+        if not any(par.role == "shape" and par.label not in layout.fixed for par in layout.space) and not layout.shared:
+            theta, n_iter, converged = evaluate(problem, layout, theta, np.arange(len(theta))).theta, 0, True
         elif self.solver == "varpro" and self.optimizer is None:
             theta, n_iter, converged = solve_varpro(self, layout, problem, theta, rivals, log)
         else:

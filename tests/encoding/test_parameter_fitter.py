@@ -289,6 +289,39 @@ def test_adam_equals_variable_projection_for_fields_behind_a_response_in_runs():
     assert (exact.r2_ >= adam.r2_ - 1e-9).all()
 
 
+@pytest.mark.parametrize("shared", [None, ["baseline"]])
+def test_large_offsets_cost_no_digits(tuned, shared):
+    x, _, y = tuned
+    fits = [ParameterFitter(MODEL, shared_pars=shared).fit(x, y[:, :4] + shift) for shift in (0.0, 1e6)]
+    assert_allclose(fits[1].r2_, fits[0].r2_, atol=1e-7)
+    assert_allclose(fits[1].parameters_ - [0, 0, 0, 1e6], fits[0].parameters_, atol=1e-4)
+    assert_allclose(fits[1].standard_errors_, fits[0].standard_errors_, rtol=1e-4)
+
+
+@pytest.mark.parametrize("solver", ["varpro", "adam"])
+def test_known_shapes_leave_least_squares(tuned, solver):
+    x, truth, y = tuned
+    fit = ParameterFitter(MODEL, solver, init_pars=truth, fixed_pars=["mu", "sd"]).fit(x, y)
+    columns = np.column_stack([MODEL.basis(x, truth[:1, 0], truth[:1, 1]), np.ones(len(x))])
+    expected = np.linalg.lstsq(columns, y[:, 0], rcond=None)[0]
+    assert_allclose(fit.parameters_.loc[0, ["amplitude", "baseline"]], expected)
+    known = ParameterFitter(MODEL, solver, init_pars=truth, fixed_pars=MODEL.get_parameter_labels()).fit(x, y)
+    assert_array_equal(known.parameters_, truth)
+    assert_allclose(known.r2_, known.score(x, y, multioutput="raw_values"))
+
+
+def test_a_model_without_shapes():
+    class Line(EncodingModel):
+        parameter_space = (Parameter("slope", "amplitude"), Parameter("level", "baseline"))
+
+        def basis(self, paradigm, *, xp=np):
+            return paradigm[:, :1]
+
+    x = np.linspace(0, 1, 20)[:, None]
+    fit = ParameterFitter(Line()).fit(x, x * [2.0, -3.0] + [1.0, 0.5])
+    assert_allclose(fit.parameters_, [[2.0, 1.0], [-3.0, 0.5]])
+
+
 def test_pickle_clone_and_number_types(tuned):
     x, _, y = tuned
     fit = ParameterFitter(MODEL).fit(x, y[:, :3])
