@@ -6,11 +6,11 @@ from functools import partial
 import numpy as np
 
 from eegexplain._parallel import map_blocks, trial_blocks
-from eegexplain.perturbation._correlate import ClusterTotals, cluster_blocks
+from eegexplain.perturbation._correlate import ClusterTotals
 from eegexplain.perturbation._gradient import data_terms, gradient_moments, independent_terms
 from eegexplain.perturbation._outputs import Effects
 from eegexplain.perturbation._sampling import Control, drawn_moments, measure, perturb
-from eegexplain.perturbation._spectra import Spectra, part_size
+from eegexplain.perturbation._spectra import Spectra
 from eegexplain.perturbation.kinds import Perturbation, Setting
 
 _PILOT = 2**32 - 1  # key of the draws that centre the sums
@@ -73,14 +73,20 @@ class Task:
         """Generator for a part of the noise; the same in every worker."""
         return np.random.default_rng([self.seed, *key])
 
-    def changes(self, trials, key, n_draws):
-        """Draw once for some trials: values, changes and the unperturbed reference."""
-        spectra = Spectra.of(self.X[trials])
-        reference = self.effects.reference(self.X[trials])
-        evaluate = partial(self.effects.changes, outputs=reference[0], activations=reference[1])
+    def drawn(self, spectra, reference, key, n_draws):
+        """Values and changes of one batch of draws; `reference` is that of `Effects` for the same trials."""
+        outputs, activations, _ = reference
+        evaluate = partial(self.effects.changes, outputs=outputs, activations=activations)
         noise = self.noise
-        drawn = measure(spectra, evaluate, noise.kind, noise.setting(n_draws), self.rng(*key), noise.projector)
-        return drawn, reference
+        return measure(spectra, evaluate, noise.kind, noise.setting(n_draws), self.rng(*key), noise.projector)
+
+    def kept(self, trials, spectra, outputs, key):
+        """Sums for `kept_score` from one draw."""
+        noise, effects = self.noise, self.effects
+        perturbed, _ = perturb(spectra, noise.kind, noise.setting(1), self.rng(_CHECK, *key), noise.projector)
+        new = effects.net.outputs(perturbed, effects.response, effects.batch_size)
+        truth = None if self.truth is None else self.truth[trials]
+        return score_sums(outputs, new - outputs, truth, self.classes)
 
 
 def draw_batches(n_draws, at_once=_DRAWS):
@@ -100,12 +106,12 @@ def _gradient_block(task, block):
     kept = []
 
     def parts():
-        for trials, clusters in block.parts(task.part_size):
+        for index, (trials, clusters) in enumerate(block.parts(task.part_size)):
             X = task.X[trials]
             spectra = Spectra.of(X)
-            values, terms = _terms(task, X, spectra)
-            yield clusters, *terms, values
-            kept.append(_kept(task, trials, X, spectra, values, task.rng(_CHECK, block.index, len(kept))))
+            outputs, terms = _terms(task, X, spectra)
+            kept.append(task.kept(trials, spectra, outputs, (block.index, index)))
+            yield clusters, *terms, outputs
 
     return gradient_moments(parts(), block.n_clusters), sum(kept)
 
@@ -145,7 +151,8 @@ def sampled_population(task, blocks, n_draws, *, enough=None, n_jobs=None, verbo
     kept : array
     n_draws : int
     """
-    (values, changes), _ = task.changes(blocks[0].trials[: task.part_size], (_PILOT,), min(_DRAWS, n_draws))
+    X = task.X[blocks[0].trials[: task.part_size]]
+    values, changes = task.drawn(Spectra.of(X), task.effects.reference(X), (_PILOT,), min(_DRAWS, n_draws))
     centre = values.mean(axis=(0, 1), dtype=float), changes.mean(axis=(0, 1))
     if task.control:
         centre = 0 * centre[0], centre[1]
@@ -164,22 +171,15 @@ def _sampled_block(task, centre, number, n_draws, block):
     totals, moments, kept = ClusterTotals(block.n_clusters), None, 0
     for index, (trials, clusters) in enumerate(block.parts(task.part_size)):
         X = task.X[trials]
-        spectra, (outputs, activations, size) = Spectra.of(X), task.effects.reference(X)
-        evaluate = partial(task.effects.changes, outputs=outputs, activations=activations)
-        first = []
-
-        def batches(index=index, spectra=spectra, evaluate=evaluate, first=first):
-            for batch, n in enumerate(draw_batches(n_draws)):
-                rng = task.rng(number, block.index, index, batch)
-                noise = task.noise
-                drawn = measure(spectra, evaluate, noise.kind, noise.setting(n), rng, noise.projector)
-                first[:] = first or [drawn[1][0]]
-                yield drawn
-
+        spectra, reference = Spectra.of(X), task.effects.reference(X)
+        batches = (
+            task.drawn(spectra, reference, (number, block.index, index, batch), n)
+            for batch, n in enumerate(draw_batches(n_draws))
+        )
         control = _control(task, X, spectra) if task.control else None
-        part = drawn_moments(batches(), size, centre, clusters, totals, control)
+        part = drawn_moments(batches, reference[2], centre, clusters, totals, control)
         moments = part if moments is None else moments + part
-        kept = kept + score_sums(outputs, first[0][:, : outputs.shape[1]], _truth(task, trials), task.classes)
+        kept = kept + task.kept(trials, spectra, reference[0], (block.index, index))
     return replace(moments, clusters=totals.second_moments()), kept
 
 
@@ -196,9 +196,10 @@ def trial_covariances(task, n_draws):
     """Covariance of noise and change over draws that all trials share, ``(n_trials, n_outputs, n_features)``."""
     rows = []
     for trial in range(len(task.X)):
-        product, sums = 0.0, [0.0, 0.0]
+        product, sums, X = 0.0, [0.0, 0.0], task.X[trial : trial + 1]
+        spectra, reference = Spectra.of(X), task.effects.reference(X)
         for batch, n in enumerate(draw_batches(n_draws, 64)):
-            (values, changes), _ = task.changes(slice(trial, trial + 1), (_BANK, batch), n)
+            values, changes = task.drawn(spectra, reference, (_BANK, batch), n)
             values, changes = values[:, 0].astype(float), changes[:, 0]
             product = product + changes.T @ values
             sums = [sums[0] + values.sum(axis=0), sums[1] + changes.sum(axis=0)]
@@ -207,16 +208,6 @@ def trial_covariances(task, n_draws):
 
 
 # ----------------------------------------------------------------------------------------- what the noise leaves
-def _truth(task, trials):
-    return None if task.truth is None else task.truth[trials]
-
-
-def _kept(task, trials, X, spectra, outputs, rng):
-    perturbed, _ = perturb(spectra, task.noise.kind, task.noise.setting(1), rng, task.noise.projector)
-    new = task.effects.net.outputs(perturbed, task.effects.response, task.effects.batch_size)
-    return score_sums(outputs, new - outputs, _truth(task, trials), task.classes)
-
-
 def score_sums(outputs, changes, truth, classes):
     """Hits before and after a perturbation where outputs are `classes`, else the sums of a share of variance."""
     if not classes:
@@ -242,8 +233,3 @@ def _merge(results):
     for part, sums in results:
         moments, kept = part if moments is None else moments + part, kept + sums
     return replace(moments, n_rounds=1), kept
-
-
-def blocks_of(trials, groups, trial_shape):
-    """Blocks of trials for either way."""
-    return cluster_blocks(trials, groups, part_size(trial_shape))

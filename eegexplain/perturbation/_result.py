@@ -19,6 +19,7 @@ class PooledMap:
     change_size: np.ndarray  # (n_outputs,) root mean square change of the outputs
     kept: float
     n_iterations: int
+    n_trials: int
 
     @classmethod
     def of(cls, moments, eps, kept, n_iterations):
@@ -31,7 +32,18 @@ class PooledMap:
             moments.change_size(),
             kept,
             n_iterations,
+            round(moments.n / max(n_iterations, 1)),
         )
+
+    def is_noise(self, n_rows):
+        """Whether each of the first rows is as small as the correlations of independent noise and change.
+
+        Each of these has a variance of one over the number of draws (of all trials).
+        """
+        value = self.value[:n_rows]
+        n_cells = np.count_nonzero(value, axis=1)
+        excess = self.n_iterations * self.n_trials * np.square(value).sum(axis=1) - n_cells
+        return np.all(excess < 3 * np.sqrt(2 * n_cells) + (n_cells == 0))
 
     def with_rows(self, other, start):
         """These rows, followed by rows `start` and on of another map."""
@@ -73,15 +85,6 @@ def pooled_map(task, blocks, *, gradient, n_iterations, tol=None, eps, n_jobs=No
     if by_gradient is None or by_draws is None:
         return by_gradient or by_draws
     return by_gradient.with_rows(by_draws, len(by_gradient.value))
-
-
-def looks_like_noise(value, n_draws):
-    """Whether every row of a sampled map is as small as that of independent noise and change.
-
-    Then each correlation has a variance of one over the number of draws (of all trials).
-    """
-    n_cells = np.count_nonzero(value, axis=1)
-    return np.all(n_draws * np.square(value).sum(axis=1) - n_cells < 3 * np.sqrt(2 * n_cells) + (n_cells == 0))
 
 
 def population_dataset(maps, cells, *, outputs, units, classes=None, **attrs):

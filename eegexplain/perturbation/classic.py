@@ -298,6 +298,7 @@ def _as_perturbation(function, legacy):
         return lambda amps, phases, rng: function(amps, phases, rng=rng), False
 
     def additive(amps, phases, rng):
+        """Add the noise that the function returns."""
         perturbed = np.maximum(amps + function(amps, rng), 0)
         return perturbed, phases, perturbed - amps
 
@@ -347,6 +348,7 @@ class _Sums:
         self.sums, self.n = None, 0
 
     def add(self, values, changes):
+        """Add a batch of trials."""
         flat = np.asarray(values, dtype=float).reshape(len(values), -1)
         changes = np.asarray(changes, dtype=float)
         if self.sums is None:

@@ -9,9 +9,10 @@ from sklearn.base import is_classifier
 from eegexplain._meta import Explainer
 from eegexplain._torch import RESPONSES, TorchNet
 from eegexplain._validation import check_bands, check_option, random_seed
-from eegexplain.perturbation import _population as population
+from eegexplain.perturbation._correlate import cluster_blocks
 from eegexplain.perturbation._outputs import DIFFERENCES, Effects, ScikitOutputs
-from eegexplain.perturbation._result import looks_like_noise, pooled_map, population_dataset
+from eegexplain.perturbation._population import Noise, Task, trial_covariances, trial_sensitivity
+from eegexplain.perturbation._result import pooled_map, population_dataset
 from eegexplain.perturbation._spectra import band_matrix, data_scale, part_size
 from eegexplain.perturbation.kinds import resolve_kind, with_data_noise
 
@@ -222,7 +223,7 @@ class PerturbationCorrelator(Explainer):
         if self.noise == "data":
             cross = self.scale**2 * scale.cross
             kind = with_data_noise(kind, cross)
-        self._noise = population.Noise(kind, amount, membership, scale.projector, cross)
+        self._noise = Noise(kind, amount, membership, scale.projector, cross)
 
     def _check_options(self):
         kind = resolve_kind(self.perturbation)
@@ -264,11 +265,11 @@ class PerturbationCorrelator(Explainer):
         gradient = isinstance(effects.net, TorchNet) and self._noise.kind.closed_form and self.method != "sampling"
         control = not gradient and self._uses_control(effects.net)
         size = part_size(X.shape[1:])
-        task = population.Task(X, truth, classes, effects, self._noise, self._seed, size, control)
+        task = Task(X, truth, classes, effects, self._noise, self._seed, size, control)
         maps = [
             pooled_map(
                 task,
-                population.blocks_of(trials, groups, X.shape[1:]),
+                cluster_blocks(trials, groups, size),
                 gradient=gradient,
                 n_iterations=self.n_iterations,
                 tol=self.tol,
@@ -278,6 +279,12 @@ class PerturbationCorrelator(Explainer):
             )
             for trials in self._selections(y, len(X))
         ]
+        if not gradient and not control and all(m.is_noise(n_outputs) for m in maps):
+            warnings.warn(
+                f"after {maps[0].n_iterations} draws per trial the map cannot be told from the noise of sampling: "
+                "raise n_iterations, use bands, or method='gradient' where the network allows it",
+                stacklevel=3,
+            )
         return self._label(maps, effects, X, n_outputs, "gradient" if gradient else "sampling")
 
     def _truth(self, y):
@@ -286,16 +293,9 @@ class PerturbationCorrelator(Explainer):
         return np.where(self.classes_[place] == y, place, -1)
 
     def _label(self, maps, effects, X, n_outputs, method):
-        """Labelled result of the pooled maps; warns when there is nothing but noise of sampling."""
+        """Labelled result of the pooled maps."""
         names = self.output_names_
         outputs = names if len(names) == n_outputs else [f"output{k}" for k in range(n_outputs)]
-        n_draws = maps[0].n_iterations * len(X) / len(maps)
-        if method == "sampling" and all(looks_like_noise(m.value[:n_outputs], n_draws) for m in maps):
-            warnings.warn(
-                f"after {maps[0].n_iterations} draws per trial the map cannot be told from the noise of sampling: "
-                "raise n_iterations, use bands, or method='gradient' where the network allows it",
-                stacklevel=3,
-            )
         return population_dataset(
             maps,
             self._cells(),
@@ -335,12 +335,12 @@ class PerturbationCorrelator(Explainer):
     def _explain_trials(self, X):
         effects = self._effects(layers=())
         size = part_size(X.shape[1:])
-        task = population.Task(X, None, False, effects, self._noise, self._seed, size)
+        task = Task(X, None, False, effects, self._noise, self._seed, size)
         noise, change = self._size
         if self.method_ == "gradient":
-            covariance = population.trial_sensitivity(task)
+            covariance = trial_sensitivity(task)
         else:
-            covariance = population.trial_covariances(task, self.n_iter_)
+            covariance = trial_covariances(task, self.n_iter_)
         covariance = covariance.reshape(len(X), len(change), *noise.shape)
         scale = change[:, None, None] * noise
         return np.divide(covariance, scale, out=np.zeros(covariance.shape), where=scale > 0)

@@ -142,7 +142,7 @@ def _checked(function, amplitude, phase, rng):
             f"the perturbation returned amplitudes {amps.shape}, phases {phases.shape} and values {values.shape}; "
             f"expected {amplitude.shape} for the first two and for values the same, or with one channel"
         )
-    return amps * np.exp(1j * phases), values
+    return amps * np.exp(1j * phases), np.broadcast_to(values, amps.shape)
 
 
 KINDS = {

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from torch import nn
 
-from eegexplain.perturbation import PerturbationCorrelator
+from eegexplain.perturbation import PerturbationCorrelator, phase_perturbation
 
 from .nets import Amplitudes, ChannelPower, PhaseDifference, Squares, frozen
 
@@ -380,6 +380,9 @@ def test_phase_has_one_channel_and_shows_the_use_of_absolute_timing():
     assert found.explanation_["value"].dims == ("output", "channel", "frequency")
     assert list(found.explanation_["channel"].values) == ["all"]
     assert found.correlations_.shape == (1, 1, 17)
+    own = fitted(template, X, X[:, 0] @ wave, perturbation=phase_perturbation, n_iterations=60)
+    assert own.correlations_.shape == (1, 3, 17)  # a function has values for each channel, here three times the same
+    assert own.correlations_[0, 0].argmin() == 5
     assert found.correlations_[0, 0].argmin() == 5
     assert found.correlations_[0, 0, 5] < -0.5
     assert np.abs(np.delete(found.correlations_[0, 0], 5)).max() < 0.1
@@ -500,4 +503,4 @@ def test_constant_channels_and_constant_bins_have_correlation_zero():
 def test_a_map_of_noise_is_announced():
     X, y = noise_trials(6)
     with pytest.warns(UserWarning, match="cannot be told from the noise"):
-        fitted(frozen(Squares(), 3), X, y, method="sampling", n_iterations=2)
+        fitted(frozen(Squares(), 3), X, y, method="sampling", n_iterations=2, control_variate=False)
