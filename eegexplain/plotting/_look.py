@@ -56,7 +56,7 @@ def draw_contours(ax, operator, picture, levels):
     The lines are one `matplotlib.collections.LineCollection` with an attribute ``levels``: ``Axes.contour`` takes as
     long as the rest of the map.
     """
-    from contourpy import contour_generator
+    from contourpy import contour_generator  # comes with matplotlib
     from matplotlib.collections import LineCollection
 
     low, high = np.nanmin(picture), np.nanmax(picture)
