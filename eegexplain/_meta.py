@@ -97,7 +97,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     def _fit_inner(self, X, y, groups, fit_params):
         inner = self.estimator
         if inner is None:
-            inner = default_estimator(y, sfreq=self.sfreq_, random_state=getattr(self, "random_state", None))
+            inner = default_estimator(y, sfreq=self.sfreq, random_state=getattr(self, "random_state", None))
         if _routing_enabled():
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
         elif groups is not None and has_fit_parameter(inner, "groups"):

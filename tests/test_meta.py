@@ -103,6 +103,7 @@ def test_default_estimator_follows_the_target(monkeypatch):
     e = GradientMean(random_state=0).fit(X, y)
     assert isinstance(e.estimator_, SyncNetRegressor)
     assert e.sfreq_ == 1.0 and e.output_names_ == ["output"]
+    assert e.estimator_.sfreq is None and e.estimator_.templates_.shape[2] > 1  # not filters of 0.4 s at 1 Hz
     assert list(e.get_feature_names_out()) == ["ch0", "ch1", "ch2"]
 
 
