@@ -76,7 +76,7 @@ def decompose_gram(gram):
         Of the design.
     """
     values, vectors = eigh(gram, check_finite=False)
-    kept = values > values.max(initial=0.0) * len(gram) * np.finfo(float).eps
+    kept = values > values.max(initial=0.0) * 10 * len(gram) * np.finfo(float).eps
     return Spectrum(np.sqrt(values[kept]), vectors[:, kept])
 
 

@@ -330,9 +330,9 @@ class SPMHRFModel(HRFModel):
         Raises
         ------
         ValueError
-            If ``tr`` or ``time_length`` is not positive.
+            If a duration is not positive.
         """
-        for name in ("tr", "time_length", "highres_dt"):
+        for name in ("tr", "time_length", "highres_dt", "delay", "undershoot", "dispersion", "u_dispersion"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be a positive number of seconds; {getattr(self, name)!r} was given.")
         n_lags = max(int(np.rint(self.time_length / self.tr)), 1)

@@ -113,6 +113,7 @@ def test_bounds_of_unique_responses(oracle):
     [
         (lambda: SPMHRFModel(0.0).get_hrf(), "tr must be a positive"),
         (lambda: SPMHRFModel(-1.0).get_hrf(), "tr must be a positive"),
+        (lambda: SPMHRFModel(1.0, dispersion=0.0).get_hrf(), "dispersion must be a positive"),
         (lambda: SPMHRFModel(1.0, normalize="area").get_hrf(), "normalize"),
         (lambda: HRFModel().get_hrf(), "needs hrf"),
         (lambda: HRFModel([np.nan]).get_hrf(), "finite"),

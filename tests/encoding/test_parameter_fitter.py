@@ -1,5 +1,6 @@
 import pickle
 import sys
+import tracemalloc
 import types
 
 import numpy as np
@@ -373,6 +374,20 @@ def test_constant_targets_warn_once_and_leave_others_alone(tuned):
         lost = ParameterFitter(MODEL).fit(x, broken[["b"]])
     assert lost.parameters_.isna().all(axis=None)
     assert np.isnan(lost.score(x, broken[["b"]]))
+
+
+def test_memory_holds_a_chunk_of_targets_and_the_result():
+    rng = np.random.default_rng(12)
+    x = rng.uniform(-3, 3, (2000, 1))
+    peaks = {}
+    for n in (50, 600):
+        truth = np.c_[rng.uniform(-2, 2, n), np.full(n, 0.8), np.ones(n), np.zeros(n)]
+        y = MODEL.simulate(x, truth, noise=0.2, random_state=0)
+        tracemalloc.start()
+        ParameterFitter(MODEL, memory_limit=2**20).fit(x, y)
+        peaks[n] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peaks[600] - peaks[50] < 0.3 * y.nbytes
 
 
 def test_a_second_start_finds_the_better_optimum(monkeypatch):
