@@ -61,14 +61,12 @@ class Envelopes:
         self.responses = np.stack([_analytic_response(frequencies, limits, sfreq) for limits in bands.values()])
 
     def __call__(self, X):
-        """Power of trials ``(b, n_channels, n_times)`` over time, ``(b, n_channels, n_bands, n_times)``."""
+        """Yield the power of trials ``(b, n_channels, n_times)`` over time, of the same shape, band by band."""
         mirrored = np.concatenate([X, X[..., ::-1]], axis=-1)
         spectrum = scipy.fft.fft(mirrored - X.mean(axis=-1, keepdims=True), self.n_fft, axis=-1)
-        power = np.empty((*X.shape[:2], len(self.responses), self.n_times), dtype=X.dtype)
-        for k, response in enumerate(self.responses.astype(X.dtype)):
+        for response in self.responses.astype(X.dtype):
             analytic = scipy.fft.ifft(spectrum * response, axis=-1)[..., : self.n_times]
-            power[:, :, k] = analytic.real**2 + analytic.imag**2
-        return power
+            yield analytic.real**2 + analytic.imag**2
 
 
 def _analytic_response(frequencies, limits, sfreq):
@@ -101,31 +99,31 @@ class ClusteredSums:
     ----------
     n_clusters : int
         Independent blocks of trials.
-    n_filters, n_features : int
-        Filters, and channels times bands.
+    n_filters, n_channels, n_bands : int
     """
 
-    def __init__(self, n_clusters, n_filters, n_features):
+    def __init__(self, n_clusters, n_filters, n_channels, n_bands):
         self.n = np.zeros(n_clusters)
         self.a, self.a2 = np.zeros((2, n_clusters, n_filters))
-        self.p, self.p2 = np.zeros((2, n_clusters, n_features))
-        self.ap = np.zeros((n_clusters, n_filters, n_features))
+        self.p, self.p2 = np.zeros((2, n_clusters, n_channels * n_bands))
+        self.ap = np.zeros((n_clusters, n_filters, n_channels * n_bands))
+        self.n_bands = n_bands
 
-    def add(self, clusters, activations, power):
-        """Add trials with outputs ``(b, n_filters, n_units)`` and powers ``(b, n_features, n_units)``."""
-        activations = activations.astype(float)
+    def add_outputs(self, clusters, activations):
+        """Add the outputs ``(b, n_filters, n_units)`` of trials, once."""
         np.add.at(self.n, clusters, activations.shape[-1])
-        for total, values in (
-            (self.a, activations.sum(-1)),
-            (self.a2, (activations**2).sum(-1)),
-            (self.p, power.sum(-1)),
-            (self.p2, (power**2).sum(-1)),
-            (self.ap, activations @ power.transpose(0, 2, 1)),
-        ):
-            np.add.at(total, clusters, values)
+        np.add.at(self.a, clusters, activations.sum(-1, dtype=float))
+        np.add.at(self.a2, clusters, np.square(activations, dtype=float).sum(-1))
+
+    def add_power(self, clusters, activations, band, power):
+        """Add the powers ``(b, n_channels, n_units)`` of trials in one band, with the outputs of the units."""
+        cells = slice(band, None, self.n_bands)
+        np.add.at(self.p[:, cells], clusters, power.sum(-1))
+        np.add.at(self.p2[:, cells], clusters, (power**2).sum(-1))
+        np.add.at(self.ap[..., cells], clusters, activations.astype(float) @ power.transpose(0, 2, 1))
 
     def correlation(self):
-        """Pearson correlation and its standard error, ``(n_filters, n_features)``; zeros where either is constant."""
+        """Pearson correlation and standard error, ``(n_filters, n_channels * n_bands)``; zeros for constants."""
         n = max(self.n.sum(), 1.0)
         mean_a, mean_p = self.a.sum(0) / n, self.p.sum(0) / n
         var_a, var_p = self.a2.sum(0) / n - mean_a**2, self.p2.sum(0) / n - mean_p**2

@@ -156,16 +156,21 @@ class EnvelopeCorrelator(Explainer):
         with single_thread():
             n_batches = len(trial_blocks(len(X), self.batch_size))
             for (part, activations), (_, random) in progress(pairs, self.verbose, "envelope correlation", n_batches):
-                power = mean_over_fields(envelopes(X[part]), field.starts[inner], field.size)
-                power = power.reshape(len(power), -1, power.shape[-1])
                 units, chance = (units_along_time(a[self.layer_], field)[..., inner] for a in (activations, random))
                 if sums is None:
-                    shape = (int(clusters.max()) + 1, units.shape[1], power.shape[1])
+                    shape = (int(clusters.max()) + 1, units.shape[1], X.shape[1], len(self.bands_))
                     sums = [ClusteredSums(*shape) for _ in range(n_classes + 1)]
-                for code in range(n_classes):
-                    chosen = codes[part] == code
-                    sums[code].add(clusters[part][chosen], units[chosen], power[chosen])
-                sums[-1].add(clusters[part], chance, power)
+                chosen = [codes[part] == code for code in range(n_classes)] + [slice(None)]
+                parts = [
+                    (total, clusters[part][rows], outputs[rows], rows)
+                    for total, rows, outputs in zip(sums, chosen, [units] * n_classes + [chance], strict=True)
+                ]
+                for total, groups, outputs, _ in parts:
+                    total.add_outputs(groups, outputs)
+                for band, power in enumerate(envelopes(X[part])):
+                    power = mean_over_fields(power, field.starts[inner], field.size)
+                    for total, groups, outputs, rows in parts:
+                        total.add_power(groups, outputs, band, power[rows])
         return sums[:-1], sums[-1:]
 
     def _dataset(self, pooled, baseline, by_class, names):
@@ -207,13 +212,16 @@ class EnvelopeCorrelator(Explainer):
     def _explain_trials(self, X):
         envelopes = Envelopes(self.bands_, self.sfreq_, X.shape[-1])
         with single_thread():
-            parts = [envelopes(X[part]).mean(axis=-1, dtype=float) for part in trial_blocks(len(X))]
+            parts = [
+                np.stack([power.mean(axis=-1, dtype=float) for power in envelopes(X[part])], axis=-1)
+                for part in trial_blocks(len(X))
+            ]
         return np.concatenate(parts)
 
 
 def _correlate(parts):
     """Correlation over the trials of several sums."""
     total = copy.copy(parts[0])
-    for name in vars(total):
+    for name in ("n", "a", "a2", "p", "p2", "ap"):
         setattr(total, name, sum(getattr(part, name) for part in parts))
     return total.correlation()

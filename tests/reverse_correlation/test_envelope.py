@@ -51,7 +51,7 @@ def test_correlation_equals_explicit_windows():
     net = frozen(X=X, y=y, width=9, stride=3, padding=2, pool=4)
     correlator = EnvelopeCorrelator(net, layer="pool", bands=BANDS, sfreq=SFREQ, per_class=True, batch_size=5)
     correlator.fit(X, y)
-    power = Envelopes(BANDS, SFREQ, 256)(X)
+    power = np.stack(list(Envelopes(BANDS, SFREQ, 256)(X)), axis=2)
     module = net.estimator.module_
     units = module.pool(module.conv(torch.from_numpy(X)) ** 2).detach().numpy()
     field = correlator.receptive_field_
@@ -77,17 +77,19 @@ def test_standard_error_equals_the_spread_over_samples():
         shared = rng.normal(size=(40, 1, 1))  # trials differ: units of a trial are not independent
         power = rng.normal(size=(40, 1, 6)) + shared
         activations = 0.5 * power + rng.normal(size=(40, 1, 6)) + shared
-        sums = ClusteredSums(40, 1, 1)
-        sums.add(np.arange(40), activations, power)
+        sums = ClusteredSums(40, 1, 1, 1)
+        sums.add_outputs(np.arange(40), activations)
+        sums.add_power(np.arange(40), activations, 0, power)
         correlation, error = sums.correlation()
         found.append(correlation[0, 0]), errors.append(error[0, 0])
     assert np.mean(errors) == pytest.approx(np.std(found), rel=0.12)
 
 
 def test_one_cluster_has_no_error_and_constants_no_correlation():
-    sums = ClusteredSums(1, 2, 1)
+    sums = ClusteredSums(1, 2, 1, 1)
     activations = np.stack([np.arange(5.0), np.full(5, 3.3)])[None]
-    sums.add(np.zeros(1, int), activations, np.arange(5.0)[None, None])
+    sums.add_outputs(np.zeros(1, int), activations)
+    sums.add_power(np.zeros(1, int), activations, 0, np.arange(5.0)[None, None])
     correlation, error = sums.correlation()
     np.testing.assert_allclose(correlation[:, 0], [1, 0])
     assert np.isnan(error[0, 0]) and error[1, 0] == 0
@@ -97,10 +99,10 @@ def test_envelopes_of_a_modulated_sinusoid():
     time = np.arange(512) / SFREQ
     amplitude = 2 + np.sin(2 * np.pi * 0.5 * time)
     X = (amplitude * np.cos(2 * np.pi * 10.5 * time))[None, None]
-    power = Envelopes(BANDS, SFREQ, 512)(X)[0, 0]
+    power = np.array([band[0, 0] for band in Envelopes(BANDS, SFREQ, 512)(X)])
     np.testing.assert_allclose(power[1, 40:-40], amplitude[40:-40] ** 2, rtol=0.1)
     assert power[[0, 2], 40:-40].max() < 0.1 * power[1].max()
-    whole = Envelopes({"all": (0.0, 64.0)}, SFREQ, 512)(X)[0, 0, 0]
+    (whole,) = (band[0, 0] for band in Envelopes({"all": (0.0, 64.0)}, SFREQ, 512)(X))
     np.testing.assert_allclose(whole[40:-40], amplitude[40:-40] ** 2, rtol=0.05)
 
 
