@@ -4,7 +4,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
 
 from eegexplain import SyncNetClassifier
 from eegexplain.encoding import DelayedModel, WeightFitter, unit_responses
@@ -81,3 +81,26 @@ def test_needs_a_network_and_a_layer_that_exists(decoded):
         unit_responses(LogisticRegression().fit(X.reshape(120, -1), np.arange(120) % 2), X)
     with pytest.raises(ValueError, match="conv_out"):
         unit_responses(net, X, layer="conv_ou")
+
+
+def test_band_power_predicts_units_of_a_net_trained_on_real_eeg_across_subjects(real_data):
+    with np.load(real_data / "uci_eeg_train.npz") as file:
+        scalp = ("FP1", "FP2", "F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2", "CZ", "FZ")
+        rows = [file["ch_names"].tolist().index(name) for name in scalp]
+        X, y, subject = file["X"][::2][:, rows, ::2].astype(float), file["y"][::2], file["subject"][::2]
+    net = SyncNetClassifier(num_filters=4, max_epochs=8, sfreq=128.0, random_state=0).fit(X, y)
+    units = np.log(unit_responses(net, X, layer="pool_out").data + 1e-3)
+    frequencies = np.fft.rfftfreq(X.shape[2], 1 / 128.0)
+    power = np.abs(np.fft.rfft(X * np.hanning(X.shape[2]))) ** 2
+    limits = ((2, 4), (4, 8), (8, 13), (13, 30), (30, 45))
+    power = [power[..., (frequencies >= low) & (frequencies < high)].mean(axis=-1) for low, high in limits]
+    features = np.log(np.stack(power, axis=-1) + 1e-3).reshape(len(X), -1)
+    encoder, cv = WeightFitter(alpha=np.logspace(0, 5, 6)), GroupKFold(5)
+    prediction = cross_val_predict(encoder, features, units, cv=cv, groups=subject)
+    r2 = r2_score(units, prediction, multioutput="raw_values")
+    shuffled = np.random.default_rng(0).permutation(units)
+    null = r2_score(
+        shuffled, cross_val_predict(encoder, features, shuffled, cv=cv, groups=subject), multioutput="raw_values"
+    )
+    assert r2.max() > 0.2
+    assert null.max() < 0.05
