@@ -102,7 +102,8 @@ class HRFModel(BaseEstimator):
     hrf : array-like of shape (n_lags,) or (n_lags, n_targets), default=None
         The response, sampled like the data, from lag zero. Subclasses compute it instead.
     unique_hrfs : bool
-        Whether each target has a response of its own.
+        Whether the parameters of the response differ between targets, in subclasses that have some. A response of two
+        dimensions differs between targets in any case.
 
     See Also
     --------
