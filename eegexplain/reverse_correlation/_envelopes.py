@@ -5,7 +5,8 @@ import scipy.fft
 import scipy.signal
 
 ORDER = 4  # of the Butterworth filters
-MAX_CLUSTERS = 256  # independent blocks of trials for standard errors
+MIN_CLUSTERS, MAX_CLUSTERS = 32, 256  # independent blocks of trials for standard errors
+CELLS = 2**23  # correlations times blocks: 64 MB
 
 
 def filter_bank(sfreq):
@@ -90,6 +91,13 @@ def mean_over_fields(power, starts, size):
     running = np.cumsum(power, axis=-1, dtype=float)
     running = np.concatenate([np.zeros((*power.shape[:-1], 1)), running], axis=-1)
     return (running[..., high] - running[..., low]) / np.maximum(high - low, 1)
+
+
+def merge_clusters(clusters, n_cells):
+    """Put clusters into so many blocks of neighbours that sums over `n_cells` correlations fit into memory."""
+    n_clusters = int(clusters.max()) + 1
+    limit = max(MIN_CLUSTERS, min(MAX_CLUSTERS, CELLS // n_cells))
+    return clusters * min(limit, n_clusters) // n_clusters
 
 
 class ClusteredSums:

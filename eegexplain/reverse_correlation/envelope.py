@@ -10,12 +10,12 @@ from eegexplain._parallel import progress, single_thread, trial_blocks
 from eegexplain._torch import reinitialised
 from eegexplain._validation import EEG_BANDS, check_bands, check_groups, random_seed
 from eegexplain.reverse_correlation._envelopes import (
-    MAX_CLUSTERS,
     ClusteredSums,
     Envelopes,
     default_bands,
     filter_bank,
     mean_over_fields,
+    merge_clusters,
 )
 from eegexplain.reverse_correlation._layers import class_codes, trace_layer, units_along_time
 
@@ -56,7 +56,7 @@ class EnvelopeCorrelator(Explainer):
     correlations_ : ndarray of shape (n_filters, n_channels, n_bands)
         Correlation of unit output and band power.
     standard_errors_ : ndarray of shape (n_filters, n_channels, n_bands)
-        Over trials (clustered by `groups`); more than 256 trials are put into 256 blocks.
+        Over trials (clustered by `groups`); many trials are put into blocks, 32 to 256 of them.
     baseline_correlations_, baseline_standard_errors_ : ndarray of shape (n_filters, n_channels, n_bands)
         The same for untrained weights.
     class_correlations_ : ndarray of shape (n_classes, n_filters, n_channels, n_bands)
@@ -137,7 +137,6 @@ class EnvelopeCorrelator(Explainer):
         split = self.per_class and y is not None
         codes, names = class_codes(self, y if split else None, len(X))
         clusters = check_groups(groups, len(X))
-        clusters = clusters * min(MAX_CLUSTERS, clusters.max() + 1) // (clusters.max() + 1)
         trained, untrained = self._sums(X, codes, clusters, len(names))
         pooled, baseline = _correlate(trained), _correlate(untrained)
         by_class = [_correlate([sums]) for sums in trained] if split else []
@@ -158,8 +157,9 @@ class EnvelopeCorrelator(Explainer):
             for (part, activations), (_, random) in progress(pairs, self.verbose, "envelope correlation", n_batches):
                 units, chance = (units_along_time(a[self.layer_], field)[..., inner] for a in (activations, random))
                 if sums is None:
-                    shape = (int(clusters.max()) + 1, units.shape[1], X.shape[1], len(self.bands_))
-                    sums = [ClusteredSums(*shape) for _ in range(n_classes + 1)]
+                    shape = units.shape[1], X.shape[1], len(self.bands_)
+                    clusters = merge_clusters(clusters, int(np.prod(shape)))
+                    sums = [ClusteredSums(int(clusters.max()) + 1, *shape) for _ in range(n_classes + 1)]
                 chosen = [codes[part] == code for code in range(n_classes)] + [slice(None)]
                 parts = [
                     (total, clusters[part][rows], outputs[rows], rows)
@@ -221,6 +221,8 @@ class EnvelopeCorrelator(Explainer):
 
 def _correlate(parts):
     """Correlation over the trials of several sums."""
+    if len(parts) == 1:
+        return parts[0].correlation()
     total = copy.copy(parts[0])
     for name in ("n", "a", "a2", "p", "p2", "ap"):
         setattr(total, name, sum(getattr(part, name) for part in parts))

@@ -137,7 +137,8 @@ def test_groups_widen_the_errors_and_many_trials_are_put_into_blocks(monkeypatch
     options = {"layer": "pool", "bands": BANDS, "sfreq": SFREQ}
     single = EnvelopeCorrelator(net, **options).fit(X, y)
     assert np.isnan(EnvelopeCorrelator(net, **options).fit(X, y, groups=np.zeros(40)).standard_errors_).all()
-    monkeypatch.setattr("eegexplain.reverse_correlation.envelope.MAX_CLUSTERS", 10)
+    monkeypatch.setattr("eegexplain.reverse_correlation._envelopes.MIN_CLUSTERS", 10)
+    monkeypatch.setattr("eegexplain.reverse_correlation._envelopes.CELLS", 1)
     blocks = EnvelopeCorrelator(net, **options).fit(X, y)
     np.testing.assert_allclose(blocks.correlations_, single.correlations_, atol=1e-12)
     assert np.median(blocks.standard_errors_ / single.standard_errors_) == pytest.approx(1, abs=0.35)
