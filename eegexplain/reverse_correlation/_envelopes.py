@@ -132,7 +132,9 @@ class ClusteredSums:
 
     def correlation(self):
         """Pearson correlation and standard error, ``(n_filters, n_channels * n_bands)``; zeros for constants."""
-        n = max(self.n.sum(), 1.0)
+        n = self.n.sum()
+        if not n:  # a class without trials
+            return np.full(self.ap.shape[1:], np.nan), np.full(self.ap.shape[1:], np.nan)
         mean_a, mean_p = self.a.sum(0) / n, self.p.sum(0) / n
         var_a, var_p = self.a2.sum(0) / n - mean_a**2, self.p2.sum(0) / n - mean_p**2
         alive_a, alive_p = var_a > 1e-12 * (var_a + mean_a**2), var_p > 1e-12 * (var_p + mean_p**2)

@@ -93,6 +93,7 @@ def test_one_cluster_has_no_error_and_constants_no_correlation():
     correlation, error = sums.correlation()
     np.testing.assert_allclose(correlation[:, 0], [1, 0])
     assert np.isnan(error[0, 0]) and error[1, 0] == 0
+    assert np.isnan(ClusteredSums(1, 2, 1, 1).correlation()).all()
 
 
 def test_envelopes_of_a_modulated_sinusoid():
