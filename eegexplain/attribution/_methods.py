@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from eegexplain.attribution._path import PathGradients, Paths, integrate
+from eegexplain.attribution._path import PathGradients, integrate
 
 
 @dataclass(frozen=True)
@@ -102,5 +102,3 @@ METHODS = {method.name: method for method in (
     Method("saliency", lambda paths, request: _at(paths, 1.0), "size of the gradient at the input", signed=False),
     Method("input_x_gradient", lambda paths, request: _at(paths, 1.0), "gradient at the input"),
 )}
-
-__all__ = ["METHODS", "Method", "Paths", "Request"]

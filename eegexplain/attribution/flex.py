@@ -266,16 +266,20 @@ class FLEXAttributor(Explainer):
         target = self.target if target is None else target
         wanted = basis if isinstance(basis, list) else [self.basis_ if basis is None else basis]
         bases = [self._bind(one, X.shape[-1]) for one in wanted]
+        names = [one.name for one in bases]
+        if len(set(names)) < len(names):
+            raise ValueError(f"bases are told apart by name, but these repeat: {', '.join(names)}")
         bank = self._bank if baseline is None else make_bank(
             baseline, X, self.trial_shape_, self.n_baselines, check_random_state(self.random_state))
         engine = self._engine(bank)
         maps, checks, targets = self._attribute(X, target, y, bases, engine)
         warn_unconverged(checks)
-        names = None if self._is_all(target) else np.array(self.output_names_)[targets[:, 0]]
+        explained = None if self._is_all(target) else np.array(self.output_names_)[targets[:, 0]]
         datasets = {}
         for one, values in zip(bases, maps, strict=True):
             coords = {"output": self.output_names_, **self._coords(one)}
-            datasets[one.name] = label_trials(values, checks, coords, one, self._facts(engine.response, one), names)
+            datasets[one.name] = label_trials(values, checks, coords, one, self._facts(engine.response, one),
+                                              explained)
         return datasets if isinstance(basis, list) else next(iter(datasets.values()))
 
     def _attribute(self, X, target, y, bases, engine):

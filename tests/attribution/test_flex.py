@@ -16,7 +16,7 @@ from eegexplain._parallel import trial_blocks
 from eegexplain.attribution import FLEXAttributor, attribute, class_contrast
 from eegexplain.attribution._baselines import make_bank, phase_factors
 from eegexplain.attribution._population import Moments
-from eegexplain.bases import spatial
+from eegexplain.bases import STFT, spatial
 from tests.estimators import SFREQ, fast_classifier, fast_regressor, trials
 
 X, Y = trials(n_trials=24)
@@ -332,6 +332,7 @@ def test_bad_parameters(net, parameters, error, message):
     ({"target": "true"}, r"explain\(X, y, target='true'\)"),
     ({"y": np.full(24, "up"), "target": "true"}, "'up'"),
     ({"baseline": X[:3]}, "baseline has shape"),
+    ({"basis": ["stft", STFT(window=8)]}, "these repeat: stft, stft"),
 ])
 def test_bad_requests(flex, arguments, message):
     with pytest.raises(ValueError, match=message):
