@@ -139,7 +139,7 @@ class Engine:
         for number in range(n_draws):
             start = self.bank.draw(number % len(self.bank), X, part)
             paths = Paths(self._respond, self.net.tensor(start), self.net.tensor(X - start),
-                          torch.as_tensor(targets, device=self.net.device), rows, panels, closed)
+                          torch.as_tensor(targets, device=self.net.device), rows, panels, closed, part.start)
             request = Request(self.n_steps, self.tol, self.positions[number % len(self.positions)], self.net.module)
             found = method.function(paths, request)
             read = [_read(basis, method, found) / n_draws for basis in bases]

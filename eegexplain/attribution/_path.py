@@ -58,6 +58,8 @@ class Paths:
         Panels whose sums are held at a time.
     closed : bool
         Whether the outputs of a trial sum to a constant, so that the last gradient follows from the others.
+    first : int
+        Number of the first trial, for messages.
     """
 
     respond: object
@@ -67,6 +69,7 @@ class Paths:
     rows: int = 64
     panels: int = 64
     closed: bool = False
+    first: int = 0
 
     def points(self, trial, position):
         """Points on the paths of some trials."""
@@ -105,7 +108,7 @@ class Paths:
             part = slice(first, first + self.rows)
             gradients = differentiate(self.respond, self.points(owner[part], position[part]),
                                       self.targets[owner[part]], closed=self.closed)
-            check_finite(gradients, owner[part], position[part])
+            check_finite(gradients, self.first + owner[part], position[part])
             where = torch.as_tensor(panel[part], device=self.start.device)
             for rule, factor in zip(sums, factors[:, part], strict=True):
                 for number in range(gradients.shape[1]):

@@ -325,6 +325,27 @@ def test_bad_parameters(net, parameters, error, message):
         flex.fit(x, Y)
 
 
+class Root(nn.Module):
+    """Its gradient is not finite where the first sample lies below 0.5."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        root = self.gain * torch.sqrt(x[:, 0, :1] - 0.5)
+        return torch.cat([root, -root], 1)
+
+
+def test_a_gradient_that_is_not_finite_is_located():
+    x = np.full((10, 3, 32), 1.0)
+    x[7, 0, 0] = 0.2
+    net = NeuralNetClassifier(Root, criterion=nn.CrossEntropyLoss, classes=np.arange(2)).initialize()
+    flex = FLEXAttributor(FrozenEstimator(net), baseline=np.full((3, 32), 0.9), memory_limit=2000, n_steps=4)
+    with pytest.raises(ValueError, match="gradient of trial 7 is not finite"):
+        flex.fit(x, np.arange(10) % 2)
+
+
 @pytest.mark.parametrize("arguments, message", [
     ({"target": 2}, "out of range: there are 2 outputs"),
     ({"target": [0, 1]}, "one target per trial is 24 values"),
