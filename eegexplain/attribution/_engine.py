@@ -115,8 +115,8 @@ class Engine:
         with self._mode():
             row = bytes_per_row(self._respond, x, target)
         rows = int(np.clip(self.memory_limit // 2 // row, 1, self.batch_size))
-        # Held at a time, per trial and target: sums of up to ten panels, and averages in double precision.
-        held = x[0].numel() * (10 * x.element_size() + 24)
+        # Held at a time, per trial and target: sums of up to 17 panels, and averages in double precision.
+        held = x[0].numel() * (17 * x.element_size() + 24)
         room = self.memory_limit // 4
         n_groups = min(targets.shape[1], max(1, -(-held * targets.shape[1] // room)))
         groups = np.array_split(np.arange(targets.shape[1]), n_groups)

@@ -73,9 +73,9 @@ def place(rule, low, high, logarithmic):
     return nodes, rule.weights[:, None] * scale
 
 
-def middle(low, high, logarithmic):
-    """Where a panel is bisected: at its geometric centre when it is logarithmic."""
-    return np.where(logarithmic, np.sqrt(low * high), (low + high) / 2)
+def cut(low, high, logarithmic, count):
+    """Ends of `count` equal pieces of a panel, equal in the logarithm when it is logarithmic."""
+    return np.geomspace(low, high, count + 1) if logarithmic else np.linspace(low, high, count + 1)
 
 
 PROBES = 10.0 ** -np.arange(1.0, 13.0)

@@ -74,7 +74,7 @@ class Paths:
     def points(self, trial, position):
         """Points on the paths of some trials."""
         position = torch.as_tensor(position, dtype=self.start.dtype, device=self.start.device)
-        return self.start[trial] + position[:, None, None] * self.change[trial]
+        return torch.addcmul(self.start[trial], position[:, None, None], self.change[trial])
 
     def values(self, trial, position):
         """Outputs at points on the paths, float64 `(n_points, n_targets)`."""
@@ -109,10 +109,11 @@ class Paths:
             gradients = differentiate(self.respond, self.points(owner[part], position[part]),
                                       self.targets[owner[part]], closed=self.closed)
             check_finite(gradients, self.first + owner[part], position[part])
-            where = torch.as_tensor(panel[part], device=self.start.device)
+            touched = slice(panel[part][0], panel[part][-1] + 1)
+            inside = torch.as_tensor(np.arange(touched.start, touched.stop)[:, None] == panel[part])
             for rule, factor in zip(sums, factors[:, part], strict=True):
-                for number in range(gradients.shape[1]):
-                    rule[:, number].index_add_(0, where, gradients[:, number] * factor[:, None, None])
+                mixing = inside.to(factor) * factor
+                rule[touched].flatten(1).addmm_(mixing, gradients.flatten(1))
         return sums
 
 
@@ -130,7 +131,7 @@ def differentiate(respond, x, targets, closed=False):
                                          allow_unused=True)[0] for number, value in enumerate(needed)]
     if len(needed) < len(chosen):
         gradients.append(-sum(gradients))
-    return torch.stack(gradients, dim=1)
+    return torch.stack(gradients, dim=1) if len(gradients) > 1 else gradients[0].unsqueeze(1)
 
 
 def check_finite(gradients, trial, position):
@@ -208,13 +209,16 @@ class _Panels:
     def __getitem__(self, index):
         return _Panels(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
-    def halves(self, paths):
-        """Bisect every panel."""
-        centre = _nodes.middle(self.low, self.high, self.logarithmic)
-        value = paths.values(self.trial, centre)
-        left = _Panels(self.trial, self.low, centre, self.logarithmic, self.share / 2, self.start, value)
-        right = _Panels(self.trial, centre, self.high, self.logarithmic, self.share / 2, value, self.end)
-        return _join([left, right])
+    def pieces(self, paths, counts):
+        """Cut every panel into so many equal pieces."""
+        parts = []
+        for number, count in enumerate(counts):
+            edges = _nodes.cut(self.low[number], self.high[number], self.logarithmic[number], count)
+            inner = paths.values(np.full(count - 1, self.trial[number]), edges[1:-1])
+            values = np.concatenate([self.start[[number]], inner, self.end[[number]]])
+            same = [np.full(count, value[number]) for value in (self.trial, self.logarithmic, self.share / count)]
+            parts.append(_Panels(same[0], edges[:-1], edges[1:], *same[1:], values[:-1], values[1:]))
+        return _join(parts)
 
 
 def _join(parts):
@@ -270,13 +274,13 @@ def _excess(panels, errors, limits):
 
 
 def _refine(paths, ends, tol):
-    """Refine every trial until its map stands still: first the whole path, then panels that are bisected."""
+    """Refine every trial until its map stands still: first the whole path, then panels that are cut up."""
     whole = _whole(ends)
     noise = _ROUNDING * torch.finfo(paths.start.dtype).eps * np.abs(ends).max(0)
     sums, errors, sizes = _evaluate(paths, whole, _nodes.WHOLE)
     step = np.abs(ends[1] - ends[0])
     size = np.maximum(sizes, step)
-    limits = np.stack([tol * size, tol / 2 * step + noise])
+    limits = np.stack([tol * size, 0.8 * tol * step + noise])
     excess = _excess(whole, errors, limits)
     total = sums.double().cpu().numpy()
     used = np.full(len(total), len(_nodes.WHOLE.nodes))
@@ -292,7 +296,7 @@ def _refine(paths, ends, tol):
 
 
 def _round(paths, panels, limits, total, used, missed):
-    """Evaluate panels, keep those that are good enough, and return the halves of the others."""
+    """Evaluate panels, keep those that are good enough, and cut the others up."""
     sums, errors, _ = _evaluate(paths, panels, _nodes.PIECE)
     per_panel = len(_nodes.PIECE.nodes)
     np.add.at(used, panels.trial, per_panel)
@@ -302,14 +306,24 @@ def _round(paths, panels, limits, total, used, missed):
         np.add.at(square[kind], panels.trial, excess[kind] ** 2 * panels.share)
     square[0] += missed
     settled = (square <= 1).all(0)[panels.trial]
-    wanted = np.where(settled, 0.0, excess.max(0))
-    split = np.zeros(len(panels), bool)
-    budget = used.copy()
-    for number in np.argsort(-wanted):
-        if wanted[number] > 1 and budget[panels.trial[number]] + 2 * per_panel <= MAX_NODES:
-            split[number] = True
-            budget[panels.trial[number]] += 2 * per_panel
+    counts = _cuts(panels.trial, np.where(settled, 0.0, excess.max(0)), (MAX_NODES - used) // per_panel)
+    split = counts > 0
     for number in np.flatnonzero(~split):
         total[panels.trial[number]] += sums[number].double().cpu().numpy()
         missed[panels.trial[number]] += excess[0, number] ** 2 * panels.share[number]
-    return panels[split].halves(paths) if split.any() else panels[split]
+    return panels[split].pieces(paths, counts[split]) if split.any() else panels[split]
+
+
+def _cuts(trial, excess, room):
+    """Into how many pieces each panel is cut, 0 for those that are kept; `room` is the number of pieces per trial.
+
+    Where gradients jump, m pieces lower the excess of each by ``m ** 1.5``; smooth panels need two.
+    """
+    counts = np.where(excess > 1, np.clip(np.ceil(excess ** (2 / 3)), 2, 16), 0).astype(int)
+    for owner in np.unique(trial[counts > 0]):
+        left, asked = room[owner], counts[trial == owner].sum()
+        for number in sorted(np.flatnonzero((trial == owner) & (counts > 0)), key=lambda n: -excess[n]):
+            fair = counts[number] if asked <= room[owner] else max(2, counts[number] * room[owner] // asked)
+            counts[number] = fair if fair <= left else 0
+            left -= counts[number]
+    return counts

@@ -30,7 +30,7 @@ def as_basis(basis, bands=None):
     --------
     >>> from eegexplain.bases import as_basis
     >>> as_basis("stft").bind(n_times=64, sfreq=32.0).sizes()
-    (8, 2, 33)
+    (8, 4, 17)
     """
     if isinstance(basis, Basis):
         return basis

@@ -29,7 +29,7 @@ class STFT(Basis):
     window : int, float or None
         Width of a frame in samples (int) or seconds (float); None is an eighth of the trial, at least 8 samples.
     hop : int, float or None
-        Distance of frames, less than the width; None is a quarter of the window.
+        Distance of frames, less than the width; None is half the window.
     """
 
     window: object = None
@@ -40,7 +40,7 @@ class STFT(Basis):
     def sizes(self):
         """Width and hop in samples, and the number of frames."""
         width = max(8, self.n_times // 8) if self.window is None else _samples(self.window, self.sfreq, "window")
-        hop = max(1, width // 4) if self.hop is None else _samples(self.hop, self.sfreq, "hop")
+        hop = max(1, width // 2) if self.hop is None else _samples(self.hop, self.sfreq, "hop")
         if hop >= width and width > 1:
             raise ValueError(f"hop ({hop} samples) must be shorter than the window ({width} samples), "
                              "else samples between frames are lost")
