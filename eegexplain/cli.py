@@ -56,8 +56,11 @@ def main(argv=None):
         0; 2 for bad input, which is answered by one sentence on stderr; 130 when interrupted.
     """
     arguments = make_parser().parse_args(argv)
+    from eegexplain._parallel import single_thread
+
     try:
-        with _warnings_as_notes():
+        # Small batches gain nothing from threads; on a busy machine waiting for each other doubles the time.
+        with _warnings_as_notes(), single_thread():
             for line in arguments.run(arguments):
                 print(line)
     except (ValueError, OSError) as error:
