@@ -28,7 +28,6 @@ RESULTS = pathlib.Path(__file__).parent / "results" / "flex.md"
 SHAPE = (32, 22, 1000)
 SCALES = (1e-6, 1e-3, 1.0, 30.0, 1e3)
 N_COMPLETE = 60
-N_MEMORY = 4  # of the 64 trials: blocks of them come one after the other
 
 
 def eeg_net(act, n_channels=22, n_times=1000, n_outputs=4):
@@ -189,7 +188,7 @@ def memory_here(limit):
     flex.set_params(n_steps=256, memory_limit=limit)
     pathlib.Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far (Linux)
     before, start = resident("VmRSS"), time.process_time()
-    flex.explain_population(x[:N_MEMORY])
+    flex.explain_population(x)
     return f"{resident('VmHWM') - before:.0f} {time.process_time() - start:.0f}"
 
 
@@ -223,8 +222,11 @@ def main():
               "| network | precision | scale of the trials | below 1 % | 95th percentile | nodes mean | nodes max "
               "| converged | trials above rounding |", "|---|---|---|---|---|---|---|---|---|"]
     lines += ["| {} | {} | {:g} | {:.0%} | {:.1e} | {:.1f} | {} | {:.0%} | {} |".format(*row) for row in completeness()]
-    lines += [f"\n## Memory: population map of 64 x 64 x 5000 (float32), {N_MEMORY} trials run, 256 nodes, two "
-              "outputs\n",
+    lines.append("\nTarget: at least 95 %. It is missed where the output hardly changes although the map is large: of "
+                 "a ReLU network trained for half as long, the raw logit of the predicted class changed by less than "
+                 "2 % of the map's absolute sum in some trials, and 87 to 92 % of the trials came below 1 % (with 256 "
+                 "nodes 83 to 93 %). Kinks leave an error in proportion to the map, not to its sum.")
+    lines += ["\n## Memory: population map of 64 x 64 x 5000 (float32), 256 nodes, two outputs\n",
               "| memory_limit, MiB | peak growth, MiB | CPU seconds |", "|---|---|---|"]
     for limit in (2**26, 2**28):
         peak, cost = memory(limit)
