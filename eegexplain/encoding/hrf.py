@@ -99,11 +99,11 @@ class HRFModel(BaseEstimator):
 
     Parameters
     ----------
-    hrf : array-like of shape (n_lags,) or (n_lags, n_targets), default=None
-        The response, sampled like the data, from lag zero. Subclasses compute it instead.
     unique_hrfs : bool
         Whether the parameters of the response differ between targets, in subclasses that have some. A response of two
         dimensions differs between targets in any case.
+    hrf : array-like of shape (n_lags,) or (n_lags, n_targets), default=None
+        The response, sampled like the data, from lag zero. Subclasses compute it instead.
 
     See Also
     --------
@@ -113,13 +113,13 @@ class HRFModel(BaseEstimator):
     --------
     >>> import numpy as np
     >>> from eegexplain.encoding import HRFModel
-    >>> HRFModel([0.5, 0.5]).convolve(np.array([[0.0], [1.0], [0.0]])).ravel().round(3)
+    >>> HRFModel(hrf=[0.5, 0.5]).convolve(np.array([[0.0], [1.0], [0.0]])).ravel().round(3)
     array([0. , 0.5, 0.5])
     """
 
-    def __init__(self, hrf=None, unique_hrfs=False):
-        self.hrf = hrf
+    def __init__(self, unique_hrfs=False, hrf=None):
         self.unique_hrfs = unique_hrfs
+        self.hrf = hrf
 
     def get_hrf(self):
         """Sample the response.
@@ -336,6 +336,8 @@ class SPMHRFModel(HRFModel):
         for name in ("tr", "time_length", "highres_dt", "delay", "undershoot", "dispersion", "u_dispersion"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be a positive number of seconds; {getattr(self, name)!r} was given.")
+        if not self.onset < self.time_length:
+            raise ValueError(f"onset ({self.onset} s) must come before time_length ({self.time_length} s).")
         n_lags = max(int(np.rint(self.time_length / self.tr)), 1)
         if self.legacy:
             return np.linspace(1e-4, self.time_length, n_lags)

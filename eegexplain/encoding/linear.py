@@ -64,7 +64,7 @@ class LinearModelWithBaselineHRF(LinearModelWithBaseline):
     --------
     >>> import numpy as np
     >>> from eegexplain.encoding import HRFModel, LinearModelWithBaselineHRF
-    >>> model = LinearModelWithBaselineHRF(hrf_model=HRFModel([0.5, 0.5]), padding="zero")
+    >>> model = LinearModelWithBaselineHRF(hrf_model=HRFModel(hrf=[0.5, 0.5]), padding="zero")
     >>> model.predict(np.array([[1.0], [0.0]]), weights=np.array([[2.0]])).ravel().round(6)
     array([1., 1.])
     """

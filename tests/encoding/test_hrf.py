@@ -92,7 +92,7 @@ def test_convolution_equals_loops_within_runs(n_lags, padding, seed):
     rng = np.random.default_rng(seed)
     signals, kernels = rng.standard_normal((37, 3)), rng.standard_normal((n_lags, 3))
     runs = np.repeat([0, 1, 0], [14, 11, 12])
-    result = HRFModel(kernels).convolve(signals, groups=runs, padding=padding)
+    result = HRFModel(hrf=kernels).convolve(signals, groups=runs, padding=padding)
     for v in range(3):
         expected = [
             naive_convolution(signals[a:b, v], kernels[:, v], padding) for a, b in ((0, 14), (14, 25), (25, 37))
@@ -115,14 +115,19 @@ def test_bounds_of_unique_responses(oracle):
         (lambda: SPMHRFModel(-1.0).get_hrf(), "tr must be a positive"),
         (lambda: SPMHRFModel(1.0, dispersion=0.0).get_hrf(), "dispersion must be a positive"),
         (lambda: SPMHRFModel(1.0, normalize="area").get_hrf(), "normalize"),
+        (lambda: SPMHRFModel(1.0, onset=32.0).get_hrf(), "onset .* must come before time_length"),
         (lambda: HRFModel().get_hrf(), "needs hrf"),
-        (lambda: HRFModel([np.nan]).get_hrf(), "finite"),
-        (lambda: HRFModel(np.ones((3, 2))).convolve(np.ones((5, 4))), "2 responses for 4 signals"),
-        (lambda: HRFModel([1.0]).convolve(np.ones((5, 4)), padding="wrap"), "padding"),
+        (lambda: HRFModel(True).get_hrf(), "needs hrf"),  # unique_hrfs comes first, as in braincoder
+        (lambda: HRFModel(hrf=[np.nan]).get_hrf(), "finite"),
+        (lambda: HRFModel(hrf=np.ones((3, 2))).convolve(np.ones((5, 4))), "2 responses for 4 signals"),
+        (lambda: HRFModel(hrf=[1.0]).convolve(np.ones((5, 4)), padding="wrap"), "padding"),
         (lambda: SPMHRFModel(1.0).convolve(np.ones((31, 1))), "spans 32 samples, but the run .* has only 31"),
-        (lambda: HRFModel([1.0, 1.0]).convolve(np.ones((4, 1)), groups=[0, 0, 0, 1]), "from sample 3 to 4 has only 1"),
         (
-            lambda: HRFModel([1.0]).convolve(np.ones((4, 1)), groups=[0, 0, 0]),
+            lambda: HRFModel(hrf=[1.0, 1.0]).convolve(np.ones((4, 1)), groups=[0, 0, 0, 1]),
+            "from sample 3 to 4 has only 1",
+        ),
+        (
+            lambda: HRFModel(hrf=[1.0]).convolve(np.ones((4, 1)), groups=[0, 0, 0]),
             r"one label per sample is needed: \(4,\)",
         ),
     ],

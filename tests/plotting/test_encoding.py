@@ -44,7 +44,7 @@ def test_hrf_lines_are_the_responses():
     with pytest.raises(ValueError, match="one entry"):
         HRFDisplay([[0.0]], [], ["a"])
     with pytest.raises(AttributeError):
-        HRFDisplay.from_models(HRFModel([1.0]))
+        HRFDisplay.from_models(HRFModel(hrf=[1.0]))
 
 
 def test_tuning_curves_are_predictions_and_points_are_bin_means(tuned):
