@@ -210,6 +210,8 @@ class EncodingModel(BaseEstimator):
             If the noise is not a scale or a covariance of the right size.
         """
         rng = check_random_state(random_state)
+        if dof is not None and not dof > 0:
+            raise ValueError(f"dof must be positive; {dof!r} was given.")
         prediction = self.predict(paradigm, parameters, weights, groups=groups)
         values = np.asarray(prediction)
         shape = (int(n_repeats), *values.shape)
@@ -312,7 +314,12 @@ def _noise_factor(noise, n_targets):
         raise ValueError("There is no noise: give noise, a standard deviation or covariance, or omega.")
     noise = np.asarray(noise, dtype=float)
     if noise.ndim == 0:
+        if not 0 <= noise < np.inf:
+            raise ValueError(f"noise must be a finite standard deviation >= 0; {noise} was given.")
         return noise * np.eye(n_targets)
     if noise.shape != (n_targets, n_targets):
         raise ValueError(f"noise must be a number or a covariance of shape {(n_targets,) * 2}; it is {noise.shape}.")
-    return cholesky(noise + 1e-12 * np.trace(noise) / n_targets * np.eye(n_targets))
+    try:
+        return cholesky(noise + 1e-12 * np.trace(noise) / n_targets * np.eye(n_targets))
+    except np.linalg.LinAlgError as error:
+        raise ValueError("noise is no covariance: it is not positive semi-definite.") from error

@@ -159,13 +159,17 @@ class Saturation(EncodingModel):
         (lambda: DelayedModel(tmin=1.0, tmax=0.0).get_lags(), "comes before"),
         (lambda: DelayedModel(tmax=5.0).design(np.ones((5, 1))), "spans 6 samples"),
         (lambda: DelayedModel(edges="wrap").valid_samples(5), "edges"),
+        (lambda: LinearModelWithBaseline().simulate(np.ones((3, 2)), noise=-1.0), "standard deviation >= 0"),
+        (lambda: LinearModelWithBaseline().simulate(np.ones((3, 2)), noise=-np.eye(2)), "positive semi-definite"),
+        (lambda: LinearModelWithBaseline().simulate(np.ones((3, 2)), noise=np.eye(3)), "covariance of shape"),
+        (lambda: LinearModelWithBaseline().simulate(np.ones((3, 2)), dof=0.0), "dof must be positive"),
         (lambda: Parameter("a", lower=1.0, upper=0.0), "lower < upper"),
         (lambda: Parameter("a", upper=0.0), "upper bound only"),
         (lambda: Parameter("a", "offset"), "role"),
         (lambda: Parameter("a", transform="log"), "lower bound"),
         (lambda: Parameter("a", lower=0.0, transform="sigmoid"), "two finite bounds"),
         (lambda: Parameter("a", transform="cube"), "not one of"),
-        (lambda: HRFModel([1.0]).convolve(np.ones((3, 1)), groups=[0, 1]), "one label per sample"),
+        (lambda: HRFModel(hrf=[1.0]).convolve(np.ones((3, 1)), groups=[0, 1]), "one label per sample"),
         (
             lambda: LinearModelWithBaselineHRF(hrf_model=SPMHRFModel(1.0, unique_hrfs=True)).predict(
                 np.ones((40, 1)), weights=np.ones((1, 1))
