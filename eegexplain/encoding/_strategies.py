@@ -99,7 +99,7 @@ def solve_gradient(fitter, layout, recording, theta, log):
     return theta, n_iter, converged
 
 
-def solve_linear(model, layout, recording, start):
+def solve_linear(model, layout, recording, start, varies):
     """Least squares for the baseline, and for the weights unless the model has them.
 
     Parameters
@@ -112,6 +112,8 @@ def solve_linear(model, layout, recording, start):
         Stimulus and data.
     start : ndarray of shape (n_targets, 1)
         Fixed baselines.
+    varies : ndarray of bool, shape (n_all_targets,)
+        Which of the model's targets these are.
 
     Returns
     -------
@@ -128,7 +130,7 @@ def solve_linear(model, layout, recording, start):
     unit = np.broadcast_to(model.measured_baseline(np.ones(1), n_times, recording.groups), (n_times, 1))[valid]
     data, confounds = recording.data[valid], recording.confounds[valid]
     recording = recording._replace(data=data, confounds=confounds)
-    given = None if model.weights is None else read_table(model.weights, "weights").values
+    given = None if model.weights is None else _given_weights(model, design.shape[1], varies)
     columns = [confounds, *([] if layout.fixed else [unit]), *([] if given is not None else [design])]
     columns = np.hstack(columns)
     inverse = np.linalg.pinv(columns, rcond=np.finfo(float).eps * max(columns.shape))
@@ -146,3 +148,11 @@ def solve_linear(model, layout, recording, start):
         errors = np.sqrt(variance * (inverse[first] @ inverse[first]))[:, None]
         first += 1
     return Statistics(theta, errors, ssq, explained_share(ssq, recording)), solution[first:] if given is None else given
+
+
+def _given_weights(model, n_columns, varies):
+    """Weights that the model has, of targets that vary."""
+    given = read_table(model.weights, "weights").values
+    if given.shape != (n_columns, len(varies)):
+        raise ValueError(f"The model's weights have shape {given.shape}, but {(n_columns, len(varies))} is needed.")
+    return given[:, varies]

@@ -82,7 +82,7 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
     n_iter_, converged_ : ndarray of shape (n_targets,)
         Steps taken, and whether they sufficed.
     weights_ : ndarray of shape (n_features, n_targets) or None
-        Weights of a linear model.
+        Weights of a linear model; NaN for targets without variance.
     n_samples_, n_features_in_ : int
         Number of samples and features.
     intermediate_parameters_ : DataFrame
@@ -185,7 +185,7 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         start = read_start(self.init_pars, layout, n_targets)[varies]
         kept = recording if varies.all() else recording._replace(data=recording.data[:, varies])
         with FitLog(self, layout, columns[varies], kept.data) as log:
-            results = self._solve(layout, kept, start, log) if varies.any() else (no_statistics(layout), 0, False)
+            results = self._solve(layout, kept, start, log, varies)
         self._store(layout, *results, varies)
         if self.store_intermediate_parameters:
             self.intermediate_parameters_ = log.table()
@@ -230,7 +230,8 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         recording, columns = self._read(X, y, confounds, groups)
         layout = make_layout(self.model, self.fixed_pars, self.shared_pars)
         start = read_start(self.init_pars, layout, recording.data.shape[1])
-        theta = self._search(layout, recording, start, self.grid if grid is None else grid)[1]
+        problem, theta, _ = self._search(layout, recording, start, self.grid if grid is None else grid)
+        theta = evaluate(problem, layout, theta, np.arange(len(theta))).theta
         theta = final_statistics(self.model, layout, recording, theta, self.memory_limit).theta
         return frame(theta, columns, self.model.get_parameter_labels())
 
@@ -274,6 +275,8 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
             if len(table) != n_times:
                 raise ValueError(f"The {name} has {len(table)} samples, but the data have {n_times}.")
             check_finite_targets(table, name=name)
+        if not n_times:
+            raise ValueError("The data have no samples.")
         check_finite_targets(data.values, data.columns)
         if any(par.role == "baseline" for par in self.model.get_parameter_space()):
             confounds = confounds[:, np.ptp(confounds, axis=0) > 0]
@@ -293,11 +296,15 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         grid = read_grid(grid, self.model, layout, recording.stimulus, start)
         return problem, *search_start(problem, layout, grid, start)
 
-    def _solve(self, layout, recording, start, log):
+    def _solve(self, layout, recording, start, log, varies):
         """Statistics, number of steps and convergence of targets that vary."""
         if isinstance(self.model, LinearModelWithBaseline):
-            statistics, self.weights_ = solve_linear(self.model, layout, recording, start)
+            statistics, weights = solve_linear(self.model, layout, recording, start, varies)
+            self.weights_ = np.full((len(weights), len(varies)), np.nan)
+            self.weights_[:, varies] = weights
             return statistics, 1, True
+        if not varies.any():
+            return no_statistics(layout), 0, False
         problem, theta, rivals = self._search(layout, recording, start, self.grid)
         if not any(par.role == "shape" and par.label not in layout.fixed for par in layout.space) and not layout.shared:
             theta, n_iter, converged = evaluate(problem, layout, theta, np.arange(len(theta))).theta, 0, True

@@ -98,6 +98,7 @@ def test_grid_search_equals_loops(tuned):
             columns = np.column_stack([np.exp(-0.5 * ((x[:, 0] - mu) / sd) ** 2), np.ones(len(x))])
             errors.append(np.linalg.lstsq(columns, y[:, v], rcond=None)[1][0])
         assert tuple(best.loc[v, ["mu", "sd"]]) == candidates[int(np.argmin(errors))]
+        assert_allclose(((y[:, v] - MODEL.predict(x, best.loc[[v]])[:, 0]) ** 2).sum(), min(errors))
 
 
 def test_recovers_planted_parameters_with_calibrated_errors(tuned):
@@ -376,6 +377,25 @@ def test_constant_targets_warn_once_and_leave_others_alone(tuned):
     assert np.isnan(lost.score(x, broken[["b"]]))
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_a_constant_target_leaves_the_others_of_a_linear_model_alone(oracle, given):
+    X, W = oracle["lin_X"], oracle["lin_W"]
+    y = LinearModelWithBaseline().predict(X, oracle["lin_b"][:, None], W)
+    broken = y.copy()
+    broken[:, 0] = 2.0
+    with pytest.warns(UserWarning, match="never vary: 0"):
+        fit = ParameterFitter(LinearModelWithBaseline(weights=W if given else None)).fit(X, broken)
+    assert_allclose(fit.weights_[:, 1:], W[:, 1:], atol=1e-10)
+    assert np.isnan(fit.weights_[:, 0]).all()
+    assert_allclose(fit.predict(X)[:, 1:], y[:, 1:], atol=1e-10)
+    assert np.isnan(fit.predict(X)[:, 0]).all()
+    with pytest.warns(UserWarning, match="never vary: 0"):
+        lost = clone(fit).set_params(model__weights=None).fit(X, broken[:, :1])
+    assert np.isnan(lost.predict(X)).all()
+    with pytest.raises(ValueError, match="weights have shape"):
+        ParameterFitter(LinearModelWithBaseline(weights=W[:, 1:])).fit(X, y)
+
+
 def test_memory_holds_a_chunk_of_targets_and_the_result():
     rng = np.random.default_rng(12)
     x = rng.uniform(-3, 3, (2000, 1))
@@ -483,6 +503,7 @@ def test_progress_bar_goes_to_stderr(tuned, capsys):
         ({}, {"confounds": np.ones((7, 1))}, "confounds has 7 samples"),
         ({}, {"groups": np.ones(7)}, "one label per sample"),
         ({}, {"y": None}, "no data"),
+        ({}, {"X": np.ones((0, 1)), "y": np.ones((0, 2))}, "no samples"),
         ({}, {"X": None}, "no paradigm"),
     ],
 )
