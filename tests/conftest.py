@@ -4,6 +4,7 @@ import os
 import pathlib
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the test processes already use all cores
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import hypothesis
