@@ -32,9 +32,10 @@ SpectralMapDisplay.from_explanation(held_out, output="beta over C3").plot(order=
 
 # %%
 # The same on the scalp, per band. Another basis costs a projection, not another integral.
+from eegexplain.bases import STFT
 from eegexplain.plotting import TopomapDisplay
 
-several = flex.explain(eeg.X[test], target="all", basis=["bands", "stft"])
+several = flex.explain(eeg.X[test], target="all", basis=["bands", STFT(window=0.5, hop=0.0625)])
 mean = several["bands"].drop_vars(["convergence_delta", "n_steps"]).mean("trial", keep_attrs=True)
 TopomapDisplay.from_explanation(mean.sel(band=["theta", "alpha", "beta", "gamma"])).plot_grid()
 
