@@ -7,7 +7,7 @@ import numpy as np
 
 from eegexplain._parallel import map_blocks, trial_blocks
 from eegexplain.perturbation._correlate import ClusterTotals
-from eegexplain.perturbation._gradient import data_terms, gradient_moments, independent_terms
+from eegexplain.perturbation._gradient import CrossSlopes, data_terms, gradient_moments, independent_terms
 from eegexplain.perturbation._outputs import Effects
 from eegexplain.perturbation._sampling import Control, drawn_moments, measure, perturb
 from eegexplain.perturbation._spectra import Spectra
@@ -16,6 +16,7 @@ from eegexplain.perturbation.kinds import Perturbation, Setting
 _PILOT = 2**32 - 1  # key of the draws that centre the sums
 _CHECK = 2**32 - 2  # key of the draws that tell whether perturbed trials are still decoded
 _BANK = 2**32 - 3  # key of the draws that all single trials share
+_SLOPE_TRIALS = 128  # trials whose gradients tell how the map follows the cross-spectrum
 _DRAWS = 8  # draws of a trial that are evaluated together: the unit of the error over draws
 _ROUND = 16  # draws between two looks at the error, where there is a tolerance
 
@@ -33,6 +34,12 @@ class Noise:
     membership: np.ndarray | None = None
     projector: np.ndarray | None = None
     cross: np.ndarray | None = None
+    source: tuple = ()  # number, ends and mean spectrum of the trials that ``cross`` is of
+    scale: float = 1.0
+
+    def has_cross_of(self, X):
+        """Whether ``cross`` is that of these trials."""
+        return self.cross is not None and len(X) == self.source[0] and np.array_equal(X[[0, -1]], self.source[1])
 
     def setting(self, n_draws):
         """Setting for a number of draws per trial."""
@@ -68,6 +75,8 @@ class Task:
     seed: int
     part_size: int
     control: bool = False  # whether draws only measure what gradients leave
+    own_cross: bool = False  # whether the noise has the cross-spectrum of these very trials
+    slopes: CrossSlopes | None = None
 
     def rng(self, *key):
         """Generator for a part of the noise; the same in every worker."""
@@ -98,8 +107,26 @@ def draw_batches(n_draws, at_once=_DRAWS):
 # ------------------------------------------------------------------------------------------------------ closed form
 def gradient_population(task, blocks, *, n_jobs=None, verbose=0):
     """Moments in closed form and the sums for `kept_score`."""
+    if task.own_cross:
+        trials = np.unique(np.linspace(0, len(task.X) - 1, _SLOPE_TRIALS).round().astype(int))
+        [slopes] = map_blocks(partial(_slopes, task), [trials])
+        task = replace(task, slopes=slopes)
     results = map_blocks(partial(_gradient_block, task), blocks, n_jobs=n_jobs, verbose=verbose, desc="gradients")
     return _merge(results)
+
+
+def _slopes(task, trials):
+    """How the map follows the cross-spectrum of the noise."""
+
+    def parts():
+        for start in range(0, len(trials), task.part_size):
+            X = task.X[trials[start : start + task.part_size]]
+            spectra = Spectra.of(X)
+            for part, _, gradients in task.effects.net.gradients(X, task.effects.response, task.effects.batch_size):
+                yield gradients, replace(spectra, unit=spectra.unit[part])
+
+    noise = task.noise
+    return CrossSlopes.of(parts(), noise.cross, noise.source[2], noise.scale, noise.membership)
 
 
 def _gradient_block(task, block):
@@ -111,7 +138,8 @@ def _gradient_block(task, block):
             spectra = Spectra.of(X)
             outputs, terms = _terms(task, X, spectra)
             kept.append(task.kept(trials, spectra, outputs, (block.index, index)))
-            yield clusters, *terms, outputs
+            influence = () if task.slopes is None else (task.slopes.influence(spectra),)
+            yield clusters, *terms, outputs, *influence
 
     return gradient_moments(parts(), block.n_clusters), sum(kept)
 

@@ -82,14 +82,16 @@ class DataScale:
     """Spread of the trials' spectra, and the space the channels fill.
 
     ``spread`` is ``(n_channels, n_frequencies)``, zero where a bin is constant; ``cross`` the cross-spectrum over
-    trials ``(n_frequencies, n_channels, n_channels)`` or None; ``projector`` ``(n_channels, n_channels)`` or None
-    where the channels fill the whole space; ``rank`` the number of dimensions filled.
+    trials ``(n_frequencies, n_channels, n_channels)`` and ``centre`` the mean spectrum, or both None; ``projector``
+    ``(n_channels, n_channels)``, or None where the channels fill the whole space; ``rank`` the number of dimensions
+    filled.
     """
 
     spread: np.ndarray
     cross: np.ndarray | None
     projector: np.ndarray | None
     rank: int
+    centre: np.ndarray | None = None
 
 
 def column_space(second_moment):
@@ -162,7 +164,9 @@ def data_scale(X, *, scale_by="sd", cross=False, subspace="data"):
     projector, rank = column_space(total["moment"])
     if subspace == "full" or rank == len(projector):
         projector = None
-    return DataScale(spread, _covariance(total, size, eps) if cross else None, projector, rank)
+    if not cross:
+        return DataScale(spread, None, projector, rank)
+    return DataScale(spread, _covariance(total, size, eps), projector, rank, total["mean"] / n_trials)
 
 
 def _covariance(total, size, eps):

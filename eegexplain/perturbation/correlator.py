@@ -87,7 +87,7 @@ class PerturbationCorrelator(Explainer):
         With ``per_class`` a first axis of classes; for "phase" one channel, called "all". 0 where noise or change is
         constant.
     standard_errors_ : ndarray of the shape of ``correlations_``
-        Over trials, clustered by ``groups``; with sampling it contains the error over draws.
+        Over trials, clustered by ``groups``; with sampling it contains the error over draws; see Notes.
     mc_standard_errors_ : ndarray of the shape of ``correlations_``
         Over draws with the trials fixed; 0 for gradients.
     layer_correlations_ : dict of str to ndarray (n_units, n_channels, n_frequencies or n_bands)
@@ -127,6 +127,9 @@ class PerturbationCorrelator(Explainer):
     the class effect on only half of the informative channels. ``noise="data"`` asks instead what *co-varies* with the
     output in this data set: noise has the trials' own cross-spectrum, as a pattern [2]_ has the data's covariance.
     On simulated tangential sources it has the sign of the class effect on all informative channels.
+
+    The error over trials takes the noise as given, except ``noise="data"`` with gradients (and all classes pooled),
+    where it contains that of the cross-spectrum, which is then measured on the same trials.
 
     A fixed network's map always differs from zero, an untrained one's too: standard errors say how well the map is
     known, not that the network has learned something.
@@ -223,7 +226,8 @@ class PerturbationCorrelator(Explainer):
         if self.noise == "data":
             cross = self.scale**2 * scale.cross
             kind = with_data_noise(kind, cross)
-        self._noise = Noise(kind, amount, membership, scale.projector, cross)
+        source = (len(X), np.array(X[[0, -1]]), scale.centre)
+        self._noise = Noise(kind, amount, membership, scale.projector, cross, source, float(self.scale))
 
     def _check_options(self):
         kind = resolve_kind(self.perturbation)
@@ -265,7 +269,8 @@ class PerturbationCorrelator(Explainer):
         gradient = isinstance(effects.net, TorchNet) and self._noise.kind.closed_form and self.method != "sampling"
         control = not gradient and self._uses_control(effects.net)
         size = part_size(X.shape[1:])
-        task = Task(X, truth, classes, effects, self._noise, self._seed, size, control)
+        own_cross = not self.per_class and self._noise.has_cross_of(X)
+        task = Task(X, truth, classes, effects, self._noise, self._seed, size, control, own_cross)
         maps = [
             pooled_map(
                 task,

@@ -189,6 +189,28 @@ def test_groups_cluster_the_error_and_leave_the_map(method):
     assert np.isnan(one.standard_errors_).all()
 
 
+@pytest.mark.parametrize("bands", [None, BANDS])
+@pytest.mark.parametrize("clustered", [False, True])
+def test_error_with_the_noise_of_the_data_is_that_of_the_jackknife(bands, clustered):
+    """Leaving out one trial (or group) also changes the cross-spectrum that the noise has."""
+    X, y = noise_trials(48, n_times=16)
+    X[:, 1] *= np.exp(0.5 * np.random.default_rng(1).normal(size=(24, 1)).repeat(2, axis=0))
+    units = np.arange(48) // 2 if clustered else np.arange(48)
+    params = {"bands": bands, "noise": "data"}
+    found = fitted(frozen(Squares(), 3), X, y, **params)
+    if clustered:
+        found.fit(X, y, groups=units)
+    maps = np.array(
+        [fitted(frozen(Squares(), 3), X[units != u], y[units != u], **params).correlations_ for u in np.unique(units)]
+    )
+    n_units = len(maps)
+    jackknife = np.sqrt((n_units - 1) * maps.var(axis=0))
+    ratio = found.standard_errors_ / jackknife
+    assert 0.9 < np.median(ratio) < 1.1 and 0.6 < ratio.min() and ratio.max() < 1.5
+    again = found.explain_population(X, y, groups=units if clustered else None)
+    np.testing.assert_array_equal(again["standard_error"], found.standard_errors_)
+
+
 def test_population_of_other_trials_is_the_fit_of_them():
     X, y = noise_trials(60)
     correlator = fitted(frozen(Squares(), 3), X[:40], y[:40])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from eegexplain.perturbation._gradient import data_terms, independent_terms
+from eegexplain.perturbation._gradient import CrossSlopes, data_terms, independent_terms
 from eegexplain.perturbation._spectra import Spectra, amplitude_gradients
 
 from .nets import Squares
@@ -110,6 +110,37 @@ def test_data_terms_are_the_covariances_of_gaussian_noise(n_times, banded):
         correlation = (change.T @ noise) / np.sqrt((noise**2).sum(0) * (change**2).sum(0)[:, None])
         expected = found[b].reshape(2, -1) / np.sqrt(variances[b])[:, None]
         np.testing.assert_allclose(expected, correlation, atol=1e-12)
+
+
+@pytest.mark.parametrize("banded", [False, True])
+def test_influence_through_the_cross_spectrum_is_its_derivative(banded):
+    """Each trial's weight in the cross-spectrum is raised a little: the mean terms follow as said."""
+    rng = np.random.default_rng(3)
+    n_trials, n_times = 5, 8
+    X, gradients = rng.normal(size=(n_trials, 3, n_times)), rng.normal(size=(n_trials, 2, 3, n_times))
+    spectra, scale = Spectra.of(X), 0.1
+    membership = np.array([[0, 1, 1, 0, 0], [0, 0, 1, 1, 0.0]]) if banded else None
+    centre = spectra.values.mean(axis=0)
+    z = scale * (spectra.values - centre)
+    single = np.einsum("bcf,bdf->bfcd", z, z.conj())
+    cross = single.mean(axis=0)
+
+    def mean_terms(cross):
+        covariances, variances = data_terms(gradients, spectra, cross, membership=membership)
+        power = np.einsum("fcc->cf", cross).real
+        size = np.sqrt(power if membership is None else power @ membership.T)
+        return (covariances * size).mean(axis=0), size**2, variances.mean(axis=0)
+
+    parts = [(gradients[:2], Spectra.of(X[:2])), (gradients[2:], Spectra.of(X[2:]))]
+    slopes = CrossSlopes.of(parts, cross, centre, scale, membership)
+    found, base, step = slopes.influence(spectra), mean_terms(cross), 1e-6
+    for b in range(n_trials):
+        moved = mean_terms(cross + step * (single[b] - cross))
+        by_hand = [(new - old) / step for new, old in zip(moved, base, strict=True)]
+        size = np.sqrt(base[1])
+        np.testing.assert_allclose(found[0][b], (by_hand[0] / size).reshape(2, -1), atol=1e-6)
+        np.testing.assert_allclose(found[1][b], (by_hand[1] / base[1]).ravel(), atol=1e-6)
+        np.testing.assert_allclose(found[2][b], by_hand[2], atol=1e-6)
 
 
 def test_a_bin_without_amplitude_has_no_gradient():
