@@ -101,7 +101,7 @@ def _report(data, arguments, *, bands, title):
 
     options = Options(arguments.model, bands, arguments.noise, arguments.folds, arguments.seed, title)
     part = make_report(data, options, arguments.out, _notify)
-    return [*part.lines, f"Report: {arguments.out}/report.html"]
+    return [*part.lines, f"Report: {pathlib.Path(arguments.out) / 'report.html'}"]
 
 
 def pick_groups(data, key):
@@ -112,13 +112,18 @@ def pick_groups(data, key):
     ValueError
         When the file holds nothing of that name.
     """
+    import numpy as np
+
     from eegexplain._validation import lookup
 
     if key is None:
         return None
     known = {name: value for name, value in data.items() if getattr(value, "shape", None) == data.y.shape}
     known.pop("y")
-    return lookup(known, key, "--group-by")
+    groups = lookup(known, key, "--group-by")
+    if groups.dtype.kind == "f" and np.isnan(groups).any():
+        raise ValueError(f"--group-by {key}: trial {np.flatnonzero(np.isnan(groups))[0]} has no group, it is NaN")
+    return groups
 
 
 def parse_bands(text):
@@ -137,6 +142,8 @@ def parse_bands(text):
         low, _, high = limits.partition("-")
         try:
             bands[name.strip()] = (float(low), float(high))
+            if not name.strip():
+                raise ValueError
         except ValueError:
             raise ValueError(f"--bands must read name=low-high,... in Hz, got {item!r}") from None
     return bands

@@ -11,6 +11,7 @@ from eegexplain._validation import check_ch_names, check_sfreq, suggest
 from eegexplain.datasets.uci import load_uci_eeg
 
 REQUIRED = ("X", "y", "ch_names", "sfreq")
+LARGEST = 1e15  # the power of anything larger leaves single precision
 EPOCH_READERS = {".fif": "read_epochs", ".gz": "read_epochs", ".set": "read_epochs_eeglab"}
 
 
@@ -69,10 +70,16 @@ def load_trials(path):
 def _load_npz(path):
     """Trials from a NumPy archive; every array as long as ``y`` comes along."""
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
+        with open(path, "rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise zipfile.BadZipFile("it is no zip file")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {key: archive[key] for key in archive.files}
     except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError, AttributeError, zlib.error) as error:
-        raise ValueError(f"{path} is not a readable .npz archive, it may be truncated ({error})") from error
+        pickled = "Object arrays" in str(error)
+        why = "it holds pickled Python objects: save plain arrays" if pickled else f"it may be truncated ({error})"
+        raise ValueError(f"{path} is not a readable .npz archive, {why}") from error
     missing = [key for key in REQUIRED if key not in arrays]
     if missing:
         raise ValueError(
@@ -87,8 +94,12 @@ def _load_npz(path):
     if arrays["sfreq"].size != 1 or arrays["sfreq"].dtype.kind not in "fiu":
         raise ValueError(f"{path}: sfreq must be one number in Hz, got {arrays['sfreq']!r}")
     extras = {key: value for key, value in arrays.items() if key not in REQUIRED and value.shape[:1] == y.shape}
-    if "subject" in arrays and "subject" not in extras:
+    if "subject" in arrays and arrays["subject"].shape != y.shape:
         raise ValueError(f"{path}: subject has shape {arrays['subject'].shape}, but X has {len(X)} trials")
+    try:
+        y = check_classes(y)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     dtype = np.float64 if X.dtype == np.float64 else np.float32
     try:
         ch_names = check_ch_names(arrays["ch_names"].tolist(), X.shape[1])
@@ -161,6 +172,24 @@ def from_epochs(epochs):
     return _bunch("The epochs", X, y, float(info["sfreq"]), info["ch_names"], subject=subject, info=info)
 
 
+def check_classes(y):
+    """Classes as integers, truth values or strings; bytes are decoded.
+
+    Raises
+    ------
+    ValueError
+        For anything else: dates, complex numbers, or measurements.
+    """
+    if y.dtype.kind == "S":
+        return np.char.decode(y, "utf-8", "replace")
+    if y.dtype.kind not in "biufU":
+        raise ValueError(f"y must hold classes as integers or strings, got {y.dtype}")
+    broken = np.flatnonzero(y != np.round(y)) if y.dtype.kind == "f" else []
+    if len(broken):
+        raise ValueError(f"y must hold classes as integers or strings, but trial {broken[0]} has {y[broken[0]]}")
+    return y
+
+
 def _bunch(source, X, y, sfreq, ch_names, **extras):
     """Check what all sources have in common."""
     if not len(X):
@@ -170,4 +199,9 @@ def _bunch(source, X, y, sfreq, ch_names, **extras):
         raise ValueError(
             f"{source}: trial {broken[0]} holds NaN or infinite samples ({len(broken)} such trials): drop them"
         )
+    low, high = X.min(axis=2), X.max(axis=2)
+    if (low == high).all():
+        raise ValueError(f"{source}: every trial is flat in every channel: there is no signal")
+    if max(high.max(), -low.min()) > LARGEST:
+        raise ValueError(f"{source}: samples reach {max(high.max(), -low.min()):.2g}, which is no EEG in any unit")
     return Bunch(X=X, y=y, sfreq=sfreq, ch_names=list(ch_names), classes=np.unique(y), **extras)

@@ -182,11 +182,16 @@ def split(y, groups, n_folds, seed):
     units = int(counts.min()) if groups is None else min(int(counts.min()), len(np.unique(groups)))
     what = "trials of the smallest class" if groups is None else "groups (or trials of the smallest class)"
     n_folds = min(5, units) if n_folds is None else n_folds
+    if units < 2:
+        raise ValueError(f"Decoding needs at least 2 {what}, there is {units}")
     if n_folds < 2 or n_folds > units:
         raise ValueError(f"There must be at least 2 folds and at most as many as {what} ({units}), got {n_folds}")
     if groups is None:
         return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(y, y))
     splits = list(StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(y, y, groups))
     if any(len(np.unique(y[train])) < len(counts) or not len(test) for train, test in splits):
-        raise ValueError(f"With {n_folds} folds of {units} groups a training part lacks a class: use fewer folds")
+        raise ValueError(
+            f"With {n_folds} folds of {units} groups a training part lacks a class: use fewer folds, or more groups of "
+            "each class"
+        )
     return splits

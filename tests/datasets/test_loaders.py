@@ -217,3 +217,9 @@ def test_raw_files_equal_the_packed_data(real_data):
             np.testing.assert_allclose(raw.X[i], packed.X[j], atol=0.2)
             assert raw.y[i] == packed.y[j]
     assert len(np.unique(packed.subject)) == 20
+
+
+def test_classes_in_bytes_become_strings(tmp_path):
+    y = np.array([b"left", b"right"])
+    np.savez(tmp_path / "eeg.npz", X=np.eye(6).reshape(2, 3, 6), y=y, ch_names=["C3", "Cz", "C4"], sfreq=100.0)
+    assert load_trials(tmp_path / "eeg.npz").y.tolist() == ["left", "right"]

@@ -240,6 +240,16 @@ BAD = {
     "nan": (["explain", "nan.npz"], "nan.npz: trial 3 holds NaN"),
     "cut": (["explain", "cut.npz"], "cut.npz is not a readable .npz archive"),
     "one class": (["explain", "one.npz"], "at least 2 classes"),
+    "array": (["explain", "array.npz"], "array.npz is not a readable .npz archive"),
+    "pickled": (["explain", "pickled.npz"], "holds pickled Python objects"),
+    "dates": (["explain", "dates.npz"], "y must hold classes as integers or strings, got datetime64"),
+    "values": (["explain", "values.npz"], "but trial 0 has 0.5"),
+    "flat": (["explain", "flat.npz"], "every trial is flat"),
+    "huge": (["explain", "huge.npz"], "no EEG in any unit"),
+    "square groups": (["explain", "square.npz"], "subject has shape (24, 2)"),
+    "no group": (["explain", "holes.npz", "--group-by", "subject"], "trial 5 has no group"),
+    "one group": (["explain", "eeg.npz", "--group-by", "session"], "needs at least 2 groups"),
+    "nameless band": (["explain", "eeg.npz", "--bands", "=5-8"], "--bands must read name=low-high"),
     "group": (["explain", "eeg.npz", "--group-by", "subjct"], "Did you mean 'subject'"),
     "band": (["explain", "eeg.npz", "--bands", "eg"], "Did you mean 'eeg'"),
     "band limits": (["explain", "eeg.npz", "--bands", "a=5"], "--bands must read name=low-high"),
@@ -257,7 +267,16 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_sentence_and_status_2(tmp_path, monkeypatch, capsys, case):
     monkeypatch.chdir(tmp_path)
-    save("eeg.npz")
+    save("eeg.npz", session=np.zeros(24))
+    save("pickled.npz", y=np.array(["a", 1] * 12, dtype=object))
+    save("dates.npz", y=np.arange(24).astype("datetime64[D]"))
+    save("values.npz", y=np.arange(24) + 0.5)
+    save("flat.npz", X=np.ones((24, 6, 128)))
+    save("huge.npz", X=1e39 * easy_eeg(24).X)
+    save("square.npz", subject=np.zeros((24, 2)))
+    save("holes.npz", subject=np.where(np.arange(24) == 5, np.nan, 1))
+    np.save("array.npy", np.ones(3))
+    (tmp_path / "array.npy").rename("array.npz")
     X = easy_eeg(24).X.copy()
     X[3, 0, 0] = np.nan
     save("nan.npz", X=X)
