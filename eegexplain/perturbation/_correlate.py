@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+ROUNDING = 64  # in machine epsilons: changes below are rounding, and what has no others is constant
+
 
 class _Additive:
     """A record of arrays that is merged by adding field to field."""
@@ -81,7 +83,7 @@ class Moments(_Additive):
     change: np.ndarray  # (n_outputs,)
     change2: np.ndarray
     product: np.ndarray  # (n_outputs, n_features)
-    output2: np.ndarray  # (n_outputs,) sum of squared unperturbed outputs, for what counts as rounding
+    output2: np.ndarray  # (n_outputs,) sum of squared sizes of the unperturbed, for what counts as rounding
     clusters: SecondMoments
     draws: SecondMoments
     n_rounds: float = 0  # passes over all trials; set when a pass is complete
@@ -115,9 +117,10 @@ class Moments(_Additive):
         noise = self.noise2 / self.n - (self.noise / self.n) ** 2
         change = self.change2 / self.n - (self.change / self.n) ** 2
         covariance = self.product / self.n - np.outer(self.change, self.noise) / self.n**2
-        floor = (64 * eps) ** 2 * np.maximum(self.output2, self.change2) / self.n
+        floor = (ROUNDING * eps) ** 2 * np.maximum(self.output2, self.change2) / self.n
         change = np.where(change <= floor, 0.0, change)[:, None]
-        return np.where(noise <= (64 * np.finfo(float).eps) ** 2 * self.noise2 / self.n, 0.0, noise), change, covariance
+        least = (ROUNDING * np.finfo(float).eps) ** 2 * self.noise2 / self.n
+        return np.where(noise <= least, 0.0, noise), change, covariance
 
 
 @dataclass(frozen=True)

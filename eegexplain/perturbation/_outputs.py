@@ -6,6 +6,7 @@ from sklearn.base import is_classifier, is_regressor
 from eegexplain._parallel import trial_blocks
 from eegexplain._torch import RESPONSES, capture
 from eegexplain._validation import check_option
+from eegexplain.perturbation._correlate import ROUNDING
 
 
 class ScikitOutputs:
@@ -131,15 +132,20 @@ class Effects:
         return {name: activation.shape[1] for name, activation in seen.items()}
 
     def reference(self, X):
-        """Outputs ``(n_trials, n_outputs)``, activations, and sizes of everything that can change, per trial."""
-        outputs, sizes = self.net.outputs(X, self.response, self.batch_size), []
+        """Outputs ``(n_trials, n_outputs)``, activations, and sizes of everything that can change, per trial.
+
+        Rounding is compared with these sizes. That of an output is its value; that of a unit is in the unit of the
+        difference, which need not be the activation's.
+        """
+        outputs = self.net.outputs(X, self.response, self.batch_size)
         activations = {name: [] for name in self.layers}
         if self.layers:
             for _, seen in self.net.activations(X, self.layers, self.batch_size):
                 for name, activation in seen.items():
                     activations[name].append(_positions(activation))
         activations = {name: np.concatenate(parts) for name, parts in activations.items()}
-        sizes = [outputs, *(np.sqrt(np.square(part, dtype=float).mean(axis=-1)) for part in activations.values())]
+        step = ROUNDING * max(self.eps, float(np.finfo(X.dtype).eps))
+        sizes = [outputs, *(self._size(name, part, step) for name, part in activations.items())]
         return outputs, activations, np.concatenate(sizes, axis=1)
 
     def changes(self, X, outputs, activations):
@@ -154,6 +160,11 @@ class Effects:
                     change.append(self._difference(name, new, activations[name][trials]))
                 changes.append(np.concatenate(change, axis=1))
         return np.concatenate(changes).reshape(-1, n_trials, changes[0].shape[1])
+
+    def _size(self, name, old, step):
+        """Difference per relative step of the activations, up or down at each position as in rounding."""
+        steps = np.where(np.random.default_rng(0).random(old.shape) < 0.5, -step, step)
+        return np.abs(self._difference(name, old * (1 + steps), old)) / step
 
     def _difference(self, name, new, old):
         change = np.asarray(self.difference(new, old), dtype=float)

@@ -350,6 +350,48 @@ def test_difference_of_layers_may_be_correlation_or_a_function():
         fitted(net, X, y, layers=["square"], difference=lambda new, old: new - old)
 
 
+class Seen(Squares):
+    """A layer that holds the input, brought to another unit."""
+
+    def __init__(self, unit=1.0):
+        super().__init__(dtype=torch.float32)
+        self.seen, self.unit = nn.Identity(), unit
+
+    def forward(self, x):
+        return super().forward(self.seen(x) / self.unit)
+
+
+def mean_square(new, old):
+    return np.square(new).mean(axis=-1) - np.square(old).mean(axis=-1)
+
+
+@pytest.mark.parametrize("difference", ["mean", "power", "correlation", mean_square])
+def test_layers_do_not_depend_on_the_unit_of_their_activations(difference):
+    X, y = noise_trials(20)
+    params = {"layers": ["seen"], "bands": BANDS, "n_iterations": 10, "difference": difference}
+    first, *others = (
+        fitted(frozen(Seen(unit), 3), np.float32(unit) * X.astype(np.float32), y, **params).layer_correlations_["seen"]
+        for unit in (1.0, 2.0**-30, 2.0**20)
+    )
+    assert np.diagonal(first).any() != (difference == "mean")  # bands do not move the mean
+    for found in others:
+        np.testing.assert_allclose(found, first, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.filterwarnings("ignore:after 10 draws")
+def test_rounding_of_layers_is_no_change(dtype):
+    X, y = noise_trials(20)
+    params = {"layers": ["seen"], "perturbation": "lag", "n_iterations": 10, "bands": BANDS}
+    found = {
+        difference: fitted(frozen(Seen(), 3), X.astype(dtype), y, difference=difference, **params)
+        for difference in ("mean", "power", "correlation", mean_square)
+    }
+    for difference in ("mean", "power", mean_square):  # shifts of one channel keep its mean and its power
+        assert not found[difference].layer_correlations_["seen"].any()
+    assert np.all(np.diagonal(found["correlation"].layer_correlations_["seen"]) < -0.1)
+
+
 class Odd(Squares):
     """A layer that never runs, one that returns a pair, one that is constant, and cropped outputs."""
 
