@@ -190,6 +190,25 @@ class ClusterTotals:
         return SecondMoments.of(*self._totals)
 
 
+def correlate_positions(x, y, constant):
+    """Correlation over the last axis; `constant` where x or y does not vary by more than rounding."""
+    means = [np.mean(part, axis=-1, keepdims=True, dtype=float) for part in (x, y)]
+    centred = [part - mean for part, mean in zip((x, y), means, strict=True)]
+    powers = [np.square(part).mean(axis=-1) for part in centred]
+    varies = True
+    for part, mean, power in zip((x, y), means, powers, strict=True):
+        eps = np.finfo(np.result_type(np.asarray(part).dtype, np.float32)).eps
+        varies = varies & (power > (ROUNDING * eps * mean[..., 0]) ** 2)
+    product = (centred[0] * centred[1]).mean(axis=-1)
+    return np.divide(product, np.sqrt(powers[0] * powers[1]), out=np.full(product.shape, float(constant)), where=varies)
+
+
+def rounding_of(difference, old, step):
+    """Change of a difference of activations by relative steps, up or down at each position as in rounding."""
+    steps = np.where(np.random.default_rng(0).random(old.shape) < 0.5, -step, step)
+    return np.abs(difference(old * (1 + steps), old) - difference(old, old))
+
+
 def _ratio(numerator, denominator):
     """Quotient, zero where the denominator is."""
     numerator, denominator = np.broadcast_arrays(numerator, denominator)

@@ -1,12 +1,14 @@
 """A fitted estimator as a function from trials to numbers: its outputs and, for networks, its layers."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
 from eegexplain._parallel import trial_blocks
 from eegexplain._torch import RESPONSES, capture
 from eegexplain._validation import check_option
-from eegexplain.perturbation._correlate import ROUNDING
+from eegexplain.perturbation._correlate import ROUNDING, correlate_positions, rounding_of
 
 
 class ScikitOutputs:
@@ -85,10 +87,7 @@ def mean_difference(new, old):
 
 def correlation_difference(new, old):
     """Correlation over positions of new and old activations minus 1; 0 where either is constant."""
-    new, old = (part - part.mean(axis=-1, keepdims=True, dtype=float) for part in (new, old))
-    size = np.sqrt(np.square(new).sum(axis=-1) * np.square(old).sum(axis=-1))
-    product = (new * old).sum(axis=-1)
-    return np.divide(product, size, out=np.ones_like(product), where=size > 0) - 1
+    return correlate_positions(new, old, constant=1) - 1
 
 
 def power_difference(new, old):
@@ -145,7 +144,9 @@ class Effects:
                     activations[name].append(_positions(activation))
         activations = {name: np.concatenate(parts) for name, parts in activations.items()}
         step = ROUNDING * max(self.eps, float(np.finfo(X.dtype).eps))
-        sizes = [outputs, *(self._size(name, part, step) for name, part in activations.items())]
+        sizes = [outputs]
+        for name, part in activations.items():
+            sizes.append(rounding_of(partial(self._difference, name), part, step) / step)
         return outputs, activations, np.concatenate(sizes, axis=1)
 
     def changes(self, X, outputs, activations):
@@ -160,11 +161,6 @@ class Effects:
                     change.append(self._difference(name, new, activations[name][trials]))
                 changes.append(np.concatenate(change, axis=1))
         return np.concatenate(changes).reshape(-1, n_trials, changes[0].shape[1])
-
-    def _size(self, name, old, step):
-        """Difference per relative step of the activations, up or down at each position as in rounding."""
-        steps = np.where(np.random.default_rng(0).random(old.shape) < 0.5, -step, step)
-        return np.abs(self._difference(name, old * (1 + steps), old)) / step
 
     def _difference(self, name, new, old):
         change = np.asarray(self.difference(new, old), dtype=float)

@@ -10,7 +10,9 @@ import inspect
 import numpy as np
 
 from eegexplain._parallel import trial_blocks
+from eegexplain.perturbation._correlate import ROUNDING, correlate_positions, rounding_of
 from eegexplain.perturbation._spectra import frozen_bins
+from eegexplain.perturbation.kinds import call_perturbation
 
 _SEED = (2017, 7, 10)
 
@@ -129,7 +131,7 @@ def correlate_feature_maps(x, y, *, legacy=False):
     Returns
     -------
     correlations : ndarray of shape (n_trials, [n_filters])
-        0 where an activation is constant.
+        0 where an activation is constant, but for rounding.
 
     Examples
     --------
@@ -141,13 +143,12 @@ def correlate_feature_maps(x, y, *, legacy=False):
     """
     if np.shape(x) != np.shape(y):
         raise ValueError(f"x and y must have the same shape, got {np.shape(x)} and {np.shape(y)}")
+    if not legacy:
+        return correlate_positions(x, y, constant=0)
     x, y = (part - np.mean(part, axis=-1, keepdims=True) for part in (x, y))
-    product = np.mean(x * y, axis=-1)
     size = np.sqrt(np.mean(x**2, axis=-1) * np.mean(y**2, axis=-1))
-    if legacy:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return x.shape[-1] * product / size
-    return np.divide(product, size, out=np.zeros_like(product), where=size > 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return x.shape[-1] * np.mean(x * y, axis=-1) / size
 
 
 def mean_diff_feature_maps(x, y):
@@ -204,7 +205,12 @@ def spectral_perturbation_correlation(
     Returns
     -------
     pert_corrs : list of ndarray of shape (n_channels, n_frequencies, n_filters)
-        One per layer; for `phase_perturbation` the first axis has length 1. 0 for what is constant.
+        One per layer; for `phase_perturbation` the first axis has length 1. 0 for what is constant, but for rounding.
+
+    Raises
+    ------
+    ValueError
+        For inputs, perturbations or activations of the wrong shape, and a perturbation that changes its arguments.
 
     References
     ----------
@@ -222,6 +228,11 @@ def spectral_perturbation_correlation(
     >>> r.shape
     (2, 9, 1)
     """
+    inputs = np.asarray(inputs)
+    if inputs.ndim not in (3, 4) or inputs.shape[3:] not in ((), (1,)):
+        raise ValueError(f"inputs must be (n_trials, n_channels, n_times[, 1]), got shape {inputs.shape}")
+    if n_iterations < 1:
+        raise ValueError(f"n_iterations must be at least 1, got {n_iterations}")
     rng = np.random.RandomState(seed)
     pert_fn, by_batch = _as_perturbation(pert_fn, legacy)
     if legacy and diff_fn is correlate_feature_maps:
@@ -229,15 +240,20 @@ def spectral_perturbation_correlation(
     blocks = trial_blocks(len(inputs), batch_size)
     predict = functools.partial(_activations, pred_fn, n_layers, legacy)
     original = _kept(predict, inputs, blocks)
-    correlations = [0.0] * n_layers
-    for _ in range(n_iterations):
+    correlations, rounding = [0.0] * n_layers, [0.0] * n_layers
+    for iteration in range(n_iterations):
         sums = [_Sums() for _ in range(n_layers)]
         perturbed = _perturbed(pert_fn, inputs, blocks if by_batch else None, rng, batch_size, legacy)
         for block, kept, (new_inputs, values) in zip(blocks, original, perturbed, strict=True):
             old = predict(inputs[block]) if kept is None else kept
             for layer, (mine, new) in enumerate(zip(sums, predict(new_inputs), strict=True)):
                 mine.add(values, diff_fn(new, old[layer]))
-        correlations = [total + mine.correlation(legacy) for total, mine in zip(correlations, sums, strict=True)]
+                if iteration == 0 and not legacy:
+                    rounding[layer] = rounding[layer] + _squared_rounding(diff_fn, old[layer], new_inputs.dtype)
+        correlations = [
+            total + mine.correlation(None if legacy else least)
+            for total, mine, least in zip(correlations, sums, rounding, strict=True)
+        ]
     return [total / n_iterations for total in correlations]
 
 
@@ -310,11 +326,13 @@ def _perturbed(pert_fn, inputs, blocks, rng, batch_size, legacy):
     for block in [slice(None)] if blocks is None else blocks:
         spectrum = np.fft.rfft(inputs[block], axis=2)
         phases = np.angle(spectrum)
-        amps, shifted, values = pert_fn(np.abs(spectrum), phases, rng)
+        amps, shifted, values = call_perturbation(pert_fn, np.abs(spectrum), phases, rng)
         if not legacy:
             frozen = frozen_bins(inputs.shape[2])
             shifted = shifted.copy()
             shifted[:, :, frozen] = phases[:, :, frozen]
+            if pert_fn is phase_perturbation:
+                values[:, :, frozen] = 0
         new = np.fft.irfft(amps * np.exp(1j * shifted), n=inputs.shape[2], axis=2)
         new = new.astype(np.float32 if legacy else np.result_type(inputs.dtype, np.float32))
         values = values.reshape(*values.shape[:3], -1)[..., 0]
@@ -328,6 +346,9 @@ def _activations(pred_fn, n_layers, legacy, X):
     if len(layers) < n_layers:
         raise ValueError(f"pred_fn returned {len(layers)} layers, expected n_layers={n_layers}")
     layers = [np.asarray(layer) for layer in layers[:n_layers]]
+    for layer in layers:
+        if layer.ndim < 2 or len(layer) != len(X):
+            raise ValueError(f"pred_fn returned {layer.shape} for {len(X)} inputs, expected (n_trials, n_filters, ...)")
     if legacy:
         return [layer.reshape(*layer.shape, *(1,) * (4 - layer.ndim))[..., 0] for layer in layers]
     return [layer.reshape(*layer.shape[:2], -1) for layer in layers]
@@ -339,6 +360,12 @@ def _kept(predict, inputs, blocks):
     if sum(layer.nbytes for layer in first) * len(blocks) > inputs.nbytes:
         return [None] * len(blocks)
     return [first, *(predict(inputs[block]) for block in blocks[1:])]
+
+
+def _squared_rounding(diff_fn, old, dtype):
+    """Sum over trials of what rounding of the activations, or of perturbed inputs, does to the difference, squared."""
+    eps = max(np.finfo(np.result_type(kind, np.float32)).eps for kind in (old.dtype, dtype))
+    return np.square(rounding_of(diff_fn, old, ROUNDING * eps)).sum(axis=0)
 
 
 class _Sums:
@@ -358,14 +385,15 @@ class _Sums:
         self.sums = new if self.sums is None else [a + b for a, b in zip(self.sums, new, strict=True)]
         self.n += len(flat)
 
-    def correlation(self, legacy):
-        """Pearson correlation; what is constant has NaN in the old code, else 0."""
+    def correlation(self, rounding):
+        """Pearson correlation; 0 for changes up to `rounding` (sum of squares), or NaN if that is None (old code)."""
         e, ee, d, dd, ed = self.sums
         covariance = ed - np.outer(e, d) / self.n
-        size = np.sqrt(np.outer(ee - e**2 / self.n, dd - d**2 / self.n).clip(0))
-        if legacy:
-            with np.errstate(invalid="ignore", divide="ignore"):
-                r = covariance / size
-        else:
-            r = np.divide(covariance, size, out=np.zeros_like(covariance), where=size > 0)
-        return r.reshape(*self.shape, -1)
+        change = (dd - d**2 / self.n).clip(0)
+        if rounding is not None:
+            least = (ROUNDING * np.finfo(float).eps) ** 2 * self.n * np.square(self.centre[1])
+            change = np.where(change > rounding + least, change, 0)
+        size = np.sqrt(np.outer((ee - e**2 / self.n).clip(0), change))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            r = covariance / size
+        return np.where((size > 0) | (rounding is None), r, 0).reshape(*self.shape, -1)

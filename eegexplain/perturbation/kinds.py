@@ -119,12 +119,35 @@ def _rotate_some(spectra, rng, setting):
 def _call(function, spectra, rng, setting):
     """Apply the user's function draw by draw."""
     amplitude, phase = spectra.amplitude, np.angle(spectra.values)
-    amplitude.flags.writeable = phase.flags.writeable = False
     draws = [_checked(function, amplitude, phase, rng) for _ in range(setting.n_draws)]
     return tuple(np.stack(part) for part in zip(*draws, strict=True))
 
 
 def _checked(function, amplitude, phase, rng):
+    amps, phases, values = call_perturbation(function, amplitude, phase, rng)
+    return amps * np.exp(1j * phases), np.broadcast_to(values, amps.shape)
+
+
+def call_perturbation(function, amplitude, phase, rng):
+    """Call a user's function, whose arguments are read-only, and check the shapes it returns.
+
+    Parameters
+    ----------
+    function : callable (amplitude, phase, rng) -> (amplitudes, phases, values)
+    amplitude, phase : array (n_trials, n_channels, n_frequencies, ...)
+    rng : random generator
+
+    Returns
+    -------
+    amplitudes, phases : array of the shape of `amplitude`
+    values : array of the same shape, or with one channel
+
+    Raises
+    ------
+    ValueError
+        If it changes its arguments or returns something else.
+    """
+    amplitude.flags.writeable = phase.flags.writeable = False
     try:
         result = function(amplitude, phase, rng)
     except ValueError as error:
@@ -136,13 +159,13 @@ def _checked(function, amplitude, phase, rng):
     if not (isinstance(result, tuple) and len(result) == 3):
         raise ValueError("a perturbation returns three arrays: amplitudes, phases and the values to correlate")
     amps, phases, values = (np.asarray(part) for part in result)
-    allowed = {amplitude.shape, (len(amplitude), 1, amplitude.shape[-1])}
+    allowed = {amplitude.shape, (len(amplitude), 1, *amplitude.shape[2:])}
     if amps.shape != amplitude.shape or phases.shape != amplitude.shape or values.shape not in allowed:
         raise ValueError(
             f"the perturbation returned amplitudes {amps.shape}, phases {phases.shape} and values {values.shape}; "
             f"expected {amplitude.shape} for the first two and for values the same, or with one channel"
         )
-    return amps * np.exp(1j * phases), np.broadcast_to(values, amps.shape)
+    return amps, phases, values
 
 
 KINDS = {

@@ -195,7 +195,54 @@ def test_phases_of_dc_and_nyquist_stay():
     found = p.compute_amplitude_prediction_correlations(predict, X, 2, p.phase_perturbation)
     shifted = p.compute_amplitude_prediction_correlations(predict, X, 2, p.phase_perturbation, legacy=True)
     assert np.abs(shifted[0, 0, 0]) > 0.5  # the old tool changed the mean of the trial
-    assert np.abs(found[0, 0, 0]) < 0.5
+    assert not found[0, [0, -1]].any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounding_is_no_change(dtype):
+    X = np.random.RandomState(0).normal(size=(30, 2, 32)).astype(dtype)
+
+    def layers(X):
+        power = (X**2).mean(-1, keepdims=True)
+        return [X**2, np.log(power), power * np.arange(1, 6), X]
+
+    run = p.spectral_perturbation_correlation
+    square, power, ramp, trial = run(p.phase_perturbation, p.mean_diff_feature_maps, layers, 4, X, 3)
+    assert not square.any()  # shifted phases keep the power of each trial, and its mean
+    assert not power.any()
+    assert not ramp.any()
+    assert not trial.any()
+    same = run(p.phase_perturbation, p.correlate_feature_maps, layers, 4, X, 3)
+    assert not same[2].any()  # scaled by rounding
+    assert np.abs(same[3]).max() > 0.1
+    found = run(p.amp_perturbation_multiplicative, p.mean_diff_feature_maps, layers, 4, X, 3)
+    assert all(layer.any() for layer in found[:3])
+    constant = 0.1 + np.finfo(dtype).eps * np.random.RandomState(1).normal(size=(1, 10)).astype(dtype)
+    assert not p.correlate_feature_maps(constant, X[:1, 0, :10]).any()
+
+
+def shifted_in_place(amps, phases, rng):
+    phases += 1
+    return amps, phases, phases
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"perturb_fn": shifted_in_place}, "changes its input in place"),
+        ({"perturb_fn": lambda amps, phases, rng: (amps, phases)}, "three arrays"),
+        ({"perturb_fn": lambda amps, phases, rng: (amps, phases, amps[..., 0])}, r"values \(20, 2\)"),
+        ({"perturb_fn": lambda amps, phases, rng: (amps[:, :1], phases, amps)}, r"amplitudes \(20, 1, 7\)"),
+        ({"pred_fn": lambda X: X.mean(axis=(1, 2))}, "expected .n_trials, n_filters"),
+        ({"examples": np.ones((20, 12))}, "inputs must be"),
+        ({"examples": np.ones((20, 2, 12, 3))}, "inputs must be"),
+        ({"n_iterations": 0}, "n_iterations must be at least 1"),
+    ],
+)
+def test_bad_input(changes, message):
+    settings = {"pred_fn": lambda X: X.mean(-1), "examples": np.ones((20, 2, 12)), "n_iterations": 2, **changes}
+    with pytest.raises(ValueError, match=message):
+        p.compute_amplitude_prediction_correlations(**settings)
 
 
 def test_one_batch_is_in_memory():
