@@ -76,21 +76,21 @@ def quietly(function, *arguments, **options):
         return function(*arguments, **options)
 
 
-def fitted_elu():
-    """An ELU network that was trained for a few steps on the trials it explains."""
+def fitted_elu(n_steps=10):
+    """An ELU network that was trained for a few steps (or not at all) on the trials it explains."""
     torch.manual_seed(0)
     net, x, y = eeg_net(nn.ELU), torch.randn(SHAPE), torch.arange(SHAPE[0]) % 4
     optimizer = torch.optim.Adam(net.parameters(), 3e-3)
-    for _ in range(10):
+    for _ in range(n_steps):
         optimizer.zero_grad()
         nn.functional.cross_entropy(net(x), y).backward()
         optimizer.step()
     return net.eval(), x
 
 
-def speed():
-    """Rows of the table of speeds."""
-    net, x = fitted_elu()
+def speed(n_steps=10):
+    """Rows of the table of speeds, for a network trained that many steps."""
+    net, x = fitted_elu(n_steps)
     y = net(x).argmax(1)
     composed = FrequencyDomainModel(net, SHAPE[2])
     explainer = IntegratedGradients(composed)
@@ -198,22 +198,27 @@ def resident(kind):
     return int(next(line for line in lines if line.startswith(kind)).split()[1]) / 1024
 
 
+def speed_table(kind, seconds, nodes):
+    """Lines of the table of speeds of one network."""
+    ours = seconds["eegexplain, attribute, 50 nodes"]
+    defaults = seconds["eegexplain, FLEXAttributor.explain, defaults"]
+    head = [f"\n## Speed: {SHAPE[0]} trials x {SHAPE[1]} channels x {SHAPE[2]} samples, ELU network ({kind}), one "
+            f"output per trial, float32 (\"auto\" used {nodes.mean():.1f} nodes on average)\n",
+            "| run | seconds | over ours at 50 nodes | over our defaults |", "|---|---|---|---|"]
+    return head + [f"| {name} | {value:.2f} | {value / ours:.2f} | {value / defaults:.2f} |"
+                   for name, value in seconds.items()]
+
+
 def main():
     """Write all tables."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     lines = [f"# FLEX\n\n2-core x86-64 VM (shared), Python {platform.python_version()}, torch {torch.__version__}, one "
              "thread, CPU time, medians of interleaved runs. Reproduce with `python benchmarks/bench_flex.py`.\n"]
-    seconds, nodes = speed()
-    ours = seconds["eegexplain, attribute, 50 nodes"]
-    defaults = seconds["eegexplain, FLEXAttributor.explain, defaults"]
-    lines += [f"\n## Speed: {SHAPE[0]} trials x {SHAPE[1]} channels x {SHAPE[2]} samples, ELU network, one output per "
-              f"trial, float32 (\"auto\" used {nodes.mean():.1f} nodes on average)\n",
-              "| run | seconds | over ours at 50 nodes | over our defaults |", "|---|---|---|---|"]
-    lines += [f"| {name} | {value:.2f} | {value / ours:.2f} | {value / defaults:.2f} |"
-              for name, value in seconds.items()]
+    for kind, n_steps in (("trained for ten steps", 10), ("untrained", 0)):
+        lines += speed_table(kind, *speed(n_steps))
     lines.append("\nTargets: captum not faster at equal nodes (column 3 at least 1), freqIG's defaults at least 7 "
-                 "times our defaults (column 4).")
+                 "times our defaults (column 4). An untrained network's hardly changing outputs ask for more nodes.")
     lines += ["\n## Four domains (time, fourier, bands, stft) against one, 7 nodes\n",
               "| outputs | one, s | four, s | ratio (target 1.1) |", "|---|---|---|---|"]
     lines += [f"| {name} | {one:.2f} | {four:.2f} | {four / one:.2f} |" for name, (one, four) in domains().items()]
