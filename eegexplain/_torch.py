@@ -3,10 +3,12 @@
 import contextlib
 import copy
 import threading
+import weakref
 
 import numpy as np
 import torch
 from sklearn.base import is_classifier
+from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet, NeuralNetBinaryClassifier
 from torch import nn
 
@@ -15,6 +17,8 @@ from eegexplain._validation import check_option, suggest
 
 RESPONSES = ("logit", "centred_logit", "logprob", "prob", "margin")
 _SEED_LOCK = threading.RLock()
+_MODULE_LOCKS = weakref.WeakKeyDictionary()
+_MODULE_LOCKS_GUARD = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -31,21 +35,28 @@ def default_dtype():
     return np.dtype(str(torch.get_default_dtype()).removeprefix("torch."))
 
 
+def _lock_of(module):
+    """Return the lock of a network: threads that share it must not see or restore each other's modes and hooks."""
+    with _MODULE_LOCKS_GUARD:
+        return _MODULE_LOCKS.setdefault(module, threading.RLock())
+
+
 @contextlib.contextmanager
 def inference(module):
     """Put `module` into eval mode without parameter gradients; modes and flags are restored, whatever happens."""
-    modes = [(child, child.training) for child in module.modules()]
-    flags = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
-    try:
-        module.eval()
-        for parameter, _ in flags:
-            parameter.requires_grad_(False)
-        yield module
-    finally:
-        for child, training in modes:
-            child.training = training
-        for parameter, flag in flags:
-            parameter.requires_grad_(flag)
+    with _lock_of(module):
+        modes = [(child, child.training) for child in module.modules()]
+        flags = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
+        try:
+            module.eval()
+            for parameter, _ in flags:
+                parameter.requires_grad_(False)
+            yield module
+        finally:
+            for child, training in modes:
+                child.training = training
+            for parameter, flag in flags:
+                parameter.requires_grad_(flag)
 
 
 def randomise(layer):
@@ -94,14 +105,11 @@ def capture(module, layers):
         Per layer the outputs in order of execution; clear it between batches.
     """
     seen = {name: [] for name in layers}
-    handles = []
-    try:
+    with _lock_of(module), contextlib.ExitStack() as stack:
         for name, child in find_layers(module, layers).items():
-            handles.append(child.register_forward_hook(lambda _, __, out, name=name: seen[name].append(out)))
+            handle = child.register_forward_hook(lambda _, __, out, name=name: seen[name].append(out))
+            stack.callback(handle.remove)
         yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _unwrap(estimator):
@@ -150,17 +158,22 @@ class TorchNet:
     ------
     TypeError
         When the estimator is not a torch network, naming the analysis that works without gradients.
+    NotFittedError
+        When it is one that was not fitted.
     """
 
     def __init__(self, estimator, trial_shape):
         estimator = _unwrap(estimator)
         net = getattr(estimator, "net_", estimator)
+        if hasattr(estimator, "_net_class"):
+            check_is_fitted(estimator, "net_")
         if not isinstance(net, NeuralNet):
             raise TypeError(
                 f"{type(estimator).__name__} is not a torch network (a SyncNet facade, a skorch net, a braindecode "
                 "EEGClassifier): analyses of gradients and activations need one. "
                 "PerturbationCorrelator(method='sampling') works with any scikit-learn estimator."
             )
+        check_is_fitted(net, "module_")
         trial_shape = tuple(trial_shape)
         self.input_shape = (*((1,) * (2 - len(trial_shape))), *trial_shape) if net is not estimator else trial_shape
         self.n_channels, self.n_times = (1, *trial_shape)[-2:]

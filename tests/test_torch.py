@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier, NeuralNetRegressor
@@ -275,3 +276,24 @@ def test_interleaved_and_abandoned_generators_leave_torch_as_found():
     assert sum(1 for _ in generators[0]) == 2
     del generators
     assert torch.is_grad_enabled() and all(p.requires_grad for p in net.module.parameters())
+
+
+def test_threads_that_share_a_network_take_turns(X):
+    net = skorch_net()
+    wrapped = t.TorchNet(net, SHAPE)
+    expected = wrapped.outputs(X)
+    module, seen = net.module_.train(), []
+    with t.inference(module), t.capture(module, ["conv"]) as mine:
+        worker = threading.Thread(target=lambda: seen.append(wrapped.outputs(X)))
+        worker.start()
+        worker.join(0.2)
+        assert mine["conv"] == []  # the other thread's pass is not recorded here
+    worker.join()
+    np.testing.assert_array_equal(seen[0], expected)
+    assert module.training and all(p.requires_grad for p in module.parameters())
+
+
+@pytest.mark.parametrize("make", [fast_classifier, lambda: NeuralNetClassifier(Net)])
+def test_networks_that_were_not_fitted(make):
+    with pytest.raises(NotFittedError):
+        t.TorchNet(make(), SHAPE)
