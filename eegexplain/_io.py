@@ -71,7 +71,7 @@ def save_explanation(dataset, path):
         if path.suffix == ".nc":
             dataset.to_netcdf(temporary)
             return
-        header = {"attrs": {key: str(value) for key, value in dataset.attrs.items()}, "dims": {}, "coords": []}
+        header = {"attrs": {key: _plain(value) for key, value in dataset.attrs.items()}, "dims": {}, "coords": []}
         arrays = {}
         for name, variable in dataset.variables.items():
             header["dims"][name] = list(variable.dims)
@@ -80,6 +80,12 @@ def save_explanation(dataset, path):
         header["coords"] = list(dataset.coords)
         with open(temporary, "wb") as file:
             np.savez_compressed(file, header=np.asarray(json.dumps(header)), **arrays)
+
+
+def _plain(value):
+    """Numbers as Python's own, which JSON keeps; everything else as text."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, (int, float)) else str(value)
 
 
 def load_explanation(path):

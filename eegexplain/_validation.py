@@ -95,7 +95,9 @@ def _check_finite(X, estimator_name):
     mapped = _is_memmap(X)
     for start in range(0, X.shape[0], step):
         block = X[start : start + step]
-        if not np.isfinite(block.sum(dtype=np.float64)):  # one pass without a mask; the mask only when it is needed
+        with np.errstate(over="ignore", invalid="ignore"):  # inf - inf, and sums of large but finite numbers
+            total = block.sum(dtype=np.float64)
+        if not np.isfinite(total):  # one pass without a mask; the mask only when it is needed
             bad = ~np.isfinite(block)
             if bad.any():
                 where = [int(i) for i in np.argwhere(bad)[0]]
@@ -200,6 +202,13 @@ def _check_target(y, kind):
     if kind == "classifier":
         check_classification_targets(y)
     return y
+
+
+def positive_int(name, value):
+    """Return `value` as int; ValueError unless it is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"{name} is {value!r}; expected a whole number of at least 1.")
+    return int(value)
 
 
 def check_sfreq(sfreq):

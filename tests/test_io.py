@@ -17,6 +17,7 @@ def explanation():
         standard_error=rng.random((2, 3)),
         method="gradient",
         n=3,
+        sfreq=np.float64(128.0),
     )
 
 
@@ -31,6 +32,7 @@ def test_round_trip(tmp_path, ending):
     assert back["value"].dims == ("output", "channel")
     assert list(back.channel.values) == ["C3", "Cz", "C4"] and list(back.output.values) == ["left", "right"]
     assert back.attrs["method"] == "gradient" and isinstance(back, xr.Dataset)
+    assert back.attrs["n"] == 3 and back.attrs["sfreq"] / 2 == 64.0  # numbers stay numbers
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 

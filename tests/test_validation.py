@@ -60,9 +60,17 @@ def test_non_finite_names_the_trial(value, kind, monkeypatch):
         v.validate_trials(Probe(), X, reset=True)
 
 
-def test_large_finite_values_are_not_called_infinite():
-    X = np.full((2, 3, 4), 3e38, dtype=np.float32)
+@pytest.mark.parametrize(("value", "dtype"), [(3e38, np.float32), (1e308, np.float64)])
+def test_large_finite_values_are_not_called_infinite(value, dtype):
+    X = np.full((2, 3, 4), value, dtype=dtype)
     assert v.validate_trials(Probe(), X, reset=True) is not None
+
+
+def test_infinities_of_both_signs_are_refused_without_a_warning():
+    X = rng_trials()
+    X[2, 0, 0], X[2, 0, 1] = np.inf, -np.inf
+    with pytest.raises(ValueError, match="infinity .first in trial 2"):
+        v.validate_trials(Probe(), X, reset=True)
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 8), (2, 3, 9), (2, 8), (2, 24)])

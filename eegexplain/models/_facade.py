@@ -291,6 +291,9 @@ def _samples(value, sfreq):
 
 def _activation(activation):
     """Look up an activation class of `torch.nn` by name; classes pass."""
+    if isinstance(activation, nn.Module):
+        name = type(activation).__name__
+        raise ValueError(f"activation is an instance of {name}: give the class, or its name in torch.nn, {name!r}.")
     if not isinstance(activation, str):
         return activation
     return lookup({name: getattr(nn, name) for name in nn.modules.activation.__all__}, activation, "activation")

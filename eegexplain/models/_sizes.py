@@ -1,16 +1,8 @@
 """Sizes of a network from what is known of the recording, and checks of numbers given by the user."""
 
 import math
-import numbers
 
-from eegexplain._validation import check_sfreq
-
-
-def positive_int(name, value):
-    """Return ``value`` as int; ValueError unless it is a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name} is {value!r}; expected a whole number of at least 1.")
-    return int(value)
+from eegexplain._validation import check_sfreq, positive_int
 
 
 def value_range(name, pair):
@@ -27,6 +19,19 @@ def mean_and_sd(name, pair):
     if sd < 0:
         raise ValueError(f"{name} is {pair!r}; expected (mean, standard deviation), the latter not negative.")
     return mean, sd
+
+
+def frequency_range_in(pair, sfreq):
+    """Return ``(low, high)`` in Hz, cut at the Nyquist frequency; ValueError where nothing of it lies below."""
+    low, high = _two_numbers("frequency_range", pair)
+    if not 0 <= low < high:
+        raise ValueError(f"frequency_range must satisfy 0 <= low < high in Hz, got {pair!r}.")
+    if low >= sfreq / 2:
+        raise ValueError(
+            f"frequency_range is {pair!r} Hz, which lies above the Nyquist frequency of {sfreq / 2:g} Hz (sfreq "
+            f"{sfreq:g} Hz): lower it, or give the right sfreq."
+        )
+    return low, min(high, sfreq / 2)
 
 
 def _two_numbers(name, pair):

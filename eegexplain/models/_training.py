@@ -9,6 +9,8 @@ from skorch.callbacks import Callback
 from torch.utils.data import Dataset, Subset
 from tqdm.auto import tqdm
 
+from eegexplain.models._sizes import frequency_range_in
+
 # Sampling rate at which `lr` acts on the module's own units; at others the rates are rescaled (see `physical_rates`).
 REFERENCE_SFREQ = 128.0
 
@@ -42,19 +44,20 @@ def physical_rates(lr, sfreq):
 
 def stratified_frequencies(frequency_range, n_filters, sfreq, rng):
     """Draw one frequency (rad per sample) in each of `n_filters` equal strata of a range in Hz, below Nyquist."""
-    low, high = frequency_range
-    if not 0 <= low < high:
-        raise ValueError(f"frequency_range must satisfy 0 <= low < high in Hz, got {frequency_range!r}.")
-    high = min(high, sfreq / 2)
-    edges = np.linspace(min(low, high / 2), high, n_filters + 1)
+    edges = np.linspace(*frequency_range_in(frequency_range, sfreq), n_filters + 1)
     return 2 * np.pi * rng.uniform(edges[:-1], edges[1:]) / sfreq
 
 
 def input_scale(X, block=256):
-    """Return the root mean square of all samples, summed in blocks; 1 for all-zero trials."""
-    total = sum(float(np.square(X[i : i + block], dtype=np.float64).sum()) for i in range(0, len(X), block))
-    scale = np.sqrt(total / X.size)
-    return float(scale) if np.isfinite(scale) and scale > 0 else 1.0
+    """Return the root mean square of all samples, summed in blocks; 1 for all-zero trials, ValueError out of range."""
+    with np.errstate(over="ignore", under="ignore"):
+        total = sum(float(np.square(X[i : i + block], dtype=np.float64).sum()) for i in range(0, len(X), block))
+    if total == 0 and not any(np.any(X[i : i + block]) for i in range(0, len(X), block)):
+        return 1.0
+    scale = float(np.sqrt(total / X.size))
+    if not 1e-37 < scale < 1e35:
+        raise ValueError(f"X has a root mean square of {scale:g}, which single precision cannot hold: rescale X.")
+    return scale
 
 
 def validation_split(y, fraction, groups, seed, stratify):
@@ -93,7 +96,8 @@ def validation_split(y, fraction, groups, seed, stratify):
                 return everything
             splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
         else:
-            splitter = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
+            n_held_out = min(n_groups - 1, int(np.ceil(fraction * n_groups)))
+            splitter = GroupShuffleSplit(1, test_size=n_held_out, random_state=seed)
     elif stratify:
         counts = np.bincount(y)
         if counts.min() < 2 or n_validation < len(counts) or n_trials - n_validation < len(counts):

@@ -3,11 +3,14 @@
 import copy
 import pickle
 
+import joblib
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils import Bunch
+from torch import nn
 
 from eegexplain._torch import TorchNet
 from eegexplain.datasets import ideal_observer_accuracy, make_oscillatory_eeg, make_synchrony_eeg
@@ -213,10 +216,66 @@ def test_memmap_trials_train_without_a_copy(tmp_path):
     np.testing.assert_array_equal(a, fast_classifier().fit(X.astype(np.float32), y).predict_proba(X.astype(np.float32)))
 
 
+class ThreadCounter(nn.ReLU):
+    seen = set()
+
+    def forward(self, x):
+        self.seen.add(torch.get_num_threads())
+        return super().forward(x)
+
+
+def test_training_and_prediction_use_one_thread_whatever_torch_is_set_to():
+    """Workers of joblib have one: with more here, the same seed would give another network."""
+    X, y = trials()
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        fast_classifier(activation=ThreadCounter).fit(X, y).predict_proba(X)
+        assert ThreadCounter.seen == {1} and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_cross_validation_in_parallel_is_that_in_series(backend):
+    X, y = trials(n_trials=24)
+    net = fast_classifier(validation_fraction=0.25, drop_prob=0.2)
+    serial = cross_val_score(net, X, y, cv=4, scoring="neg_log_loss")
+    with joblib.parallel_config(backend=backend, n_jobs=2):
+        np.testing.assert_array_equal(cross_val_score(net, X, y, cv=4, scoring="neg_log_loss"), serial)
+    assert len(np.unique(serial)) == 4
+
+
+def test_parameters_of_numpy_types_are_cloned_and_searched():
+    X, y = trials()
+    params = {"frequency_range": np.array([2.0, 20.0]), "filter_width": np.int64(6), "lr": np.float64(0.01)}
+    net = clone(fast_classifier(**params, ch_names=np.array(["C3", "Cz", "C4"]))).fit(X, y)
+    assert net.templates_.shape == (2, 3, 6)
+    search = GridSearchCV(net, {"filter_width": np.array([0.125, 0.25])}, cv=2, refit=False, error_score="raise")
+    assert np.isfinite(search.fit(X, y).cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize("unit", [1e-40, 1e40])
+def test_units_beyond_single_precision_are_named(unit):
+    X, y = trials()
+    with pytest.raises(ValueError, match="root mean square of .* rescale X"):
+        fast_classifier().fit(X * unit, y)
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.9])
+def test_few_groups_of_a_regression_are_split_into_both_parts(fraction):
+    training, validation = validation_split(np.arange(8.0), fraction, np.repeat([0, 1], 4), 0, False)
+    assert len(training) == len(validation) == 4
+
+
 @pytest.mark.parametrize(
     ("params", "words"),
     [
         ({"sfreq": 0}, "sfreq"),
+        ({"frequency_range": (10,)}, "expected two numbers"),
+        ({"frequency_range": (70, 90)}, "above the Nyquist frequency of 32 Hz"),
+        ({"sfreq": 1.0}, "Nyquist frequency of 0.5 Hz.*right sfreq"),
+        ({"activation": nn.Tanh()}, "give the class.*'Tanh'"),
         ({"sfreq": -128.0}, "sfreq"),
         ({"num_filters": 0}, "num_filters"),
         ({"padding": "valid"}, "padding"),
