@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone, is_regressor
 from sklearn.utils import get_tags
 from sklearn.utils._metadata_requests import _routing_enabled
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, get_routing_for_object, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, has_fit_parameter
@@ -70,11 +70,12 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         -------
         self : object
         """
-        kind = None
+        kind = None if self.estimator is None else get_tags(self.estimator).estimator_type  # not that of the last fit
         if self.estimator is None and y is not None:
             kind = "regressor" if _is_continuous(y) else "classifier"
         X, y = validate_trials(self, X, y, reset=True, kind=kind)
         codes = None if groups is None else check_groups(groups, len(X))
+        self.n_targets_ = y.shape[1] if y.ndim == 2 else 1
         self._set_axes(X)
         self._prepare(as_trials(X), y)
         self._fit_inner(X, y, codes, fit_params)
@@ -98,15 +99,30 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         inner = self.estimator
         if inner is None:
             inner = default_estimator(y, sfreq=self.sfreq, random_state=getattr(self, "random_state", None))
-        if _routing_enabled():
+        routed = _routing_enabled() and self.estimator is not None
+        if groups is not None:
+            asked = get_routing_for_object(inner).consumes("fit", {"groups"}) if routed else False
+            if asked or (not routed and has_fit_parameter(inner, "groups")):
+                fit_params = {**fit_params, "groups": groups}
+        if routed:
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
-        elif groups is not None and has_fit_parameter(inner, "groups"):
-            fit_params = {**fit_params, "groups": groups}
-        if hasattr(self, "estimator_"):
-            del self.estimator_  # tags must describe the inner estimator of this fit, not of the last
+        for name in ("estimator_", "classes_"):  # tags and outputs are those of this fit, not of the last
+            vars(self).pop(name, None)
         self.estimator_ = clone(inner).fit(self._inner_input(X, inner), _inner_target(y, inner), **fit_params)
         if hasattr(self.estimator_, "classes_"):
             self.classes_ = self.estimator_.classes_
+            self._check_labels(y)
+
+    def _check_labels(self, y):
+        """Refuse classes that the inner estimator does not know: the explanation would be of other labels than `y`."""
+        if not hasattr(self, "classes_") or is_skorch_net(self.estimator_):  # skorch's own classes_ may rename codes
+            return
+        unknown = sorted(set(np.unique(y).tolist()) - set(np.asarray(self.classes_).tolist()), key=str)
+        if unknown:
+            raise ValueError(
+                f"y holds the classes {unknown}, but {type(self.estimator_).__name__} was fitted on "
+                f"{np.asarray(self.classes_).tolist()}: give y in the labels of the fitted estimator."
+            )
 
     def _inner_input(self, X, inner=None):
         """Give a bare skorch net the dtype of torch's default; it does not convert by itself."""
@@ -120,8 +136,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "estimator_")
         if hasattr(self, "classes_"):
             return [str(name) for name in self.classes_]
-        n_outputs = getattr(self, "n_targets_", 1)
-        return ["output"] if n_outputs == 1 else [f"output{k}" for k in range(n_outputs)]
+        return ["output"] if self.n_targets_ == 1 else [f"output{k}" for k in range(self.n_targets_)]
 
     def _network(self):
         """Return the fitted network as NumPy functions (torch only)."""
@@ -208,6 +223,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             X = validate_trials(self, X, reset=False)
         else:
             X, y = validate_trials(self, X, y, reset=False, kind="classifier" if hasattr(self, "classes_") else None)
+            self._check_labels(y)
         codes = None if groups is None else check_groups(groups, len(X))
         return self._explain_population(as_trials(X), y, codes)
 
@@ -301,15 +317,23 @@ def _is_continuous(y):
 
 
 def _inner_sfreq(estimator):
-    """Return the `sfreq` parameter of the inner estimator, looking into frozen ones; None where there is none."""
-    estimator = getattr(estimator, "estimator", estimator)
+    """Return the `sfreq` of the inner estimator, or of what it wraps (search, pipeline, explainer, frozen); or None."""
+    while estimator is not None and getattr(estimator, "sfreq", None) is None:
+        estimator = estimator.steps[-1][1] if hasattr(estimator, "steps") else getattr(estimator, "estimator", None)
     return getattr(estimator, "sfreq", None)
 
 
 def _inner_target(y, inner):
     """Reshape and cast: skorch regressors refuse 1-D targets, and float64 ones against a float32 module."""
-    if is_skorch_net(inner) and is_regressor(inner):
+    if not is_skorch_net(inner):
+        return y
+    if is_regressor(inner):
         return np.asarray(y, dtype=default_dtype()).reshape(len(y), -1)
+    if y.dtype.kind in "OUS" and type(inner).__name__ != "FrozenEstimator":
+        raise ValueError(
+            f"{type(inner).__name__} takes class numbers from 0, but y holds {y.dtype.type.__name__} labels: encode "
+            "them with sklearn.preprocessing.LabelEncoder."
+        )
     return y
 
 

@@ -9,8 +9,9 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold, cross_validate
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
@@ -18,7 +19,7 @@ from eegexplain import _meta
 from eegexplain._explanation import flat_names, format_coordinates, make_explanation, population_error
 from eegexplain._meta import Explainer
 from eegexplain.models import SyncNetClassifier, SyncNetRegressor
-from tests.estimators import SFREQ, fast_classifier, fast_regressor, trials
+from tests.estimators import FAST, SFREQ, fast_classifier, fast_regressor, trials
 
 
 class GradientMean(Explainer):
@@ -189,6 +190,57 @@ def test_metadata_routing():
         assert e.score(X[:, 0], y, sample_weight=np.ones(12)) == e.estimator_.score(X[:, 0], y)
         with pytest.raises(TypeError, match="unexpected argument"):
             Score(inner).fit(X[:, 0], y, no_such_thing=1)
+
+
+def test_routed_groups_reach_an_inner_estimator_that_asks_for_them():
+    X, y = trials()
+    groups, seen = np.repeat([0, 1, 2], 4), []
+
+    class Asking(SyncNetClassifier):
+        def fit(self, X, y, *, groups=None):
+            seen.append(groups)
+            return super().fit(X, y, groups=groups)
+
+    with sklearn.config_context(enable_metadata_routing=True):
+        asking = Asking(**FAST).set_fit_request(groups=True)
+        e = GradientMean(asking).set_fit_request(groups=True)
+        cross_validate(e, X, y, params={"groups": groups}, cv=GroupKFold(3), error_score="raise")
+        GradientMean(Asking(**FAST)).fit(X, y, groups=groups)
+    GradientMean(Asking(**FAST)).fit(X, y, groups=groups)  # without routing, whoever takes them gets them
+    assert [None if g is None else len(g) for g in seen] == [8, 8, 8, None, 12]
+
+
+def test_several_targets_are_several_outputs():
+    X, y = trials(regression=True)
+    e = GradientMean(fast_regressor()).fit(X, np.stack([y, -y], 1))
+    assert e.output_names_ == ["output0", "output1"] and e.gradients_.shape == (2, 3)
+
+
+def test_a_refit_forgets_the_classes_of_the_last():
+    X, y = trials()
+    e = Score(LogisticRegression()).fit(X[:, 0], y)
+    assert e.output_names_ == ["left", "right"]
+    assert e.set_params(estimator=Ridge()).fit(X[:, 0], np.linspace(0, 1, 12)).output_names_ == ["output"]
+
+
+def test_labels_that_the_network_does_not_know():
+    X, y = trials()
+    e = GradientMean(FrozenEstimator(fast_classifier().fit(X, y))).fit(X, y)
+    codes = (y == "right").astype(int)
+    for method in (e.fit, e.explain_population):
+        with pytest.raises(ValueError, match=r"classes \[0, 1\].*fitted on \['left', 'right'\]"):
+            method(X, codes)
+    with pytest.raises(ValueError, match="NeuralNetClassifier takes class numbers.*LabelEncoder"):
+        GradientMean(NeuralNetClassifier(Small)).fit(X, y)
+
+
+def test_the_sampling_rate_is_found_inside_pipelines_and_searches():
+    X, y = trials()
+    pipeline = make_pipeline(FunctionTransformer(), fast_classifier())
+    search = GridSearchCV(fast_classifier(), {"lr": [0.01]}, cv=2)
+    for inner in (pipeline, search, FrozenEstimator(pipeline.fit(X, y)), GradientMean(fast_classifier())):
+        assert Score(inner).fit(X, y).sfreq_ == SFREQ
+    assert Score(LogisticRegression()).fit(X[:, 0], y).sfreq_ == 1.0
 
 
 def test_pickle():

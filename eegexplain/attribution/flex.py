@@ -137,7 +137,6 @@ class FLEXAttributor(Explainer):
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)!r}")
         if isinstance(self.target, str):
             check_option("target", self.target, TARGETS)
-        self.n_targets_ = y.shape[1] if y.ndim == 2 else 1
         rng = check_random_state(self.random_state)
         self._bank = make_bank(self.baseline, X, self.trial_shape_, self.n_baselines, rng)
         self._positions = rng.uniform(size=max(METHODS[self.method].n_draws, 1))

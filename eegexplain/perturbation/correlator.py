@@ -216,7 +216,6 @@ class PerturbationCorrelator(Explainer):
         n_times = X.shape[-1]
         self.frequencies_ = np.fft.rfftfreq(n_times, 1 / self.sfreq_)
         self.bands_ = None if self.bands is None else check_bands(self.bands, self.sfreq_, n_times)
-        self.n_targets_ = y.shape[1] if y.ndim == 2 else 1
         self._seed = random_seed(self.random_state)
         scale = data_scale(X, scale_by=self.scale_by, cross=self.noise == "data", subspace=self.subspace)
         self.rank_ = scale.rank
