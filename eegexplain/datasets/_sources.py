@@ -170,10 +170,14 @@ def count_classes(sources):
 
 def check_sources(sources, *, sfreq, duration):
     """Refuse sources that cannot be simulated, each with the cure."""
+    for source in sources:
+        _check_classes(source)
     n_classes = count_classes(sources)
     earlier = {}
     for source in sources:
         check_option("phase", source.phase, PHASE_LAWS)
+        if not isinstance(source.dipole, Dipole):
+            raise TypeError(f"Source {source.name!r} has dipole={source.dipole!r}: give a Dipole, as Dipole('Cz')")
         if source.name in earlier:
             raise ValueError(f"Two sources are called {source.name!r}: give each its own name")
         if not 0 < source.frequency < sfreq / 2:
@@ -188,12 +192,19 @@ def check_sources(sources, *, sfreq, duration):
                 f"Source {source.name!r} is never active in a trial of {duration:g} s: "
                 f"onset={source.onset}, length={source.length}"
             )
-        if source.stronger_in is not None and np.min(source.stronger_in) < 0:
-            raise ValueError(f"Source {source.name!r} has stronger_in={source.stronger_in!r}: classes count from 0")
         if np.ndim(source.lag) and len(source.lag) != n_classes:
             raise ValueError(f"Source {source.name!r} has {len(source.lag)} lags for {n_classes} classes")
         _check_leader(source, earlier)
         earlier[source.name] = source
+
+
+def _check_classes(source):
+    """Refuse classes that are no whole numbers from 0."""
+    classes = np.atleast_1d(0 if source.stronger_in is None else source.stronger_in)
+    if classes.size == 0 or classes.dtype.kind not in "iu" or classes.min() < 0:
+        raise ValueError(
+            f"Source {source.name!r} has stronger_in={source.stronger_in!r}: classes count from 0, None is all of them"
+        )
 
 
 def _check_leader(source, earlier):

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
-from eegexplain._validation import check_ch_names, check_option, check_sfreq, lookup
+from eegexplain._validation import check_ch_names, check_option, check_sfreq, lookup, positive_int
 from eegexplain.datasets import _law
 from eegexplain.datasets._head import LINE_FREQUENCY, Head, subject_law
 from eegexplain.datasets._sources import ARTEFACTS, DEFAULT_SOURCES, Source, check_sources, count_classes, suppressor_of
@@ -98,6 +98,8 @@ def make_oscillatory_eeg(
     'C3'
     """
     names = list(TEN_TWENTY) if ch_names is None else check_ch_names(ch_names, len(ch_names))
+    if len(names) < 1 + (reference == "average"):
+        raise ValueError(f"ch_names={names!r}: give at least 1 electrode, or 2 with reference='average'")
     sfreq, n_times = _check_sizes(sfreq, duration, snr, n_background, line_noise)
     check_option("reference", reference, ("common", "average"))
     sources = _declared(sources, suppressor, artefact)
@@ -141,10 +143,9 @@ def _check_sizes(sfreq, duration, snr, n_background, line_noise):
     n_times = int(round(sfreq * duration)) if np.isfinite(duration) else 0
     if n_times < 8 or sfreq / n_times > 45:
         raise ValueError(f"duration={duration!r} s at {sfreq:g} Hz is {n_times} samples: use at least 8, and 0.1 s")
-    if n_background < 1:
-        raise ValueError(f"n_background must be at least 1, got {n_background!r}")
-    if not snr >= 0 or not line_noise >= 0:
-        raise ValueError(f"snr and line_noise must be at least 0, got {snr!r} and {line_noise!r}")
+    positive_int("n_background", n_background)
+    if not 0 <= snr < np.inf or not 0 <= line_noise < np.inf:
+        raise ValueError(f"snr and line_noise must be finite and at least 0, got {snr!r} and {line_noise!r}")
     if line_noise and sfreq <= 2 * LINE_FREQUENCY:
         raise ValueError(
             f"line_noise at {LINE_FREQUENCY:g} Hz needs sfreq above {2 * LINE_FREQUENCY:g} Hz, got {sfreq:g}"
@@ -154,16 +155,16 @@ def _check_sizes(sfreq, duration, snr, n_background, line_noise):
 
 def _check_counts(n_trials, n_subjects, n_classes):
     """Refuse fewer trials than subjects and classes need."""
-    if n_subjects < 1 or n_trials < n_subjects * n_classes:
+    if positive_int("n_trials", n_trials) < positive_int("n_subjects", n_subjects) * n_classes:
         raise ValueError(
-            f"n_trials={n_trials} and n_subjects={n_subjects}: each subject, at least one, needs a trial of each of "
-            f"{n_classes} classes"
+            f"n_trials={n_trials} and n_subjects={n_subjects}: each subject needs a trial of each of the {n_classes} "
+            "classes"
         )
 
 
 def _declared(sources, suppressor, artefact):
     """The user's sources (or the default's), the suppressor and the artefact."""
-    sources = DEFAULT_SOURCES if sources is None else tuple(sources)
+    sources = DEFAULT_SOURCES if sources is None else () if isinstance(sources, Source) else tuple(sources)
     if not sources or not all(isinstance(source, Source) for source in sources):
         raise TypeError("sources must be a list of at least one eegexplain.datasets.Source")
     if suppressor:

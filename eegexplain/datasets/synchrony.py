@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
-from eegexplain._validation import check_sfreq
+from eegexplain._validation import check_sfreq, positive_int
 from eegexplain.datasets import _law
 from eegexplain.datasets._truth import class_effect, roles
 
@@ -116,7 +116,7 @@ def make_synchrony_eeg(
     """
     sfreq = check_sfreq(sfreq)
     n_times = int(round(sfreq * duration)) if np.isfinite(duration) else 0
-    if n_channels < 2 or n_trials < 2 or n_times < 8:
+    if positive_int("n_channels", n_channels) < 2 or positive_int("n_trials", n_trials) < 2 or n_times < 8:
         raise ValueError(
             f"At least 2 channels, 2 trials and 8 samples are needed, got n_channels={n_channels}, "
             f"n_trials={n_trials} and {n_times} samples"
@@ -125,8 +125,10 @@ def make_synchrony_eeg(
         raise ValueError(
             f"frequency must lie between 0 and the Nyquist frequency {sfreq / 2:g} Hz, got {frequency!r}: raise sfreq"
         )
-    if not noise_variance > 0 or not decay >= 0:
-        raise ValueError(f"noise_variance must be above and decay at least 0, got {noise_variance!r} and {decay!r}")
+    if not 0 < noise_variance < np.inf or not 0 <= decay < np.inf:
+        raise ValueError(
+            f"noise_variance must be above and decay at least 0, both finite, got {noise_variance!r} and {decay!r}"
+        )
     s = np.linspace(0.5, 2, n_channels) * np.exp(2j * np.pi * np.arange(n_channels) / n_channels)
     apart = np.eye(n_channels) + (np.diag(np.abs(s) ** 2) if equal_power else 0)
     together = np.eye(n_channels) + np.outer(s, s.conj())

@@ -173,7 +173,14 @@ def test_random_state_alone_decides():
         ({"duration": 0.01}, "at least 8"),
         ({"n_trials": 3, "n_subjects": 2}, "each subject"),
         ({"n_background": 0}, "n_background"),
+        ({"n_trials": 20.5}, "n_trials is 20.5; expected a whole number"),
         ({"snr": -1.0}, "at least 0"),
+        ({"snr": np.inf}, "finite"),
+        ({"line_noise": np.inf}, "finite"),
+        ({"ch_names": []}, "at least 1 electrode"),
+        ({"ch_names": ["Cz"], "reference": "average"}, "2 with reference='average'"),
+        ({"sources": [Source("a", 9.0, stronger_in="left")]}, "'left': classes count from 0"),
+        ({"sources": [Source("a", 9.0, stronger_in=())]}, "classes count from 0"),
         ({"sfreq": 64.0, "line_noise": 1.0}, "line_noise at 50 Hz needs sfreq above 100 Hz"),
     ],
 )
@@ -185,3 +192,16 @@ def test_bad_input_is_named(arguments, message):
 def test_sources_must_be_sources():
     with pytest.raises(TypeError, match="Source"):
         make_oscillatory_eeg(4, sources=[{"frequency": 10.0}])
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        ([], "a list of at least one"),
+        (Source("a", 9.0), "a list of at least one"),
+        ([Source("a", 9.0, dipole="Cz")], r"give a Dipole, as Dipole\('Cz'\)"),
+    ],
+)
+def test_what_is_no_source_is_named(sources, message):
+    with pytest.raises(TypeError, match=message):
+        make_oscillatory_eeg(4, sources=sources)

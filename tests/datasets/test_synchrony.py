@@ -76,6 +76,8 @@ def test_random_state_alone_decides():
         ({"duration": np.inf}, "8 samples"),
         ({"sfreq": -1.0}, "sfreq"),
         ({"noise_variance": 0.0}, "noise_variance"),
+        ({"noise_variance": np.inf}, "both finite"),
+        ({"n_channels": 2.5}, "n_channels is 2.5"),
     ],
 )
 def test_bad_input_is_named(arguments, message):
