@@ -1,6 +1,7 @@
 """A network as NumPy functions: what it emits, responses, gradients, activations; nothing left changed."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -253,7 +254,9 @@ def test_seeded_sections_are_serial_and_leave_the_generator():
 
     def draw():
         with t.seeded(5):
-            draws.append((torch.rand(3), torch.rand(3)))
+            first = torch.rand(3)
+            time.sleep(0.02)  # time for another thread to seed the generator anew
+            draws.append((first, torch.rand(3)))
 
     workers = [threading.Thread(target=draw) for _ in range(4)]
     for worker in workers:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eegexplain.datasets import Dipole, Source, ideal_observer_accuracy, make_oscillatory_eeg
-from eegexplain.datasets._truth import observer_scores
+from eegexplain.datasets._truth import observer_scores, roles
 
 CHANNELS = ["F3", "C3", "P3", "O1", "Oz", "O2", "T8"]
 SIZES = {"ch_names": CHANNELS, "sfreq": 128.0, "duration": 1.0}
@@ -132,6 +132,15 @@ def test_average_reference_and_subjects():
     covariances = [np.cov(np.concatenate(eeg.X[eeg.subject == s], axis=1)) for s in (0, 1)]
     assert np.abs(covariances[0] - covariances[1]).max() > 0.2 * np.abs(covariances[0]).max()
     assert 0.8 < ideal_observer_accuracy(eeg, 500, random_state=0) < 1
+
+
+def test_roles_follow_their_thresholds():
+    strength = np.array([[1.0, 0.5, 0.49, 0.1, 0.09, 0.0]])
+    expected = ["informative", "informative", "leakage", "leakage", "irrelevant", "irrelevant"]
+    assert roles(strength).tolist() == [expected]
+    share = np.array([[0.8, 0.0, 0.0, 0.0, 0.4, 0.3]])
+    assert roles(strength, share).tolist() == [[*expected[:4], "suppressor", "irrelevant"]]
+    assert set(roles(np.zeros((1, 2))).ravel()) == {"irrelevant"}
 
 
 def test_suppressor_has_its_role():

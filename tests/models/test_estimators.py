@@ -95,6 +95,11 @@ def test_the_same_settings_mean_the_same_at_other_rates():
     rates = {sfreq: dict(physical_rates(0.005, sfreq)) for sfreq in (128, 512)}
     assert rates[512]["omega"]["lr"] * 512 == pytest.approx(rates[128]["omega"]["lr"] * 128)
     assert rates[512]["beta"]["lr"] * 512**2 == pytest.approx(rates[128]["beta"]["lr"] * 128**2)
+    assert rates[512]["amplitude"]["lr"] * 512 == pytest.approx(rates[128]["amplitude"]["lr"] * 128)
+    starts = [SyncNetClassifier(sfreq=sfreq, max_epochs=1, lr=1e-9, random_state=0).fit(X[..., ::step], y)
+              for sfreq, step in ((256, 1), (128, 2))]  # fmt: skip
+    gains = [net.templates_.std() * net.templates_.shape[2] for net in starts]
+    assert gains[0] == pytest.approx(gains[1], rel=0.1)
 
 
 def test_initial_frequencies_fill_their_strata():
@@ -244,6 +249,13 @@ def test_cross_validation_in_parallel_is_that_in_series(backend):
     with joblib.parallel_config(backend=backend, n_jobs=2):
         np.testing.assert_array_equal(cross_val_score(net, X, y, cv=4, scoring="neg_log_loss"), serial)
     assert len(np.unique(serial)) == 4
+
+
+def test_a_constant_shift_of_the_target_shifts_the_predictions():
+    X, y = trials(regression=True)
+    np.testing.assert_allclose(
+        fast_regressor().fit(X, 3 * y + 100).predict(X), 3 * fast_regressor().fit(X, y).predict(X) + 100, rtol=1e-4
+    )
 
 
 def test_parameters_of_numpy_types_are_cloned_and_searched():

@@ -432,6 +432,13 @@ def test_peak_frequency_and_cycles_of_a_long_filter(frequency, sfreq):
     assert not row.few_cycles
 
 
+@pytest.mark.parametrize(("cycles", "few"), [(1.3, True), (1.7, False), (2.5, False)])
+def test_few_cycles_are_fewer_than_one_and_a_half(cycles, few):
+    net = one_filter(128.0, 128, frequency=cycles, phase=[0, np.pi / 2, np.pi])
+    row = net.filter_table().loc[0]
+    assert abs(row.cycles - cycles) < 0.2 and row.few_cycles == few
+
+
 def test_bandwidth_of_a_decaying_filter_is_that_of_its_gaussian_envelope():
     beta = 0.002
     row = one_filter(frequency=30, beta=beta, width=256).filter_table().loc[0]
