@@ -69,6 +69,13 @@ class Job:
         """Whether every channel has a place on the scalp, so that maps can be drawn."""
         return _have_places(self.data.ch_names)
 
+    @property
+    def errors_over(self):
+        """What the errors of maps are over: "trials", "groups", or "folds" where one holds out a single group."""
+        if self.groups is None:
+            return "trials"
+        return "groups" if all(len(np.unique(self.groups[fold.test])) > 1 for fold in self.folds) else "folds"
+
     def held_out(self, fold):
         """Trials, classes and groups that a fold's network never saw."""
         test = fold.test
@@ -87,15 +94,20 @@ class Job:
         Returns
         -------
         xarray.Dataset
-            Means over folds; ``standard_error`` is that of the mean over trials, ``fold_sd`` the standard deviation
-            over the networks of the folds.
+            Means over folds; ``standard_error`` is that of the mean over trials or groups, ``fold_sd`` the standard
+            deviation over the folds, their networks and their trials. A single group tells nothing about the spread
+            over groups; where a fold holds out only one, the error is at least that of the mean over folds, each of
+            which holds groups of its own.
         """
         parts = []
         for fold in self.folds:
             X, y, groups = self.held_out(fold)
-            groups = groups if groups is not None and len(np.unique(groups)) > 1 else None
+            groups = groups if self.errors_over != "trials" and len(np.unique(groups)) > 1 else None
             parts.append(make_explainer(FrozenEstimator(fold.net)).fit(X, y, groups=groups).explanation_)
-        return average(parts, prefix)
+        mean = average(parts, prefix)
+        if self.errors_over == "folds":
+            mean["standard_error"] = np.maximum(mean["standard_error"], mean["fold_sd"] / np.sqrt(len(parts)))
+        return mean
 
 
 def average(parts, prefix=""):

@@ -11,6 +11,13 @@ NOISE_MEANING = {
     "independent": "what the network does with each channel alone (perturbations are independent over channels)",
 }
 
+ERRORS = {
+    "trials": "Errors are over trials.",
+    "groups": "Errors are over groups, whose trials are not independent.",
+    "folds": "A fold holds out a single group, which tells nothing about the spread over groups: errors are over folds "
+    "(or over trials, where that is more), rough with so few.",
+}
+
 
 def perturbation(job, part):
     """Perturbation correlation on held-out trials, by band and by frequency, beside the class difference."""
@@ -34,12 +41,14 @@ def perturbation(job, part):
     part.attributes |= {name: by_band.attrs[name] for name in FACTS}
     part.summary["strongest"] = strongest(by_band)
     part.summary["perturbed_score"] = part.attributes["perturbed_score"]
-    part.lines += describe(part.summary["strongest"], label)
+    part.summary["errors_over"] = job.errors_over
+    part.lines += describe(part.summary["strongest"], label, job.errors_over)
     part.html.append(
         "<p>Correlation of small changes of amplitude with the change of the centred logit: "
         f"{NOISE_MEANING[job.options.noise]}. Mean of {len(job.folds)} networks, each on trials it never saw. "
-        "Hatched cells lie within two standard errors of zero; white dots mark channels beyond. The errors are those "
-        "of the estimate: that a map differs from zero does not show that the network decodes.</p>"
+        "Hatched cells lie within two standard errors of zero; white dots mark channels beyond. "
+        f"{ERRORS[job.errors_over]} They say how well the map is known: that a map differs from zero does not show "
+        "that the network decodes.</p>"
     )
     shown = shown_outputs(by_bin)
     whose = f"for class {shown[-1]}" if len(shown) == 1 else "for each class"
@@ -87,9 +96,9 @@ def strongest(explanation, n=N_STRONGEST):
     return found
 
 
-def describe(cells, label):
-    """The strongest cells as lines of text."""
-    lines = [f"Strongest channel x band cells ({label} ± standard error over trials; SD over networks):"]
+def describe(cells, label, unit):
+    """The strongest cells as lines of text; errors are over `unit`."""
+    lines = [f"Strongest channel x band cells ({label} ± standard error over {unit}; SD over networks):"]
     for output, found in cells.items():
         text = ", ".join(
             f"{c['channel']} {c['band']} {c['value']:+.3f} ± {c['standard_error']:.3f} ({c['fold_sd']:.2f})"

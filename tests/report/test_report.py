@@ -11,7 +11,7 @@ from sklearn.utils import Bunch
 
 from eegexplain import cli
 from eegexplain.datasets import make_oscillatory_eeg
-from eegexplain.report import SECTIONS, Options, Part, run_job
+from eegexplain.report import SECTIONS, Job, Options, Part, run_job
 from eegexplain.report import _job as job_module
 from eegexplain.report._filters import contributions
 from eegexplain.report._job import average, only_scalp, split
@@ -118,6 +118,37 @@ def test_folds_average_values_and_propagate_errors():
     assert np.isnan(average(parts[:1])["fold_sd"][0])
 
 
+def test_folds_of_a_single_group_have_an_error_over_folds(demo):
+    """Two maps that are exact on their own trials and differ by 2: the error of their mean is 1, not 0."""
+
+    class Explainer:
+        def __init__(self, value):
+            self.value = value
+
+        def fit(self, X, y, groups):
+            self.n_groups = 0 if groups is None else len(np.unique(groups))
+            value = {"value": ("output", [self.value, 1.0]), "standard_error": ("output", [0.0, 0.3])}
+            self.explanation_ = xr.Dataset(value, {"output": ["a", "b"]})
+            return self
+
+    _, job, _ = demo
+
+    def explained(groups):
+        other = Job(Bunch(**job.data | {"subject": groups}), job.options, {}, job.folds, job.predicted, job.decoding)
+        explainers = [Explainer(1.0), Explainer(3.0)]
+        made = iter(explainers)
+        errors = other.explain_folds(lambda net: next(made))["standard_error"].values
+        return other.errors_over, [explainer.n_groups for explainer in explainers], errors
+
+    single = np.zeros(len(job.data.y))
+    single[job.folds[1].test] = 1
+    cases = [(job.groups, "groups", 2, 0), (None, "trials", 0, 0), (single, "folds", 0, 1)]
+    for groups, unit, clusters, first in cases:
+        found = explained(groups)
+        assert found[:2] == (unit, [clusters] * 2)
+        np.testing.assert_allclose(found[2], [first, 0.3 / np.sqrt(2)])
+
+
 def test_contributions_follow_from_setting_a_filter_to_nothing(demo):
     import torch
 
@@ -221,6 +252,7 @@ def test_explain_prints_a_summary_and_returns_0(tmp_path, capsys):
     printed, notes = capsys.readouterr()
     assert status == 0 and printed.startswith("Held-out accuracy") and printed.endswith(f"Report: {out}/report.html\n")
     assert "--group-by subject prevents it" in printed and "training network 2 of 2" in notes
+    assert "standard error over trials" in printed
     assert list(xr.load_dataset(out / "explanation.nc")["band"].values) == ["low", "alpha"]
     summary = json.loads((out / "summary.json").read_text())
     assert summary["options"]["seed"] == 3 and summary["decoding"]["shared_subjects"]
