@@ -162,6 +162,27 @@ def test_shared_parameters_minimise_their_loss(noise_model):
         assert abs(start[0] - 0.8) < abs(least_squares_sd - 0.8)
 
 
+def test_standard_errors_of_shared_parameters_equal_the_inverse_of_the_joint_jacobian():
+    rng = np.random.default_rng(3)
+    x = rng.uniform(-3, 3, (100, 1))
+    truth = np.array([[-1.0, 0.8, 1.0, 0.0], [1.0, 0.8, 2.0, 0.0]])
+    y = MODEL.predict(x, truth) + rng.standard_normal((100, 2)) * [0.2, 0.5]
+    fit = ParameterFitter(MODEL, shared_pars=["sd"], noise_model="gaussian").fit(x, y)
+    found = fit.parameters_.to_numpy()
+    sigma = np.sqrt(ssq(fit, x, y) / (len(x) - 4))
+
+    def predict(joint):  # sd, then mu, amplitude and baseline of each target; in units of the targets' noise
+        rest = joint[1:].reshape(2, 3)
+        return (MODEL.predict(x, np.insert(rest, 1, joint[0], axis=1)) / sigma).ravel()
+
+    joint = np.concatenate([found[:1, 1], np.delete(found, 1, axis=1).ravel()])
+    steps = 1e-5 * np.eye(len(joint))
+    jacobian = np.column_stack([(predict(joint + step) - predict(joint - step)) / 2e-5 for step in steps])
+    expected = np.sqrt(np.diag(np.linalg.inv(jacobian.T @ jacobian)))
+    assert_allclose(fit.standard_errors_["sd"], expected[0], rtol=1e-4)
+    assert_allclose(np.delete(fit.standard_errors_.to_numpy(), 1, axis=1).ravel(), expected[1:], rtol=1e-4)
+
+
 def test_noise_models_agree_without_shared_parameters(tuned):
     x, _, y = tuned
     a, b = (ParameterFitter(MODEL, noise_model=name).fit(x, y[:, :5]).parameters_ for name in ("ssq", "gaussian"))
@@ -196,8 +217,10 @@ def test_confounds_are_projected_out(tuned):
         columns = np.column_stack(
             [np.exp(-0.5 * ((x[:, 0] - mu) / sd) ** 2), np.ones(len(x)), confounds - confounds.mean(0)]
         )
-        solution = np.linalg.lstsq(columns, dirty[:, v], rcond=None)[0]
+        solution, (rest,) = np.linalg.lstsq(columns, dirty[:, v], rcond=None)[:2]
         assert_allclose(fit.parameters_.loc[v, ["amplitude", "baseline"]], solution[:2], rtol=1e-6)
+        total = np.linalg.lstsq(columns[:, 1:], dirty[:, v], rcond=None)[1][0]
+        assert_allclose(fit.r2_[v], 1 - rest / total, rtol=1e-6)
 
 
 @pytest.mark.parametrize("unique", [False, True])

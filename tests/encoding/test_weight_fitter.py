@@ -189,6 +189,10 @@ def test_patterns_of_a_backward_model_equal_haufes_formula_and_point_to_the_sour
     prediction = fit.predict(eeg)
     expected = np.cov(eeg.T) @ fit.weights_ @ np.linalg.inv(np.cov(prediction.T))
     assert_allclose(fit.patterns_, expected, atol=1e-8)
+    banded = WeightFitter(alpha=[1000.0, 2000.0], bands=[0, 1, 1], random_state=0).fit(eeg, eeg[:, 0])
+    assert banded.band_alphas_[1, 0] > 1.5 * banded.band_alphas_[0, 0]
+    expected = np.cov(eeg.T) @ banded.weights_ / np.var(banded.predict(eeg), ddof=1)
+    assert_allclose(banded.patterns_, expected, atol=1e-8)
     backward = WeightFitter(alpha=1.0).fit(eeg, stimulus)
     pattern = backward.patterns_[:, 0] / backward.patterns_[0, 0]
     assert_allclose(pattern, [1.0, 0.0, 0.5], atol=0.05)

@@ -5,13 +5,17 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import LinearSVC
 from torch import nn
 
 from eegexplain.perturbation import PerturbationCorrelator, phase_perturbation
+from eegexplain.perturbation._outputs import ScikitOutputs
+from eegexplain.perturbation._population import kept_score, score_sums
 
 from .nets import Amplitudes, ChannelPower, PhaseDifference, Squares, frozen
 
@@ -75,8 +79,10 @@ def test_phase_differences_have_a_lag_map_on_their_two_channels_and_no_amplitude
     assert np.abs(z[elsewhere]).max() < 4.5
 
 
-def test_channel_power_has_no_lag_map_although_rounding_moves_it():
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_channel_power_has_no_lag_map_although_rounding_moves_it(dtype):
     X, y = noise_trials(20)
+    X = X.astype(dtype)
     lag = PerturbationCorrelator(frozen(ChannelPower()), perturbation="lag", n_iterations=10, random_state=0)
     with pytest.warns(UserWarning, match="cannot be told from the noise"):
         lag.fit(X, y % 2)
@@ -264,6 +270,26 @@ def test_subset_and_order_of_trials_do_not_matter_to_single_trials():
 
 
 # ------------------------------------------------------------------------------------------------------- any estimator
+def test_responses_of_decision_functions_and_probabilities():
+    X, y = class_trials()
+    X = X[:, 0]
+    machine, logistic = LinearSVC().fit(X, y), LogisticRegression().fit(X, y)
+    score = machine.decision_function(X)
+    expected = {"logit": np.c_[-score, score] / 2, "margin": np.c_[-score, score], "prob": expit(np.c_[-score, score])}
+    for response, values in expected.items():
+        np.testing.assert_allclose(ScikitOutputs(machine, X.shape[1:], np.asarray).outputs(X, response), values)
+    found = ScikitOutputs(logistic, X.shape[1:], np.asarray).outputs(X, "margin")
+    score = logistic.decision_function(X)
+    np.testing.assert_allclose(found, np.c_[-score, score])
+
+
+def test_score_kept_by_regressors_is_that_of_all_outputs():
+    outputs, changes = np.random.default_rng(0).normal(size=(2, 50, 3)) * [[[1.0]], [[0.3]]]
+    halves = sum(score_sums(outputs[part], changes[part], None, False) for part in (slice(0, 20), slice(20, 50)))
+    expected = 1 - np.square(changes).mean(axis=0).sum() / outputs.var(axis=0).sum()
+    np.testing.assert_allclose(kept_score(halves), expected)
+
+
 def class_trials():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], 30)
