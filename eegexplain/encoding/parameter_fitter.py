@@ -74,7 +74,8 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
     parameters_ : DataFrame of shape (n_targets, n_parameters)
         Indexed by target; NaN for targets without variance.
     standard_errors_ : DataFrame of shape (n_targets, n_parameters)
-        From the Jacobian at the solution, assuming white noise; NaN for fixed parameters.
+        From the Jacobian at the solution, assuming white noise; NaN for fixed parameters. With ``shared_pars`` they are
+        those of ``noise_model="gaussian"``; "ssq" has larger ones where noise differs between targets.
     r2_ : Series of shape (n_targets,)
         Share of the variance explained, after confounds.
     estimated_sigma2_ : Series of shape (n_targets,)
