@@ -74,7 +74,6 @@ def test_refit_and_clone_equal_the_first_fit(case):
     threads = torch.get_num_threads()
     estimator = fitted(case)
     first = answer(estimator, X)
-    np.random.default_rng(3)
     np.testing.assert_array_equal(answer(estimator.fit(X, y), X), first)
     np.testing.assert_array_equal(answer(clone(estimator).fit(X, y), X), first)
     np.testing.assert_array_equal(np.random.get_state()[1], state)

@@ -80,6 +80,13 @@ class ReverseCorrelator(Explainer):
     positions. Standard errors of templates are not given. Recurrent layers have no fixed receptive field; the template
     covers their effective one.
 
+    References
+    ----------
+    .. [1] E. J. Chichilnisky, "A simple white noise analysis of neuronal light responses", Network: Computation in
+           Neural Systems 12 (2001), doi:10.1080/713663221.
+    .. [2] K. G. Hartmann, R. T. Schirrmeister, T. Ball, "Hierarchical internal representation of spectral features in
+           deep convolutional networks trained for EEG decoding", BCI 2018, doi:10.1109/IWW-BCI.2018.8311493.
+
     Examples
     --------
     >>> import numpy as np
@@ -91,13 +98,6 @@ class ReverseCorrelator(Explainer):
     >>> correlator = ReverseCorrelator(net).fit(X, y)
     >>> correlator.templates_.shape[:2], correlator.transform(X).shape
     ((2, 2), (30, 2))
-
-    References
-    ----------
-    .. [1] E. J. Chichilnisky, "A simple white noise analysis of neuronal light responses", Network: Computation in
-           Neural Systems 12 (2001), doi:10.1080/713663221.
-    .. [2] K. G. Hartmann, R. T. Schirrmeister, T. Ball, "Hierarchical internal representation of spectral features in
-           deep convolutional networks trained for EEG decoding", BCI 2018, doi:10.1109/IWW-BCI.2018.8311493.
     """
 
     def __init__(

@@ -74,6 +74,11 @@ class EnvelopeCorrelator(Explainer):
     -----
     `transform` gives the band powers that are correlated, averaged over each trial, in squared units of the input.
 
+    References
+    ----------
+    .. [1] R. T. Schirrmeister et al., "Deep learning with convolutional neural networks for EEG decoding and
+           visualization", Human Brain Mapping 38 (2017), doi:10.1002/hbm.23730.
+
     Examples
     --------
     >>> import numpy as np
@@ -86,11 +91,6 @@ class EnvelopeCorrelator(Explainer):
     (2, 2, 5)
     >>> correlator.get_feature_names_out()[:2].tolist()
     ['ch0@delta', 'ch0@theta']
-
-    References
-    ----------
-    .. [1] R. T. Schirrmeister et al., "Deep learning with convolutional neural networks for EEG decoding and
-           visualization", Human Brain Mapping 38 (2017), doi:10.1002/hbm.23730.
     """
 
     def __init__(

@@ -58,6 +58,11 @@ class SinusoidFitter(Explainer):
     The fit is the global least-squares optimum over the frequency range. Constant templates, straight ones (with
     `detrend`) and those of fewer than 4 samples have all zeros.
 
+    References
+    ----------
+    .. [1] G. H. Golub, V. Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems whose
+           variables separate", SIAM Journal on Numerical Analysis 10 (1973), doi:10.1137/0710036.
+
     Examples
     --------
     >>> import numpy as np
@@ -69,11 +74,6 @@ class SinusoidFitter(Explainer):
     array([10., 10.])
     >>> fitter.get_feature_names_out()[:2].tolist()
     ['O1@frequency', 'O1@amplitude']
-
-    References
-    ----------
-    .. [1] G. H. Golub, V. Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems whose
-           variables separate", SIAM Journal on Numerical Analysis 10 (1973), doi:10.1137/0710036.
     """
 
     def __init__(
