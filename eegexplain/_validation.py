@@ -1,7 +1,6 @@
 """The one door: every array, name and option given by a user is checked here."""
 
 import difflib
-import mmap
 import numbers
 
 import numpy as np
@@ -9,8 +8,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
 
-# Samples checked for NaN and inf at a time: small enough to stay in cache, large enough to be fast.
-_FINITE_BLOCK = 2**22
+from eegexplain._arrays import (  # noqa: F401  (the door of functions, re-exported: callers import from here)
+    check_array_like,
+    check_indices,
+    check_mask,
+    check_number,
+    first_not_finite,
+    refuse_masked,
+    refuse_text,
+)
 
 EEG_BANDS = {
     "delta": (1.0, 4.0),
@@ -72,43 +78,16 @@ def as_trials(X):
     return X.reshape(X.shape[0], -1, X.shape[-1])
 
 
-def _release_pages(X):
-    """Tell the kernel that the pages of a memory-mapped array are not needed: they would count as resident."""
-    base = X
-    while base is not None and not isinstance(base, mmap.mmap):
-        base = getattr(base, "_mmap", None) or getattr(base, "base", None)
-    if base is not None and hasattr(base, "madvise"):
-        base.madvise(mmap.MADV_DONTNEED)
-
-
-def _is_memmap(X):
-    while isinstance(X, np.ndarray):
-        if isinstance(X, np.memmap):
-            return True
-        X = X.base
-    return False
-
-
 def _check_finite(X, estimator_name):
-    """Raise a `ValueError` that names the first trial with a NaN or an infinity; reads `X` block by block."""
-    step = max(1, _FINITE_BLOCK // max(1, int(np.prod(X.shape[1:]))))
-    mapped = _is_memmap(X)
-    for start in range(0, X.shape[0], step):
-        block = X[start : start + step]
-        with np.errstate(over="ignore", invalid="ignore"):  # inf - inf, and sums of large but finite numbers
-            total = block.sum(dtype=np.float64)
-        if not np.isfinite(total):  # one pass without a mask; the mask only when it is needed
-            bad = ~np.isfinite(block)
-            if bad.any():
-                where = [int(i) for i in np.argwhere(bad)[0]]
-                kind = "NaN" if np.isnan(block[tuple(where)]) else "infinity"
-                raise ValueError(
-                    f"Input X contains {kind} (first in trial {start + where[0]}, position {tuple(where[1:])}). "
-                    f"{estimator_name} does not accept missing values encoded as NaN, nor infinities: drop or repair "
-                    "these trials first."
-                )
-        if mapped:
-            _release_pages(X)
+    """Raise a `ValueError` that names the first trial with a NaN or an infinity."""
+    found = first_not_finite(X)
+    if found is not None:
+        (trial, *position), kind = found
+        raise ValueError(
+            f"Input X contains {kind} (first in trial {trial}, position {tuple(position)}). "
+            f"{estimator_name} does not accept missing values encoded as NaN, nor infinities: drop or repair "
+            "these trials first."
+        )
 
 
 def _check_shape(estimator, shape):
@@ -150,12 +129,14 @@ def validate_trials(estimator, X, y="no_validation", *, reset, kind=None):
     Raises
     ------
     ValueError
-        For NaN, infinite, complex, empty or 4-D `X`, for trials of another shape than in ``fit``, and for `y` of
-        another length.
+        For NaN, infinite, complex, empty or 4-D `X`, for masked arrays (their mask would be lost), for trials of
+        another shape than in ``fit``, and for `y` of another length.
     TypeError
-        For sparse `X`.
+        For sparse `X` and for text.
     """
     name = type(estimator).__name__
+    refuse_masked("X", X)
+    refuse_text("X", X)
     shape = getattr(X, "shape", None)
     if shape is not None and len(shape) > 3:
         raise ValueError(
@@ -188,6 +169,7 @@ def validate_trials(estimator, X, y="no_validation", *, reset, kind=None):
 
 def _check_target(y, kind):
     """Labels as a 1-D array for classifiers, finite float64 for regressors."""
+    refuse_masked("y", y)
     if kind == "regressor":
         y = np.asarray(y)
         if y.ndim != 2 or y.shape[1] == 1:
@@ -237,7 +219,10 @@ def check_groups(groups, n_trials):
     """Return integer codes ``0 .. n_groups - 1`` per trial; None makes every trial its own group."""
     if groups is None:
         return np.arange(n_trials)
+    refuse_masked("groups", groups)
     groups = column_or_1d(groups)
+    if groups.dtype.kind == "f" and np.isnan(groups).any():
+        raise ValueError("groups contains NaN: name the group of every trial, or drop the trials without one.")
     if len(groups) != n_trials:
         raise ValueError(f"groups has length {len(groups)}, but there are {n_trials} trials.")
     return np.unique(groups, return_inverse=True)[1]

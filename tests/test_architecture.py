@@ -18,7 +18,7 @@ PACKAGE = ROOT / "eegexplain"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    "_validation": 0,
+    **dict.fromkeys(("_arrays", "_validation"), 0),
     **dict.fromkeys(("_meta", "_explanation", "_torch", "_parallel", "_io"), 1),
     **dict.fromkeys(("bases", "datasets", "models"), 2),
     **dict.fromkeys(

@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse
 from sklearn.base import BaseEstimator
 
+from eegexplain import _arrays
 from eegexplain import _validation as v
 
 
@@ -53,7 +54,7 @@ def test_what_is_refused(X, error, words):
 
 @pytest.mark.parametrize(("value", "kind"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
 def test_non_finite_names_the_trial(value, kind, monkeypatch):
-    monkeypatch.setattr(v, "_FINITE_BLOCK", 50)  # several blocks, the bad trial not in the first
+    monkeypatch.setattr(_arrays, "_FINITE_BLOCK", 50)  # several blocks, the bad trial not in the first
     X = rng_trials()
     X[4, 1, 2] = value
     with pytest.raises(ValueError, match=rf"{kind} \(first in trial 4, position \(1, 2\)\)"):
@@ -166,3 +167,130 @@ def test_groups():
     np.testing.assert_array_equal(v.check_groups(None, 3), [0, 1, 2])
     with pytest.raises(ValueError, match="length 2, but there are 3"):
         v.check_groups([1, 2], 3)
+    with pytest.raises(ValueError, match="groups contains NaN"):
+        v.check_groups([1.0, np.nan, 2.0], 3)
+    with pytest.raises(ValueError, match="masked"):
+        v.check_groups(np.ma.masked_equal([1, 2, 3], 2), 3)
+
+
+def hidden(shape=(6, 3, 8)):
+    """Trials with one value hidden by a mask."""
+    return np.ma.masked_array(np.ones(shape), mask=np.arange(np.prod(shape)).reshape(shape) == 5)
+
+
+@pytest.mark.parametrize("X", [hidden(), list(hidden()), [list(trial) for trial in hidden()]])
+def test_masks_are_not_lost(X):
+    with pytest.raises(ValueError, match="mask"):
+        v.validate_trials(Probe(), X, reset=True)
+    with pytest.raises(ValueError, match="mask"):
+        v.check_array_like("X", X)
+
+
+def test_a_mask_that_hides_nothing_passes():
+    X = np.ma.masked_array(rng_trials(), mask=False)
+    np.testing.assert_array_equal(v.validate_trials(Probe(), X, reset=True), rng_trials())
+    assert type(v.check_array_like("X", X)) is np.ndarray
+
+
+def test_masked_targets_are_refused():
+    y = np.ma.masked_equal(np.arange(6), 3)
+    for kind in ("classifier", "regressor"):
+        with pytest.raises(ValueError, match="y is a masked array that hides 1 of its 6"):
+            v.validate_trials(Probe(), rng_trials(), y, reset=True, kind=kind)
+
+
+@pytest.mark.parametrize("convert", [np.asarray, list])
+def test_text_is_no_number(convert):
+    X = convert(np.full((2, 4), "1.5"))
+    with pytest.raises(TypeError, match="got text"):
+        v.validate_trials(Probe(), X, reset=True)
+    with pytest.raises(TypeError, match="got text"):
+        v.check_array_like("X", X)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [
+        (np.full((2, 3), np.nan), ValueError, r"x contains NaN \(first at \(0, 0\)\)"),
+        ([[1.0, 2.0], [3.0, -np.inf]], ValueError, r"x contains infinity \(first at \(1, 1\)\)"),
+        (np.ones((2, 3)) * 1j, ValueError, "complex"),
+        (np.ones((2, 3), dtype=object), TypeError, "Python objects"),
+        (np.ones((2, 3), dtype="M8[s]"), TypeError, "dates"),
+        ([[1.0, 2.0], [3.0]], ValueError, "cannot be read as an array"),
+        (None, TypeError, "Python objects"),
+        (scipy.sparse.eye(3).tocsr(), TypeError, "Python objects"),
+        (np.ones((0, 3)), ValueError, r"x is empty: its shape is \(0, 3\)"),
+        (3.0, ValueError, "2 dimensions, got 0"),
+        (np.ones(3), ValueError, r"2 dimensions, got 1 \(shape \(3,\)\)"),
+    ],
+)
+def test_arrays_of_functions(value, error, words):
+    with pytest.raises(error, match=words):
+        v.check_array_like("x", value, ndim=2)
+
+
+def test_what_is_allowed_passes():
+    x = np.array([1.0, np.nan, np.inf])
+    assert v.check_array_like("x", x, allow_nan=True, allow_inf=True) is x
+    for allowed, words in (("allow_nan", "infinity"), ("allow_inf", "NaN")):
+        with pytest.raises(ValueError, match=words):
+            v.check_array_like("x", x, **{allowed: True})
+    assert v.check_array_like("x", [], allow_empty=True).shape == (0,)
+    with pytest.raises(ValueError, match="1 or 3 dimensions, got 2"):
+        v.check_array_like("x", np.ones((2, 2)), ndim=(1, 3))
+
+
+@pytest.mark.parametrize(("given", "expected"), [("f4", "f4"), ("f8", "f8"), ("f2", "f8"), ("i4", "f8"), ("?", "f8")])
+def test_precision_is_kept(given, expected):
+    x = np.ones(3, dtype=given)
+    assert v.check_array_like("x", x).dtype == expected
+    assert np.shares_memory(v.check_array_like("x", x), x) == (given == expected)
+    assert v.check_array_like("x", x, dtype=float).dtype == float
+
+
+@pytest.mark.parametrize("largest", [1e200, 1e-200, -1e100])
+def test_squares_that_no_number_holds(largest):
+    x = np.array([0.0, largest])
+    assert v.check_array_like("x", x) is x
+    with pytest.raises(ValueError, match="multiply the data by 1e"):
+        v.check_array_like("x", x, squared=True)
+
+
+@pytest.mark.parametrize("largest", [0.0, 1e-15, 1e15])
+def test_squares_of_any_unit_pass(largest):
+    x = np.array([0.0, largest])
+    assert v.check_array_like("x", x, squared=True) is x
+
+
+def test_single_numbers_where_they_are_expected():
+    assert v.check_array_like("x", 3, ndim="any") == 3.0
+    assert v.check_array_like("x", [3], ndim="any", dtype="same").dtype.kind == "i"
+    with pytest.raises(ValueError, match="x contains NaN"):
+        v.check_array_like("x", np.nan, ndim="any")
+
+
+def test_masks():
+    mask = np.array([True, False])
+    assert v.check_mask("m", mask) is mask
+    np.testing.assert_array_equal(v.check_mask("m", [1.0, 0.0]), mask)
+    for wrong in ([1.0, np.nan], [2, 0], True, np.ma.masked_array(mask, mask=[True, False]), np.zeros(0, bool)):
+        with pytest.raises(ValueError, match="^m "):
+            v.check_mask("m", wrong)
+
+
+def test_indices():
+    assert v.check_indices("i", [3.0, -1.0]).tolist() == [3, -1]
+    for wrong in ([0.5], [np.nan], 3):
+        with pytest.raises(ValueError, match="^i "):
+            v.check_indices("i", wrong)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, True, np.True_, "1", None, 1j, [1.0], 3.0, 0.0])
+def test_numbers(value):
+    with pytest.raises(ValueError, match="n must be a finite number above 0 and at most 2"):
+        v.check_number("n", value, above=0, most=2)
+
+
+def test_good_numbers():
+    assert v.check_number("n", np.float32(0.5), above=0, most=2) == 0.5
+    assert v.check_number("n", 2, least=2, most=2) == 2.0
