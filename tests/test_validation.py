@@ -155,6 +155,24 @@ def test_bands():
         v.check_bands({"x": (10.2, 10.4)}, 100.0, n_times=100)
 
 
+def test_bands_at_the_highest_frequency():
+    """A band may end at Nyquist, whose own bin lies outside (fmin <= f < fmax); none may begin there or go beyond."""
+    assert v.check_bands({"top": (30, 50)}, 100.0) == {"top": (30.0, 50.0)}
+    for limits in [(30, np.nextafter(50, 51)), (50, 60), (50, 50.1)]:
+        with pytest.raises(ValueError, match="Nyquist"):
+            v.check_bands({"top": limits}, 100.0)
+    assert list(v.check_bands("eeg", 60.0)) == ["delta", "theta", "alpha", "beta"]  # gamma begins at Nyquist
+    assert v.check_bands("eeg", 60.1)["gamma"] == (30.0, 45.0)
+    assert v.check_bands("eeg", 60.0, n_times=60)["beta"] == (13.0, 30.0)
+    with pytest.raises(ValueError, match="no frequency bin"):  # bins 0, 1, ..., 50 Hz: the last is the limit itself
+        v.check_bands({"top": (49.5, 50)}, 100.0, n_times=100)
+    assert v.check_bands({"top": (49, 50)}, 100.0, n_times=100) == {"top": (49.0, 50.0)}
+    assert v.check_bands({"dc": (0, 1)}, 100.0, n_times=100) == {"dc": (0.0, 1.0)}
+    assert list(v.check_bands("eeg", 100.0, n_times=10)) == ["alpha", "beta", "gamma"]  # bins 10, 20, 30 ...
+    with pytest.raises(ValueError, match="No band of the preset"):
+        v.check_bands("eeg", 2.0)
+
+
 def test_random_seed_leaves_the_global_generator():
     state = np.random.get_state()[1].copy()
     assert v.random_seed(3) == v.random_seed(3) != v.random_seed(4)

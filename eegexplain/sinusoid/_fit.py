@@ -222,7 +222,8 @@ def _fit_chunk(signals, sfreq, grid):
 
 def _wrap(phase):
     """Phase in (-pi, pi]."""
-    return np.pi - (np.pi - phase) % (2 * np.pi)
+    wrapped = np.pi - (np.pi - phase) % (2 * np.pi)
+    return np.where(wrapped > -np.pi, wrapped, np.pi)  # the remainder of a rounding error below zero is 2 pi itself
 
 
 def _best_frequency(signals, grid):

@@ -121,6 +121,19 @@ def test_bands_are_sums_over_bins_and_marginals_of_the_joint_map():
     assert joint.cells()["band"][60] == "high" and joint.cells()["time"][61] == 1 / 50
 
 
+def test_a_bin_on_a_limit_belongs_to_the_band_that_begins_there():
+    """Bins at 0, 2, ..., 20 Hz: of two neighbours the upper one has the bin between, and none the bin at Nyquist."""
+    basis = as_basis("bands", {"low": (0, 8), "high": (8, 20)}).bind(20, 40.0)
+    membership = basis.pool(np.ones((1, 10))), basis.spread(np.array([[1.0, 2.0]]))
+    np.testing.assert_array_equal(membership[0], [[4, 6]])
+    np.testing.assert_array_equal(membership[1], [[1, 1, 1, 1, 2, 2, 2, 2, 2, 2]])
+    times = np.arange(20) / 40.0
+    for frequency, owner in [(8, 1), (6, 0), (18, 1), (20, 2)]:
+        wave = np.cos(2 * np.pi * frequency * times)[None]
+        parts = basis.attribute(wave, wave)[0]
+        np.testing.assert_allclose(parts, np.where(np.arange(3) == owner, (wave**2).sum(), 0), atol=1e-12)
+
+
 def test_stft_and_wavelet_find_a_burst():
     """A short 12 Hz burst at 1.5 s is where the maps peak."""
     times = np.arange(301) / 100.0

@@ -118,6 +118,15 @@ def test_folds_average_values_and_propagate_errors():
     assert np.isnan(average(parts[:1])["fold_sd"][0])
 
 
+def test_an_average_keeps_the_attributes_of_its_parts_and_averages_their_scores():
+    def part(**attrs):
+        return xr.Dataset({"value": ("output", [1.0]), "standard_error": ("output", [1.0])}, attrs=attrs)
+
+    mean = average([part(method="m", sfreq=100.0, perturbed_score=0.5), part(method="m", perturbed_score=0.9)])
+    assert mean.attrs == {"method": "m", "sfreq": 100.0, "perturbed_score": 0.7}
+    assert average([part(method="m"), part(method="m")]).attrs == {"method": "m"}
+
+
 def test_folds_of_a_single_group_have_an_error_over_folds(demo):
     """Two maps that are exact on their own trials and differ by 2: the error of their mean is 1, not 0."""
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eegexplain.sinusoid import fit_sinusoids
+from eegexplain.sinusoid._fit import _wrap, frequency_limits
 
 
 def design(omega, n_times, detrend):
@@ -88,6 +89,61 @@ def test_limits_hold_and_their_ends_are_tried():
         assert fmin <= frequency <= fmax
         if expected is not None:
             assert frequency == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("detrend", "n_params"), [(False, 4), (True, 5)])
+def test_the_criterion_counts_the_parameters_of_both_models(detrend, n_params):
+    """AIC by its definition: offset, frequency, cosine, sine (and slope) against intercept and slope."""
+    signals, _ = noisy(np.random.default_rng(4), 10, 50, 1.0)
+    fit = fit_sinusoids(signals, 100.0, detrend=detrend)
+    u = np.arange(50.0)
+    for y, frequency, found in zip(signals, fit.params_sin[:, 0], fit.aic_difference, strict=True):
+        criteria = []
+        for basis, count in [(np.stack([np.ones(50), u], 1), 2),
+                             (design(2 * np.pi * frequency / 100, 50, detrend), n_params)]:
+            squares = np.linalg.lstsq(basis, y, rcond=None)[1][0]
+            criteria.append(50 * np.log(squares / 50) + 2 * count)
+        np.testing.assert_allclose(found, criteria[0] - criteria[1], rtol=1e-8)
+
+
+@pytest.mark.parametrize(("detrend", "cycles"), [(False, 0.5), (True, 1.0)])
+def test_the_range_ends_where_offset_and_amplitude_part(detrend, cycles):
+    for n_times, sfreq in [(50, 100.0), (80, 256.0)]:
+        edge = cycles * sfreq / n_times
+        np.testing.assert_allclose(frequency_limits(n_times, sfreq, None, None, detrend), [edge, sfreq / 2 - edge])
+        inner = frequency_limits(n_times, sfreq, 1.5 * edge, sfreq / 2 - 1.5 * edge, detrend)
+        np.testing.assert_allclose(inner, [1.5 * edge, sfreq / 2 - 1.5 * edge])
+        time = np.arange(n_times) / sfreq
+        for beyond, end in [(0.4, cycles), (n_times / 2 - 0.4, n_times / 2 - cycles)]:  # in cycles per signal
+            rhythm = np.cos(2 * np.pi * beyond * sfreq / n_times * time + 0.3)
+            frequency = fit_sinusoids(rhythm, sfreq, detrend=detrend).params_sin[0]
+            np.testing.assert_allclose(frequency * n_times / sfreq, end)
+    slow = np.cos(2 * np.pi * 0.8 * np.arange(60) / 60)
+    assert fit_sinusoids(slow).params_sin[0] * 60 == pytest.approx(0.8)
+    assert fit_sinusoids(slow, detrend=True).params_sin[0] * 60 == pytest.approx(1.0)
+    assert frequency_limits(4, 8.0, None, None, False) == (1.0, 3.0) == frequency_limits(2, 8.0, None, None, False)
+
+
+def test_a_single_frequency_may_be_asked_for():
+    """Where both limits meet the search has one frequency: the fit is linear regression."""
+    assert frequency_limits(4, 8.0, None, None, True) == (2.0, 2.0)
+    with pytest.raises(ValueError, match="the signals hold 1 to 49 Hz"):
+        frequency_limits(100, 100.0, None, 0.99, True)
+    assert frequency_limits(100, 100.0, None, 1.0, True) == (1.0, 1.0)
+
+
+def test_phases_lie_above_minus_pi_and_reach_pi():
+    below, above = np.nextafter(np.pi, 0), np.nextafter(np.pi, 4)
+    np.testing.assert_array_equal(_wrap(np.array([0.0, np.pi, -np.pi, 1.0, -1.0])), [0.0, np.pi, np.pi, 1.0, -1.0])
+    phases = np.array([below, above, -below, -above, 3 * np.pi, -3 * np.pi, 7.0, -7.0])
+    wrapped = _wrap(phases)
+    assert np.all(wrapped > -np.pi) and np.all(wrapped <= np.pi)  # rounding never lands on -pi
+    np.testing.assert_allclose(np.exp(1j * wrapped), np.exp(1j * phases), atol=1e-14)
+    time = np.arange(100) / 100
+    for phase in (np.pi - 1e-3, 1e-3 - np.pi, np.pi, np.pi / 2, -np.pi / 2):
+        found = fit_sinusoids(np.cos(2 * np.pi * 7 * time + phase), 100.0).params_sin[2]
+        np.testing.assert_allclose(np.exp(1j * found), np.exp(1j * phase), atol=1e-9)
+        assert -np.pi < found <= np.pi and (abs(phase) == np.pi or found == pytest.approx(phase))
 
 
 def test_a_drift_is_not_a_slow_rhythm_once_detrended():
