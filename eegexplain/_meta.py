@@ -12,7 +12,8 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, has_fit_parameter
 
 from eegexplain._explanation import flat_names, make_explanation, population_error
-from eegexplain._torch import TorchNet, default_dtype, is_skorch_net
+from eegexplain._module import default_dtype
+from eegexplain._torch import TorchNet, is_skorch_net
 from eegexplain._validation import as_trials, check_ch_names, check_groups, check_sfreq, validate_trials
 
 __all__ = ["Explainer", "default_estimator", "flat_names", "make_explanation", "population_error"]

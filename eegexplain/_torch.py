@@ -1,9 +1,6 @@
-"""A fitted network as NumPy functions: outputs, gradients, activations; seeds, modes and hooks left as found."""
+"""A fitted network as NumPy functions: outputs, gradients, activations."""
 
 import contextlib
-import copy
-import threading
-import weakref
 
 import numpy as np
 import torch
@@ -12,104 +9,11 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet, NeuralNetBinaryClassifier
 from torch import nn
 
+from eegexplain._module import capture, find_layers, inference
 from eegexplain._parallel import trial_blocks
-from eegexplain._validation import check_option, suggest
+from eegexplain._validation import check_option
 
 RESPONSES = ("logit", "centred_logit", "logprob", "prob", "margin")
-_SEED_LOCK = threading.RLock()
-_MODULE_LOCKS = weakref.WeakKeyDictionary()
-_MODULE_LOCKS_GUARD = threading.Lock()
-
-
-@contextlib.contextmanager
-def seeded(seed):
-    """Seed torch with an int inside a forked generator and a process lock: threads share the global generators."""
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
-    with _SEED_LOCK, torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
-
-
-def default_dtype():
-    """Return torch's default dtype as NumPy's."""
-    return np.dtype(str(torch.get_default_dtype()).removeprefix("torch."))
-
-
-def _lock_of(module):
-    """Return the lock of a network: threads that share it must not see or restore each other's modes and hooks."""
-    with _MODULE_LOCKS_GUARD:
-        return _MODULE_LOCKS.setdefault(module, threading.RLock())
-
-
-@contextlib.contextmanager
-def inference(module):
-    """Put `module` into eval mode without parameter gradients; modes and flags are restored, whatever happens."""
-    with _lock_of(module):
-        modes = [(child, child.training) for child in module.modules()]
-        flags = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
-        try:
-            module.eval()
-            for parameter, _ in flags:
-                parameter.requires_grad_(False)
-            yield module
-        finally:
-            for child, training in modes:
-                child.training = training
-            for parameter, flag in flags:
-                parameter.requires_grad_(flag)
-
-
-def randomise(layer):
-    """Draw a layer's own parameters anew: its own initialisation, else normal with mean and spread of its values."""
-    if hasattr(layer, "reset_parameters"):
-        layer.reset_parameters()
-        return
-    for parameter in layer.parameters(recurse=False):
-        spread = parameter.std() if parameter.numel() > 1 else parameter.abs().mean()
-        parameter.data.copy_(parameter.data.mean() + spread.data * torch.randn_like(parameter))
-
-
-def reinitialised(module, seed):
-    """Return an untrained copy of `module`; buffers that layers do not reset (an input scale) stay."""
-    module = copy.deepcopy(module)
-    with seeded(seed):
-        for child in module.modules():
-            randomise(child)
-    return module
-
-
-def find_layers(module, layers):
-    """Return ``{name: submodule}`` for layer names as in ``module.named_modules()``; unknown names are listed."""
-    known = {name: child for name, child in module.named_modules() if name}
-    unknown = [name for name in layers if name not in known]
-    if unknown:
-        hints = "".join(suggest(name, known) for name in unknown)
-        raise ValueError(f"Unknown layer {', '.join(map(repr, unknown))}.{hints} The layers are: {', '.join(known)}.")
-    return {name: known[name] for name in layers}
-
-
-@contextlib.contextmanager
-def capture(module, layers):
-    """Record the outputs of named layers during the forward passes made inside the context.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The network.
-    layers : list of str
-        Names as in ``module.named_modules()``.
-
-    Yields
-    ------
-    seen : dict of str to list
-        Per layer the outputs in order of execution; clear it between batches.
-    """
-    seen = {name: [] for name in layers}
-    with _lock_of(module), contextlib.ExitStack() as stack:
-        for name, child in find_layers(module, layers).items():
-            handle = child.register_forward_hook(lambda _, __, out, name=name: seen[name].append(out))
-            stack.callback(handle.remove)
-        yield seen
 
 
 def _unwrap(estimator):

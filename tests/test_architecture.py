@@ -19,7 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
     **dict.fromkeys(("_arrays", "_validation"), 0),
-    **dict.fromkeys(("_meta", "_explanation", "_torch", "_parallel", "_io"), 1),
+    **dict.fromkeys(("_meta", "_explanation", "_module", "_torch", "_parallel", "_io"), 1),
     **dict.fromkeys(("bases", "datasets", "models"), 2),
     **dict.fromkeys(
         ("perturbation", "reverse_correlation", "sinusoid", "attribution", "encoding", "timecourse",
@@ -37,7 +37,7 @@ ALLOWED = {
 LIBRARIES_AT_MODULE_LEVEL = {"numpy", "scipy", "sklearn", "eegexplain", *sys.stdlib_module_names}
 # Heavy libraries imported at module level, and where.
 HEAVY = {
-    "torch": ("_torch.py", "_parallel.py", "models/", "attribution/", "reverse_correlation/_tracing.py",
+    "torch": ("_module.py", "_torch.py", "_parallel.py", "models/", "attribution/", "reverse_correlation/_tracing.py",
               "encoding/_solvers.py"),
     "skorch": ("_torch.py", "models/"),
     "joblib": ("_parallel.py",),

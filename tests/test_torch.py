@@ -1,7 +1,6 @@
 """A network as NumPy functions: what it emits, responses, gradients, activations; nothing left changed."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier, Ne
 from torch import nn
 
 from eegexplain import _torch as t
+from eegexplain._module import capture, inference, seeded
 from tests.estimators import fast_classifier, fast_regressor, trials
 
 SHAPE = (3, 32)
@@ -37,7 +37,7 @@ class Net(nn.Module):
 
 
 def skorch_net(kind=NeuralNetClassifier, criterion=nn.CrossEntropyLoss, **params):
-    with t.seeded(0):
+    with seeded(0):
         net = kind(Net, criterion=criterion, train_split=None, verbose=0, **params)
         return net.initialize()
 
@@ -234,7 +234,7 @@ def test_the_net_is_as_before_also_after_an_exception(X):
     generator = wrapped.gradients(X)
     next(generator)
     generator.close()  # as an exception in the caller's loop would
-    with pytest.raises(ZeroDivisionError), t.inference(module):
+    with pytest.raises(ZeroDivisionError), inference(module):
         1 / 0  # noqa: B018
     assert module.training and not module.conv.training
     assert not module.conv.bias.requires_grad and module.conv.weight.requires_grad
@@ -246,27 +246,6 @@ def test_frozen_and_regressor():
     facade = fast_regressor().fit(X, y)
     wrapped = t.TorchNet(FrozenEstimator(facade), SHAPE)
     np.testing.assert_allclose(wrapped.outputs(X)[:, 0], facade.predict(X), rtol=1e-6)
-
-
-def test_seeded_sections_are_serial_and_leave_the_generator():
-    state = torch.get_rng_state()
-    draws = []
-
-    def draw():
-        with t.seeded(5):
-            first = torch.rand(3)
-            time.sleep(0.02)  # time for another thread to seed the generator anew
-            draws.append((first, torch.rand(3)))
-
-    workers = [threading.Thread(target=draw) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert len(draws) == 4
-    for one, other in draws[1:]:
-        assert torch.equal(one, draws[0][0]) and torch.equal(other, draws[0][1])
-    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_interleaved_and_abandoned_generators_leave_torch_as_found():
@@ -286,7 +265,7 @@ def test_threads_that_share_a_network_take_turns(X):
     wrapped = t.TorchNet(net, SHAPE)
     expected = wrapped.outputs(X)
     module, seen = net.module_.train(), []
-    with t.inference(module), t.capture(module, ["conv"]) as mine:
+    with inference(module), capture(module, ["conv"]) as mine:
         worker = threading.Thread(target=lambda: seen.append(wrapped.outputs(X)))
         worker.start()
         worker.join(0.2)

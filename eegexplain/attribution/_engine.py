@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from eegexplain._module import inference
 from eegexplain._parallel import progress, trial_blocks
-from eegexplain._torch import inference
 from eegexplain.attribution._methods import METHODS, Request
 from eegexplain.attribution._path import Paths, bytes_per_row
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from eegexplain._torch import inference
+from eegexplain._module import inference
 from eegexplain.attribution._path import Paths, integrate
 from eegexplain.bases import Fourier
 

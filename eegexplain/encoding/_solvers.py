@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from eegexplain._torch import seeded
+from eegexplain._module import seeded
 from eegexplain._validation import suggest
 
 

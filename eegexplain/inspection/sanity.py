@@ -1,6 +1,5 @@
 """Sanity checks: a map must change when the network's weights or the labels it learned are randomised."""
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +7,8 @@ from scipy.stats import spearmanr
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from eegexplain._torch import TorchNet, randomise, seeded
+from eegexplain._module import copied, randomise, seeded
+from eegexplain._torch import TorchNet
 from eegexplain._validation import random_seed
 
 
@@ -82,18 +82,22 @@ def model_randomization(explainer, X, y=None, *, random_state=None):
     2
     """
     original = explainer.explain_population(X, y)["value"].values
-    copied = copy.deepcopy(explainer)
-    module = TorchNet(copied.estimator_, copied.trial_shape_).module
+    randomised = copied(_module_of(explainer), explainer, _module_of)
+    module = _module_of(randomised)
     owners = [(name, child) for name, child in module.named_modules() if list(child.parameters(recurse=False))]
     steps, similarities = [], []
     with seeded(random_seed(random_state)):
         for name, child in reversed(owners):
             randomise(child)
             steps.append(name or type(module).__name__)
-            changed = copied.explain_population(X, y)["value"].values
+            changed = randomised.explain_population(X, y)["value"].values
             similarities.append(map_similarity(original, changed))
     signed, absolute = np.transpose(similarities)
     return SanityCheck(steps, signed, absolute)
+
+
+def _module_of(explainer):
+    return TorchNet(explainer.estimator_, explainer.trial_shape_).module
 
 
 def label_randomization(explainer, X, y, *, n_permutations=5, random_state=None, **fit_params):

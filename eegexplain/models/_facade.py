@@ -9,8 +9,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from eegexplain._module import default_dtype, seeded
 from eegexplain._parallel import single_thread
-from eegexplain._torch import TorchNet, default_dtype, seeded
+from eegexplain._torch import TorchNet
 from eegexplain._validation import (
     as_trials,
     check_ch_names,

@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
-from eegexplain._torch import default_dtype
+from eegexplain._module import default_dtype
 from eegexplain._validation import check_groups, validate_trials
 from eegexplain.models._facade import SyncNetFacade, documented
 

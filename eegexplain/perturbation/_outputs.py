@@ -5,8 +5,9 @@ from functools import partial
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
+from eegexplain._module import capture
 from eegexplain._parallel import trial_blocks
-from eegexplain._torch import RESPONSES, capture
+from eegexplain._torch import RESPONSES
 from eegexplain._validation import check_option
 from eegexplain.perturbation._correlate import ROUNDING, correlate_positions, rounding_of
 

@@ -5,13 +5,12 @@ everything before it and of everything behind it, small and large, confirm it, a
 rectifiers), bisection finds its ends.
 """
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from eegexplain._torch import capture, find_layers, inference
+from eegexplain._module import capture, copied, find_layers, inference
 
 # Changes tried in parallel: small ones for what saturates, large ones to pass rectifiers and win in max-pools.
 AMPLITUDES = (1.0, 30.0, 1000.0, 1.0, 30.0, 1000.0, 1000.0, 1000.0)
@@ -27,7 +26,7 @@ class Probe:
     def __init__(self, module, layer, input_shape, scale):
         find_layers(module, [layer])
         self.layer, self.n_times, self.scale = layer, input_shape[-1], float(scale)
-        self.module = copy.deepcopy(module).to("cpu", torch.float64)
+        self.module = copied(module).to("cpu", torch.float64)
         self.generator = torch.Generator().manual_seed(0)
         with inference(self.module), torch.no_grad(), capture(self.module, [layer]) as seen:
             self.module(torch.zeros(2, *input_shape, dtype=torch.float64))

@@ -6,8 +6,8 @@ import numpy as np
 
 from eegexplain._explanation import make_explanation
 from eegexplain._meta import Explainer
+from eegexplain._module import reinitialised
 from eegexplain._parallel import progress, single_thread, trial_blocks
-from eegexplain._torch import reinitialised
 from eegexplain._validation import EEG_BANDS, check_bands, check_groups, random_seed
 from eegexplain.reverse_correlation._envelopes import (
     ClusteredSums,

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from eegexplain._torch import inference
+from eegexplain._module import inference
 from eegexplain.attribution import _nodes
 from eegexplain.attribution._path import MAX_NODES, Paths, bytes_per_row, differentiate, integrate
 
