@@ -1,5 +1,6 @@
-"""Can the map be trusted? Faithfulness, sanity checks, and scores against a known truth."""
+"""Can the map be trusted? Faithfulness, sanity checks, scores against a known truth, and the data on their own."""
 
+from eegexplain.inspection.contrast import power_contrast
 from eegexplain.inspection.faithfulness import (
     DeletionCurve,
     average_precision,
@@ -20,6 +21,7 @@ __all__ = [
     "label_randomization",
     "map_similarity",
     "model_randomization",
+    "power_contrast",
     "relevance_mass_accuracy",
     "relevance_rank_accuracy",
     "sign_agreement",

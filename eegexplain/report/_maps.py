@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eegexplain.report._contrast import class_contrast
+from eegexplain.inspection import power_contrast
 
 N_STRONGEST = 3
 FACTS = ("method", "response", "perturbation", "noise", "scale", "scale_by", "perturbed_score")
@@ -30,9 +30,9 @@ def perturbation(job, part):
 
     by_band = job.explain_folds(lambda net: explainer(net, job.bands))
     by_bin = job.explain_folds(lambda net: explainer(net, None))
-    data = (job.data.X, job.data.y, job.data.sfreq, job.data.ch_names)
-    contrast = class_contrast(*data, bands=job.bands, groups=job.groups)
-    contrast_by_bin = class_contrast(*data, groups=job.groups)
+    data = {"sfreq": job.data.sfreq, "ch_names": job.data.ch_names, "groups": job.groups}
+    contrast = power_contrast(job.data.X, job.data.y, bands=job.bands, **data)
+    contrast_by_bin = power_contrast(job.data.X, job.data.y, **data)
     label = "perturbation correlation"
     part.variables |= {name: by_band[name] for name in by_band}
     part.variables |= {f"{name}_by_frequency": by_bin[name] for name in by_bin}

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eegexplain.report._contrast import class_contrast, log_power
 from eegexplain.report._decoding import assess
 
 
@@ -42,40 +41,6 @@ def test_false_alarms_of_networks_at_chance_are_rare():
         predicted = np.where(rng.uniform(size=240) < tendency[groups], y, 1 - y)
         alarms.append(assess(y, predicted, groups).above_chance)
     assert np.mean(alarms) < 0.08
-
-
-def test_contrast_is_the_difference_of_mean_log_power():
-    rng = np.random.default_rng(1)
-    X, y = rng.standard_normal((90, 2, 50)), np.arange(90) % 3
-    X[y == 2, 1] += 3 * np.sin(2 * np.pi * 10 * np.arange(50) / 50)
-    contrast = class_contrast(X, y, 50.0, ["a", "b"])
-    logs = np.log(np.abs(np.fft.rfft(X - X.mean(-1, keepdims=True))[..., 1:]) ** 2)
-    for k in range(3):
-        others = np.mean([logs[y == j].mean(0) for j in range(3) if j != k], axis=0)
-        np.testing.assert_allclose(contrast["value"].values[k][:, 1:], logs[y == k].mean(0) - others, atol=1e-10)
-    assert contrast["value"].sel(output="2", channel="b", frequency=10.0) > 2
-    bands = {"alpha": (8, 13), "beta": (13, 24)}
-    banded = class_contrast(X, y, 50.0, ["a", "b"], bands=bands)
-    assert banded["value"].shape == (3, 2, 2)
-    np.testing.assert_allclose(log_power(X, 50.0, bands)[..., 0], np.log(np.exp(logs)[..., 7:12].sum(-1)))
-
-
-def test_errors_of_the_contrast_are_those_of_repeated_samples():
-    rng = np.random.default_rng(2)
-    values, errors = [], []
-    for _ in range(300):
-        y = np.arange(60) % 2
-        found = class_contrast(rng.standard_normal((60, 1, 16)), y, 16.0, ["a"], bands={"x": (2, 5)})
-        values.append(found["value"].values[1, 0, 0])
-        errors.append(found["standard_error"].values[1, 0, 0])
-    np.testing.assert_allclose(np.mean(errors), np.std(values), rtol=0.15)
-
-
-def test_flat_channels_have_a_finite_contrast():
-    X = np.random.default_rng(3).standard_normal((10, 2, 16))
-    X[:, 1] = 5.0
-    found = class_contrast(X, np.arange(10) % 2, 16.0, ["a", "b"])
-    assert np.isfinite(found["value"].values).all() and not found["value"].values[:, 1].any()
 
 
 @pytest.mark.parametrize("groups", [None, np.arange(10) // 2])
