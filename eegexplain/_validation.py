@@ -4,6 +4,7 @@ import difflib
 import numbers
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
@@ -71,6 +72,37 @@ def lookup(registry, key, what):
 def random_seed(random_state):
     """Draw one integer seed (below 2**31) from anything scikit-learn accepts as `random_state`."""
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def seeded_parameters(estimator):
+    """Return the names of all `random_state` parameters of an estimator and of what it holds, at any depth, sorted."""
+    names = estimator.get_params(deep=True)
+    return sorted(name for name in names if name == "random_state" or name.endswith("__random_state"))
+
+
+def spawn_seeds(estimator, random_state):
+    """Clone an estimator and give every nested `random_state` a seed of its own.
+
+    Every refit inside a procedure (folds, permutations, seeds) goes through here. A plain ``clone`` hands one seed to
+    all refits: their networks then share their start, and maps of pure noise look alike.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        It is not changed. Fitted parts inside a ``FrozenEstimator`` are not refitted and stay as they are.
+    random_state : int, RandomState instance or None
+        The caller's. For several refits pass one RandomState instance, from which each draws its own seeds; an int
+        gives the same seeds each time.
+
+    Returns
+    -------
+    estimator : estimator instance
+        Unfitted; all its seeds are ints, so that it can be fitted again with the same result.
+    """
+    rng = check_random_state(random_state)
+    estimator = clone(estimator)
+    seeds = {name: random_seed(rng) for name in seeded_parameters(estimator)}
+    return estimator.set_params(**seeds) if seeds else estimator
 
 
 def as_trials(X):

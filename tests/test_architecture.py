@@ -157,6 +157,21 @@ def test_no_assert_no_print_no_utils(path):
             assert path.name == "cli.py", f"print in line {node.lineno}"
 
 
+LOOPS = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+CLONED_IN_LOOPS = {"timecourse/_fit.py"}  # models without any seed; those with one are spawned
+
+
+def test_refits_in_loops_spawn_their_seeds():
+    """A plain ``clone(...)`` in a loop gives all refits one start: `spawn_seeds` gives each its own."""
+    found = set()
+    for path in FILES:
+        loops = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, LOOPS)]
+        calls = [node for loop in loops for node in ast.walk(loop) if isinstance(node, ast.Call)]
+        if any(isinstance(call.func, ast.Name) and call.func.id == "clone" for call in calls):
+            found.add(path.relative_to(PACKAGE).as_posix())
+    assert found - {"report/_job.py"} == CLONED_IN_LOOPS
+
+
 def public_objects():
     names = [m.name for m in pkgutil.walk_packages(eegexplain.__path__, "eegexplain.") if "__main__" not in m.name]
     for name in names:

@@ -7,16 +7,18 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import spearmanr
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score, roc_auc_score
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, ShuffleSplit, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
+from sklearn.utils import check_random_state
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from eegexplain.plotting import TopomapDisplay
@@ -371,3 +373,27 @@ def test_unequal_folds_and_unknown_fit_parameters_are_named():
         TimeResolvedCoefficients().fit(X, Y, weights=1)
     with pytest.raises(ValueError, match="groups"):
         TimeResolvedCoefficients(cv=GroupKFold(2)).fit(X, Y)
+
+
+class DrawnWeights(LinearClassifierMixin, BaseEstimator):
+    """Weights are drawn, not learned: fits agree exactly where they share a seed."""
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.coef_ = check_random_state(self.random_state).standard_normal((1, X.shape[1]))
+        self.intercept_ = np.zeros(1)
+        return self
+
+
+@pytest.mark.parametrize("random_state", [0, None])
+def test_models_of_different_folds_times_and_subjects_share_no_seed(random_state):
+    subject = np.arange(N_TRIALS) // 2 % 2
+    model = TimeResolvedCoefficients(DrawnWeights(random_state), cv=3)
+    weights = model.fit(X, Y, groups=subject).coef_.reshape(-1, N_CHANNELS)
+    assert len(np.unique(weights[:, 0])) == 2 * 3 * N_TIMES
+    if random_state is not None:
+        again = clone(model).fit(X, Y, groups=subject)
+        np.testing.assert_array_equal(again.coef_, model.coef_)

@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import SGDClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 
-from eegexplain import _arrays
+from eegexplain import FLEXAttributor, _arrays
 from eegexplain import _validation as v
 
 
@@ -312,3 +317,33 @@ def test_numbers(value):
 def test_good_numbers():
     assert v.check_number("n", np.float32(0.5), above=0, most=2) == 0.5
     assert v.check_number("n", 2, least=2, most=2) == 2.0
+
+
+def seeds_of(estimator):
+    return [estimator.get_params()[name] for name in v.seeded_parameters(estimator)]
+
+
+def nested(random_state):
+    """Seeds at three depths, in a pipeline inside a search inside an explainer."""
+    steps = make_pipeline(PCA(random_state=random_state), SGDClassifier(random_state=random_state))
+    return FLEXAttributor(GridSearchCV(steps, {"pca__n_components": [1]}), random_state=random_state)
+
+
+@pytest.mark.parametrize("random_state", [None, 3, np.random.RandomState(3)])
+def test_every_nested_seed_of_every_refit_is_its_own(random_state):
+    rng = np.random.RandomState(0)
+    refits = [v.spawn_seeds(nested(random_state), rng) for _ in range(5)]
+    seeds = np.array([seeds_of(refit) for refit in refits])
+    assert seeds.shape == (5, 3) and seeds.dtype.kind == "i"
+    assert len(np.unique(seeds)) == seeds.size
+    again = np.random.RandomState(0)
+    np.testing.assert_array_equal([seeds_of(v.spawn_seeds(nested(random_state), again)) for _ in range(5)], seeds)
+
+
+def test_spawning_leaves_the_estimator_and_frozen_parts_alone():
+    frozen = FrozenEstimator(SGDClassifier(random_state=3))
+    flex = FLEXAttributor(frozen, random_state=3)
+    spawned = v.spawn_seeds(flex, 0)
+    assert flex.random_state == 3 != spawned.random_state
+    assert spawned.estimator is frozen and frozen.estimator.random_state == 3
+    assert v.spawn_seeds(Probe(), 0).get_params() == {}

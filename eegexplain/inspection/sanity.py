@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import spearmanr
-from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from eegexplain._module import copied, randomise, seeded
 from eegexplain._torch import TorchNet
-from eegexplain._validation import random_seed
+from eegexplain._validation import random_seed, spawn_seeds
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +102,9 @@ def _module_of(explainer):
 def label_randomization(explainer, X, y, *, n_permutations=5, random_state=None, **fit_params):
     """Retrain on permuted labels and compare the maps with those learned from the true ones.
 
+    Every network has a start of its own. With one seed for all of them, maps of networks that learned nothing resemble
+    each other by their common start.
+
     Parameters
     ----------
     explainer : analysis estimator
@@ -111,6 +113,7 @@ def label_randomization(explainer, X, y, *, n_permutations=5, random_state=None,
     y : array-like of shape (n_trials,)
     n_permutations : int
     random_state : int, RandomState or None
+        Draws the permutations and, for every fit, each ``random_state`` of `explainer` and its network anew.
     **fit_params : dict
         For ``fit``.
 
@@ -129,10 +132,10 @@ def label_randomization(explainer, X, y, *, n_permutations=5, random_state=None,
                          "model_randomization")
     rng = check_random_state(random_state)
     y = np.asarray(y)
-    original = clone(explainer).fit(X, y, **fit_params).explanation_["value"].values
+    original = spawn_seeds(explainer, rng).fit(X, y, **fit_params).explanation_["value"].values
     similarities = []
     for _ in range(n_permutations):
-        permuted = clone(explainer).fit(X, rng.permutation(y), **fit_params)
+        permuted = spawn_seeds(explainer, rng).fit(X, rng.permutation(y), **fit_params)
         similarities.append(map_similarity(original, permuted.explanation_["value"].values))
     signed, absolute = np.transpose(similarities)
     return SanityCheck([f"permutation {number}" for number in range(n_permutations)], signed, absolute)

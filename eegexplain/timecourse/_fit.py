@@ -1,6 +1,7 @@
 """Fit and score a block of time points: all at once where a solver fits the model, else one by one."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.stats import rankdata
@@ -8,11 +9,12 @@ from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from eegexplain._validation import spawn_seeds
 from eegexplain.timecourse._solvers import fit_lda, fit_ordinal, fit_ridge, training_moments
 from eegexplain.timecourse.ordinal import OrdinalLogisticRegression, ordinal_log_proba, penalty_of
 
 
-def fit_block(times, *, inner, X, y, trials, train, test, score, target, n_classes):
+def fit_block(times, *, inner, X, y, trials, train, test, score, target, n_classes, seeds=None):
     """Fit all folds at some time points.
 
     Parameters
@@ -33,6 +35,8 @@ def fit_block(times, *, inner, X, y, trials, train, test, score, target, n_class
         What to measure on the test trials.
     target : {"binary", "multiclass", "ordinal", "numbers"}
     n_classes : int
+    seeds : ndarray of int, shape (n_all_times, n_folds), optional
+        For models with a ``random_state``: every fit has one of its own.
 
     Returns
     -------
@@ -49,7 +53,10 @@ def fit_block(times, *, inner, X, y, trials, train, test, score, target, n_class
     data = (data - centre) / spread
     moments = training_moments(data, train)
     scale = moments.scale
-    found = _solver(inner, target)(inner, data, y, train, moments, n_classes)
+    solve = _solver(inner, target)
+    if solve is _one_by_one and seeds is not None:
+        solve = partial(_one_by_one, seeds=seeds[times])
+    found = solve(inner, data, y, train, moments, n_classes)
     result = {"weights": found["weights"], "converged": bool(np.all(found.get("converged", True)))}
     inside = found["weights"] / scale[:, :, None]  # weights of the trials standardised over all folds
     offsets = found["offsets"] - np.einsum("tfkc,tfc->tfk", inside, moments.mean)
@@ -144,13 +151,14 @@ def _ordinal(inner, data, y, train, moments, n_classes):
     return {"weights": weights, "offsets": offsets, "thresholds": thresholds, "converged": converged}
 
 
-def _one_by_one(inner, data, y, train, moments, n_classes):
+def _one_by_one(inner, data, y, train, moments, n_classes, seeds=None):
     weights, offsets = [], []
     mean, scale = moments.mean, moments.scale
     for time, trials in enumerate(data):
         for fold, kept in enumerate(train):
             z = (trials[kept] - mean[time, fold]) / scale[time, fold]
-            model = clone(inner).fit(z, y[kept])
+            model = clone(inner) if seeds is None else spawn_seeds(inner, seeds[time, fold])
+            model.fit(z, y[kept])
             coef, intercept = linear_parts(model, n_classes)
             weights.append(coef)
             offsets.append(intercept)

@@ -8,15 +8,22 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import check_cv
-from sklearn.utils import get_tags
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 
 from eegexplain._parallel import map_blocks, trial_blocks
-from eegexplain._validation import as_trials, lookup
+from eegexplain._validation import as_trials, lookup, seeded_parameters
 from eegexplain.timecourse._fit import SCORES, fit_block
 from eegexplain.timecourse.ordinal import OrdinalLogisticRegression, class_codes, ordinal_log_proba, warn_not_converged
 
 _TIME_BLOCK = 16  # time points solved together; a constant, so that n_jobs changes nothing
+
+
+def _generator_of(inner):
+    """Return a generator from the first `random_state` that a model sets; None where all are None (own starts)."""
+    states = [inner.get_params()[name] for name in seeded_parameters(inner)]
+    given = [state for state in states if state is not None]
+    return check_random_state(given[0]) if given else None
 
 
 class LinearModelsOverTime(BaseEstimator):
@@ -38,8 +45,9 @@ class LinearModelsOverTime(BaseEstimator):
         else:
             self.classes_, target = class_codes(y)
         subjects = np.zeros(len(X), dtype=int) if groups is None else groups
+        rng = _generator_of(inner)
         fits = [
-            self._fit_subject(inner, X, target, np.flatnonzero(subjects == subject), subject)
+            self._fit_subject(inner, X, target, np.flatnonzero(subjects == subject), subject, rng)
             for subject in np.unique(subjects)
         ]
         if len({fit["weights"].shape[1] for fit in fits}) > 1:
@@ -77,12 +85,13 @@ class LinearModelsOverTime(BaseEstimator):
             raise ValueError(f"scoring={name!r} does not fit {self.target_} targets: choose one of {fitting}.")
         return score
 
-    def _fit_subject(self, inner, X, y, trials, subject):
+    def _fit_subject(self, inner, X, y, trials, subject, rng):
         train, test = self._folds(y[trials], subject)
+        seeds = None if rng is None else rng.randint(np.iinfo(np.int32).max, size=(X.shape[2], len(train)))
         trials = slice(None) if len(trials) == len(X) else trials  # no copy of a single subject
         work = partial(
             fit_block, inner=inner, X=X, y=y, trials=trials, train=train, test=test, score=self._score(),
-            target=self.target_, n_classes=len(getattr(self, "classes_", ())),
+            target=self.target_, n_classes=len(getattr(self, "classes_", ())), seeds=seeds,
         )  # fmt: skip
         blocks = trial_blocks(X.shape[2], _TIME_BLOCK)
         parts = list(map_blocks(work, blocks, n_jobs=self.n_jobs, verbose=self.verbose, desc="time points"))

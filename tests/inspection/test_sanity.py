@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from eegexplain.attribution import FLEXAttributor
 from eegexplain.inspection import label_randomization, map_similarity, model_randomization
+from eegexplain.perturbation import PerturbationCorrelator
 from tests.estimators import fast_classifier, trials
 
 X, Y = trials(n_trials=60)
@@ -37,6 +39,22 @@ def test_permuted_labels_give_other_maps(flex):
     assert len(check.steps) == 2 and np.all(check.similarity < 0.8)
     with pytest.raises(ValueError, match="frozen"):
         label_randomization(FLEXAttributor(FrozenEstimator(flex.estimator_)), X, Y)
+
+
+def test_networks_of_noise_share_their_maps_only_with_a_shared_seed():
+    """Few epochs on pure noise: the start is most of the map. Each refit must have a start of its own."""
+    rng = np.random.default_rng(0)
+    noise, labels = rng.standard_normal((40, 3, 64)), np.arange(40) % 2
+    net = fast_classifier(num_filters=3, filter_width=16, pool_size=16, max_epochs=3, batch_size=20)
+    explainer = PerturbationCorrelator(net, random_state=0)
+    maps = [clone(explainer).fit(noise, rng.permutation(labels)).explanation_["value"].values[1] for _ in range(6)]
+    shared = [map_similarity(maps[i], maps[j])[0] for i in range(6) for j in range(i)]
+    own = np.concatenate([label_randomization(explainer, noise, labels, n_permutations=5, random_state=seed).similarity
+                          for seed in range(3)])
+    assert np.mean(shared) > 0.4  # .59
+    assert abs(np.mean(own)) < 0.2  # .02
+    again = label_randomization(explainer, noise, labels, n_permutations=2, random_state=0)
+    np.testing.assert_array_equal(again.similarity, own[:2])
 
 
 def test_similarity():
