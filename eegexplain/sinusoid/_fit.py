@@ -77,8 +77,9 @@ def fit_sinusoids(signals, sfreq=1.0, *, fmin=None, fmax=None, detrend=False):
     fit = SinusoidFit(*(np.zeros((len(flat), k)) for k in (4, 2)), *(np.zeros(len(flat)) for _ in range(3)),
                       np.zeros((len(flat), 4)), np.zeros(len(flat)))  # fmt: skip
     detrend = detrend and n_times >= 6
-    low, high = frequency_limits(n_times, sfreq, fmin, fmax, detrend)
-    if n_times >= 4:
+    check_limits(sfreq, fmin, fmax)
+    if n_times >= 4:  # what is shorter holds no frequency at all: zeros
+        low, high = frequency_limits(n_times, sfreq, fmin, fmax, detrend)
         grid = _Grid(n_times, 2 * np.pi * low / sfreq, 2 * np.pi * high / sfreq, detrend)
         step = max(1, CHUNK // (OVERSAMPLING * n_times))
         for start in range(0, len(flat), step):

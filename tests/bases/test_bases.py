@@ -121,6 +121,98 @@ def test_bands_are_sums_over_bins_and_marginals_of_the_joint_map():
     assert joint.cells()["band"][60] == "high" and joint.cells()["time"][61] == 1 / 50
 
 
+@pytest.mark.parametrize("name", [*NAMES, "spatial_time", "spatial_bands"])
+@pytest.mark.parametrize("n_times", [40, 41])
+def test_sensitivity_is_the_size_of_the_gradient_over_each_cell(name, n_times):
+    """Column by column: the change of the synthesised signal per coefficient, against the gradient."""
+    _, gradient = signals(5, n_times, np.float64)
+    basis = make(name, n_times)
+    found = basis.sensitivity(gradient)
+    assert found.shape == basis.attribute(gradient, gradient).shape
+    parts = basis.pool(np.abs(basis.adjoint(gradient)))
+    rest = found.copy()
+    rest[..., : parts.shape[-2], : parts.shape[-1]] -= parts
+    np.testing.assert_allclose(rest, 0, atol=1e-12)
+    assert np.all(found[..., : parts.shape[-2], : parts.shape[-1]] > 0)
+
+
+def test_where_the_cells_lie():
+    """Times in seconds and frequencies in Hz, of a signal of 40 samples at 50 Hz; cycles per sample without a rate."""
+    np.testing.assert_allclose(make("time", 40).cells()["time"], np.arange(40) / 50)
+    np.testing.assert_allclose(make("fourier", 40).cells()["frequency"], 50 / 40 * np.arange(21))
+    np.testing.assert_allclose(Fourier(n_times=8).cells()["frequency"], [0, 0.125, 0.25, 0.375, 0.5])
+    cells = make("time_bands", 40).cells()
+    assert list(dict.fromkeys(cells["band"])) == ["low", "high", "residual"]
+    np.testing.assert_allclose(cells["time"], np.tile(np.arange(40) / 50, 3))
+    cells = STFT(window=0.2, hop=0.08).bind(40, 50.0).cells()  # 10 samples every 4, until sample 39 is covered
+    np.testing.assert_allclose(cells["time"], np.repeat(np.arange(11) * 0.08, 6))
+    np.testing.assert_allclose(cells["frequency"], np.tile([0, 5, 10, 15, 20, 25], 11))
+    cells = Wavelet().bind(40, 50.0).cells()  # 3 octaves in steps of 2, 4, 8 samples, and the rest in steps of 8
+    starts = [(first, width) for width in (2, 4, 8, 8) for first in range(0, 40, width)]
+    np.testing.assert_allclose(cells["time"], [(first + (width - 1) / 2) / 50 for first, width in starts])
+    octaves = np.sqrt([25 * 12.5, 12.5 * 6.25, 6.25 * 3.125])
+    np.testing.assert_allclose(cells["frequency"], np.repeat([*octaves, 3.125 / 2], [20, 10, 5, 5]))
+    last = Wavelet().bind(43, 50.0).cells()["time"]  # the last cell of an octave may be shorter
+    np.testing.assert_allclose(last[[21, 32]], [42 / 50, (40 + 42) / 2 / 50])
+
+
+@pytest.mark.parametrize(("window", "hop", "n_times", "expected"), [
+    (None, None, 100, (12, 6, 18)), (None, None, 20, (8, 4, 6)), (None, None, 64, (8, 4, 17)),
+    (10, None, 41, (10, 5, 9)),
+    (10, 9, 46, (10, 9, 6)), (1, None, 5, (1, 1, 5)), (2, 1, 1, (2, 1, 1)), (0.5, 0.1, 100, (25, 5, 21)),
+])  # fmt: skip
+def test_sizes_of_frames(window, hop, n_times, expected):
+    basis = STFT(window=window, hop=hop).bind(n_times, 50.0)
+    assert basis.sizes() == expected
+    centers = np.arange(expected[2]) * expected[1]
+    assert centers[-1] >= n_times - 1 and (len(centers) == 1 or centers[-2] < n_times - 1)
+
+
+def test_frames_are_windowed_spectra_around_their_centers():
+    x, _ = signals(6, 50, np.float64)
+    basis = STFT(window=9, hop=4).bind(50, 50.0)
+    spectra = basis.analyze(x).reshape(3, 2, 14, 5)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(9) / 9)
+    padded = np.pad(x, [(0, 0), (0, 0), (4, 20)])
+    for number in range(14):
+        frame = padded[..., number * 4 : number * 4 + 9] * window
+        np.testing.assert_allclose(spectra[:, :, number], np.fft.rfft(frame), atol=1e-12)
+
+
+def test_octaves_of_the_meyer_frame():
+    """Each octave passes from a third to 4 thirds of its upper edge, with half the power at the edges between."""
+    basis = Wavelet().bind(3 * 64, 1.0)
+    power, frequencies = basis.filters() ** 2, np.fft.rfftfreq(3 * 64)
+    assert len(power) == basis.levels() + 1 == 6
+    np.testing.assert_allclose(power.sum(0), 1, atol=1e-12)
+    for level in range(5):
+        top = 0.5 / 2**level
+        outside = (frequencies <= top / 3) | (frequencies >= 4 / 3 * top)
+        np.testing.assert_allclose(power[level][outside], 0, atol=1e-12)
+        np.testing.assert_allclose(power[level][np.isclose(frequencies, top / 2)], 0.5)
+        np.testing.assert_allclose(power[level][np.isclose(frequencies, top * 2 / 3)], 1)
+    assert Wavelet(n_levels=2).bind(192, 1.0).levels() == 2 and Wavelet(n_levels=9).bind(192, 1.0).levels() == 5
+    assert [Wavelet().bind(n, 1.0).levels() for n in (1, 15, 16, 31, 32)] == [1, 1, 2, 2, 3]
+
+
+def test_cells_of_the_meyer_frame_are_sums_over_neighbours():
+    basis = Wavelet().bind(43, 50.0)
+    values = np.random.default_rng(0).normal(size=(2, 4 * 43))
+    octaves = values.reshape(2, 4, 43)
+    expected = [octaves[:, level, first : first + width].sum(-1)
+                for level, width in enumerate((2, 4, 8, 8)) for first in range(0, 43, width)]  # fmt: skip
+    np.testing.assert_allclose(basis.pool(values), np.stack(expected, -1))
+    np.testing.assert_array_equal(basis.spread(basis.pool(values))[:, 40:43], basis.pool(values)[:, [20, 20, 21]])
+
+
+def test_a_band_may_reach_the_highest_frequency():
+    x, _ = signals(7, 40, np.float64)
+    basis = as_basis("bands", {"top": (20, 25)}).bind(40, 50.0)
+    spectrum = np.fft.rfft(x)
+    spectrum[..., :16] = spectrum[..., 20:] = 0
+    np.testing.assert_allclose(basis.synthesize(basis.analyze(x)), np.fft.irfft(spectrum, n=40), atol=1e-12)
+
+
 def test_a_bin_on_a_limit_belongs_to_the_band_that_begins_there():
     """Bins at 0, 2, ..., 20 Hz: of two neighbours the upper one has the bin between, and none the bin at Nyquist."""
     basis = as_basis("bands", {"low": (0, 8), "high": (8, 20)}).bind(20, 40.0)

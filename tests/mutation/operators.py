@@ -37,6 +37,8 @@ class Mutator(ast.NodeTransformer):
     def visit(self, node):
         if isinstance(node, (ast.Raise, ast.JoinedStr)) or _is_message(node):
             return node
+        if isinstance(node, ast.keyword) and node.arg in IDLE_KEYWORDS:
+            return node
         for what, build in mutations(node):
             changed = self.offer(node, what, build)
             if changed is not None:

@@ -13,6 +13,7 @@ import contextlib
 import gc
 import hashlib
 import inspect
+import itertools
 import json
 import os
 import pathlib
@@ -39,6 +40,7 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tests", nargs="*", help="test files or folders instead of the mirrored folder")
     parser.add_argument("--only", help="file of an earlier run: try its survivors again")
+    parser.add_argument("--budget", type=float, default=30.0, help="seconds of tests per mutant, quickest tests first")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds a mutant may take beyond 3 x its tests")
     parser.add_argument("--out", default="-", help="JSON lines, one mutant each")
     options = parser.parse_args(argv)
@@ -104,6 +106,7 @@ class Runner:
                 (seconds, k) for k, (seconds, lines) in covered.items()
                 if line in lines.get(str(path), ()) or (line not in inside and str(path) in lines)
             )  # fmt: skip
+            tests = within(tests, self.options.budget)
             start = time.monotonic()
             verdict = self.try_mutant(items, path, source, number, living, tests)
             yield {"module": name, "number": number, "of": len(everything), "line": line, "function": function,
@@ -166,6 +169,12 @@ class Runner:
             if self.failed:
                 return False
         return True
+
+
+def within(tests, budget):
+    """Quickest tests that fit into the budget together, at least one."""
+    ends = list(itertools.accumulate(seconds for seconds, _ in tests))
+    return [test for k, test in enumerate(tests) if ends[k] <= budget or k == 0]
 
 
 def tracer(files, lines):

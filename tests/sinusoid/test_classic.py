@@ -75,3 +75,6 @@ def test_trailing_axis_and_shapes():
         np.testing.assert_array_equal(one, other)
     with pytest.raises(ValueError, match="n_filters, n_channels, n_times"):
         sinusoid.signal_fit(signals[0, 0], 10)
+    for shape in [(2, 3, 30, 2), (2, 3, 30, 1, 1), (30,)]:
+        with pytest.raises(ValueError, match="n_filters, n_channels, n_times"):
+            sinusoid.signal_fit(np.zeros(shape), 10)

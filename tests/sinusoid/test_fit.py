@@ -81,6 +81,48 @@ def test_frequency_has_no_bias_and_standard_errors_are_honest():
         np.testing.assert_allclose(fit.standard_errors.mean(0), deviation.std(0), rtol=0.08)
 
 
+@pytest.mark.parametrize("detrend", [False, True])
+def test_standard_errors_are_those_of_the_explicit_jacobian(detrend):
+    """Short signals, where sums over cosines do not vanish: derivatives written out, one signal at a time."""
+    signals, _ = noisy(np.random.default_rng(3), 8, 15, 0.4)
+    fit = fit_sinusoids(signals, 50.0, detrend=detrend)
+    time = np.arange(15) / 50
+    for (frequency, amplitude, phase, _), mse, errors in zip(
+        fit.params_sin, fit.err_sin, fit.standard_errors, strict=True
+    ):
+        angle = 2 * np.pi * frequency * time + phase
+        columns = [-2 * np.pi * time * amplitude * np.sin(angle), np.cos(angle), -amplitude * np.sin(angle),
+                   np.ones(15)] + [time - time.mean()] * detrend  # fmt: skip
+        jacobian = np.stack(columns, axis=1)
+        covariance = np.linalg.inv(jacobian.T @ jacobian) * mse * 15 / (15 - jacobian.shape[1])
+        np.testing.assert_allclose(errors, np.sqrt(np.diag(covariance)[:4]), rtol=1e-6)
+
+
+def test_no_degrees_of_freedom_no_error():
+    rng = np.random.default_rng(0)
+    for n_times, detrend, missing in [(4, False, True), (5, False, False), (6, True, False)]:
+        errors = fit_sinusoids(rng.normal(size=(3, n_times)), detrend=detrend).standard_errors
+        assert np.isnan(errors).all() == missing and np.isnan(errors).any() == missing
+
+
+@pytest.mark.parametrize("detrend", [False, True])
+@pytest.mark.parametrize("end", ["fmin", "fmax"])
+def test_the_best_frequency_is_found_at_and_beside_the_ends_of_the_range(end, detrend):
+    """Rhythms within two grid steps of an end, on both sides: the error is that of the best frequency inside."""
+    limit, time = {"fmin": 20.3, "fmax": 30.3}[end], np.arange(70) / 100
+    step = 100 / (4 * 70)
+    for shift in np.linspace(-2, 2, 17) * step:
+        signal = np.cos(2 * np.pi * (limit + shift) * time + 0.7) + 0.3 * np.cos(2 * np.pi * 44 * time)
+        fit = fit_sinusoids(signal, 100.0, detrend=detrend, **{end: limit})
+        tried = np.linspace(limit, limit + (3 if end == "fmin" else -3) * step, 400)
+        residuals = []
+        for frequency in [fit.params_sin[0], *tried]:
+            basis = np.linalg.qr(design(2 * np.pi * frequency / 100, 70, detrend))[0]
+            residuals.append(signal @ signal - np.sum((basis.T @ signal) ** 2))
+        np.testing.assert_allclose(fit.err_sin * 70, residuals[0], rtol=1e-9)
+        assert fit.err_sin * 70 <= min(residuals[1:]) + 1e-9
+
+
 def test_limits_hold_and_their_ends_are_tried():
     time = np.arange(200) / 100
     signal = np.cos(2 * np.pi * 20 * time)

@@ -8,6 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from eegexplain import SinusoidFitter
+from eegexplain.sinusoid import fit_sinusoids
 
 SFREQ = 128.0
 TIME = np.arange(64) / SFREQ
@@ -74,6 +75,40 @@ def test_passthrough_is_a_plain_transformer(trials):
         SinusoidFitter("passthrough").fit(X[:, 0]).transform(X[:, 0]),
         SinusoidFitter("passthrough").fit(X[:, :1]).transform(X[:, :1]),
     )
+
+
+@pytest.mark.parametrize("detrend", [False, True])
+def test_every_number_is_that_of_the_fit_with_the_same_options(trials, detrend):
+    X, _ = trials
+    X = X + np.linspace(0, 3, 64)  # a drift, which detrending takes away
+    options = {"fmin": 5.0, "fmax": 30.0, "detrend": detrend}
+    fitter = SinusoidFitter("passthrough", sfreq=SFREQ, ch_names=["C3", "C4"], **options).fit(X)
+    mean, each = fit_sinusoids(X.mean(0)[None], SFREQ, **options), fit_sinusoids(X, SFREQ, **options)
+    for name in ("params_sin", "params_lin", "err_sin", "err_lin", "r2_sin", "aic_difference", "standard_errors"):
+        np.testing.assert_allclose(getattr(fitter, f"{name}_"), getattr(mean, name), rtol=1e-12)
+    frequency, amplitude, phase, offset = np.moveaxis(each.params_sin, -1, 0)
+    columns = [frequency, amplitude, np.cos(phase), np.sin(phase), offset, each.r2_sin]
+    np.testing.assert_allclose(fitter.transform(X), np.stack(columns, -1).reshape(40, 12), rtol=1e-12)
+    attrs = fitter.explanation_.attrs
+    assert (attrs["method"], attrs["detrend"], attrs["sfreq"]) == ("sinusoid fit", int(detrend), SFREQ)
+
+
+def test_limits_are_checked_before_training_against_what_signals_of_that_length_hold(trials):
+    """Below 6 samples nothing is detrended, below 4 nothing is fitted."""
+    X, y = trials
+    assert not SinusoidFitter("passthrough", fmax=0.1).fit(X[..., :3]).params_sin_.any()
+    for n_times, fmax, possible in [(4, 0.1, False), (4, 0.2, True), (5, 0.15, True), (6, 0.15, False), (6, 0.2, True)]:
+        fitter = SinusoidFitter(LogisticRegression(), fmax=fmax)  # training it on these trials is a TypeError
+        with pytest.raises(TypeError if possible else ValueError, match="templates_" if possible else "No frequency"):
+            fitter.fit(X[:, 0, :n_times], y)
+    fitter = SinusoidFitter(LogisticRegression(), fmax=0.1, detrend=False)
+    with pytest.raises(TypeError, match="templates_"):
+        fitter.fit(X[:, 0, :6], y)
+
+
+def test_only_the_word_passthrough_means_no_network(trials):
+    with pytest.raises((TypeError, ValueError, AttributeError)):
+        SinusoidFitter("passthru").fit(trials[0])
 
 
 def test_no_templates_is_a_type_error_with_a_cure(trials):
