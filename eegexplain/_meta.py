@@ -46,6 +46,8 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
     - ``_prepare(X, y)``: optional; check parameters and compute what depends on the shape only, before any training;
     - ``_explain_population(X, y, groups)`` -> `xarray.Dataset` for ``X`` of shape ``(n, n_channels, n_times)``;
+    - ``_explain_training(X, y, groups)``: optional; the same for the trials of `fit`, where something that the analysis
+      measured on these very trials (a unit of noise) adds to its errors;
     - ``_store(dataset)``: optional; set plain arrays from the population explanation of the training trials;
     - ``_trial_coords()`` -> dict of dim to coordinates, the axes of one trial's evidence, in order;
     - ``_explain_trials(X)`` -> array ``(n_trials, *lengths of these coordinates)``.
@@ -80,7 +82,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self._set_axes(X)
         self._prepare(as_trials(X), y)
         self._fit_inner(X, y, codes, fit_params)
-        dataset = self._explain_population(as_trials(X), y, codes)
+        dataset = _with_degrees_of_freedom(self._explain_training(as_trials(X), y, codes), len(X), codes)
         self._store(dataset)
         self.explanation_ = dataset
         return self
@@ -92,6 +94,10 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
     def _prepare(self, X, y):
         """Check parameters before any training."""
+
+    def _explain_training(self, X, y, groups):
+        """Explain the trials of `fit`: `fit` says so, since trials cannot be recognized by looking at them."""
+        return self._explain_population(X, y, groups)
 
     def _store(self, dataset):
         """Set plain arrays from the population explanation."""
@@ -199,7 +205,8 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         X = validate_trials(self, X, reset=False)
         coords = self._trial_coords()
         value = np.asarray(self._explain_trials(as_trials(X)))
-        attrs = {key: item for key, item in self.explanation_.attrs.items() if key != "version"}
+        population = ("version", "degrees_of_freedom")
+        attrs = {key: item for key, item in self.explanation_.attrs.items() if key not in population}
         return make_explanation(value, ("trial", *coords), {"trial": np.arange(len(X)), **coords}, **attrs)
 
     def explain_population(self, X, y=None, groups=None):
@@ -217,7 +224,9 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         dataset : xarray.Dataset
-            Like ``explanation_``. Population maps are not means of per-trial maps.
+            Like ``explanation_``. Population maps are not means of per-trial maps. Where it has a ``standard_error``,
+            a 95 % interval takes the quantile of t with ``attrs["degrees_of_freedom"]``, the number of groups (without
+            groups: of trials) less one.
         """
         check_is_fitted(self)
         if y is None:
@@ -226,7 +235,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             X, y = validate_trials(self, X, y, reset=False, kind="classifier" if hasattr(self, "classes_") else None)
             self._check_labels(y)
         codes = None if groups is None else check_groups(groups, len(X))
-        return self._explain_population(as_trials(X), y, codes)
+        return _with_degrees_of_freedom(self._explain_population(as_trials(X), y, codes), len(X), codes)
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns of `transform`, such as ``"C3@10Hz@left"``.
@@ -307,6 +316,13 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         tags.target_tags.required = True
         tags.non_deterministic = inner_tags.non_deterministic
         return tags
+
+
+def _with_degrees_of_freedom(dataset, n_trials, groups):
+    """Say how many independent units the errors rest on, less one, unless the analysis said so itself."""
+    if "standard_error" in dataset:
+        dataset.attrs.setdefault("degrees_of_freedom", n_trials - 1 if groups is None else int(groups.max()))
+    return dataset
 
 
 def _is_continuous(y):

@@ -251,6 +251,15 @@ def test_pickle():
     assert back.explanation_.identical(e.explanation_)
 
 
+def test_errors_say_on_how_many_independent_units_they_rest():
+    X, y = trials()
+    explainer = GradientMean(fast_classifier()).fit(X, y)
+    assert explainer.explanation_.attrs["degrees_of_freedom"] == len(X) - 1
+    assert explainer.explain_population(X, y, groups=np.arange(12) % 3).attrs["degrees_of_freedom"] == 2
+    assert "degrees_of_freedom" not in explainer.explain(X).attrs
+    assert "degrees_of_freedom" not in Score(fast_classifier()).fit(X, y).explanation_.attrs  # no errors
+
+
 @pytest.mark.parametrize("n_groups", [None, 5])
 def test_population_error_is_that_of_a_mean(n_groups):
     rng = np.random.default_rng(0)

@@ -131,6 +131,16 @@ class Effects:
         _, seen = next(self.net.activations(X, self.layers, self.batch_size))
         return {name: activation.shape[1] for name, activation in seen.items()}
 
+    def check_deterministic(self, X):
+        """Compare two forward passes; returns the number of outputs."""
+        first, second = (self.net.outputs(X, self.response, self.batch_size) for _ in range(2))
+        if not np.allclose(first, second, rtol=1e-3, atol=1e-3 * np.abs(first).max()):
+            raise ValueError(
+                "two forward passes over the same trials give different outputs: the model is not deterministic "
+                "(dropout left on in eval mode?), so that its noise would drown the perturbation's"
+            )
+        return first.shape[1]
+
     def reference(self, X):
         """Outputs ``(n_trials, n_outputs)``, activations, and sizes of everything that can change, per trial.
 

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from eegexplain._explanation import order_by_content
 from eegexplain._parallel import map_blocks, trial_blocks
 from eegexplain.perturbation._correlate import ClusterTotals
 from eegexplain.perturbation._gradient import CrossSlopes, data_terms, gradient_moments, independent_terms
@@ -34,12 +35,8 @@ class Noise:
     membership: np.ndarray | None = None
     projector: np.ndarray | None = None
     cross: np.ndarray | None = None
-    source: tuple = ()  # number, ends and mean spectrum of the trials that ``cross`` is of
+    centre: np.ndarray | None = None  # mean spectrum of the trials that ``cross`` is of
     scale: float = 1.0
-
-    def has_cross_of(self, X):
-        """Whether ``cross`` is that of these trials."""
-        return self.cross is not None and len(X) == self.source[0] and np.array_equal(X[[0, -1]], self.source[1])
 
     def setting(self, n_draws):
         """Setting for a number of draws per trial."""
@@ -108,8 +105,7 @@ def draw_batches(n_draws, at_once=_DRAWS):
 def gradient_population(task, blocks, *, n_jobs=None, verbose=0):
     """Moments in closed form and the sums for `kept_score`."""
     if task.own_cross:
-        trials = np.unique(np.linspace(0, len(task.X) - 1, _SLOPE_TRIALS).round().astype(int))
-        [slopes] = map_blocks(partial(_slopes, task), [trials])
+        [slopes] = map_blocks(partial(_slopes, task), [order_by_content(task.X)[:_SLOPE_TRIALS]])
         task = replace(task, slopes=slopes)
     results = map_blocks(partial(_gradient_block, task), blocks, n_jobs=n_jobs, verbose=verbose, desc="gradients")
     return _merge(results)
@@ -126,7 +122,7 @@ def _slopes(task, trials):
                 yield gradients, replace(spectra, unit=spectra.unit[part])
 
     noise = task.noise
-    return CrossSlopes.of(parts(), noise.cross, noise.source[2], noise.scale, noise.membership)
+    return CrossSlopes.of(parts(), noise.cross, noise.centre, noise.scale, noise.membership)
 
 
 def _gradient_block(task, block):

@@ -225,8 +225,7 @@ class PerturbationCorrelator(Explainer):
         if self.noise == "data":
             cross = self.scale**2 * scale.cross
             kind = with_data_noise(kind, cross)
-        source = (len(X), np.array(X[[0, -1]]), scale.centre)
-        self._noise = Noise(kind, amount, membership, scale.projector, cross, source, float(self.scale))
+        self._noise = Noise(kind, amount, membership, scale.projector, cross, scale.centre, float(self.scale))
 
     def _check_options(self):
         kind = resolve_kind(self.perturbation)
@@ -260,16 +259,23 @@ class PerturbationCorrelator(Explainer):
             raise ValueError(f"layers must be a list of names, got the single string {self.layers!r}")
         return kind
 
+    def _explain_training(self, X, y, groups):
+        return self._population(X, y, groups, own=self._noise.cross is not None)
+
     def _explain_population(self, X, y, groups):
+        return self._population(X, y, groups, own=False)
+
+    def _population(self, X, y, groups, *, own):
+        """Population map; `own` where the noise has the cross-spectrum of these very trials."""
         effects = self._effects()
-        n_outputs = self._check_deterministic(effects, X)
+        n_outputs = effects.check_deterministic(X[:4])
         classes = is_classifier(self.estimator_)
         truth = self._truth(y) if classes and y is not None else None
         gradient = isinstance(effects.net, TorchNet) and self._noise.kind.closed_form and self.method != "sampling"
         control = not gradient and self._uses_control(effects.net)
         size = part_size(X.shape[1:])
-        own_cross = not self.per_class and self._noise.has_cross_of(X)
-        task = Task(X, truth, classes, effects, self._noise, self._seed, size, control, own_cross)
+        own = own and not self.per_class
+        task = Task(X, truth, classes, effects, self._noise, self._seed, size, control, own)
         maps = [
             pooled_map(
                 task,
@@ -374,16 +380,6 @@ class PerturbationCorrelator(Explainer):
                 "that do not overlap: use 'auto'"
             )
         return possible and self.control_variate is not False
-
-    def _check_deterministic(self, effects, X):
-        """Compare two forward passes; returns the number of outputs."""
-        first, second = (effects.net.outputs(X[:4], effects.response, self.batch_size) for _ in range(2))
-        if not np.allclose(first, second, rtol=1e-3, atol=1e-3 * np.abs(first).max()):
-            raise ValueError(
-                "two forward passes over the same trials give different outputs: the model is not deterministic "
-                "(dropout left on in eval mode?), so that its noise would drown the perturbation's"
-            )
-        return first.shape[1]
 
     def _selections(self, y, n_trials):
         """Trials that are pooled: all, or those of each class."""

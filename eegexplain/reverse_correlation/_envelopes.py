@@ -4,6 +4,8 @@ import numpy as np
 import scipy.fft
 import scipy.signal
 
+from eegexplain._explanation import order_by_content
+
 ORDER = 4  # of the Butterworth filters
 MIN_CLUSTERS, MAX_CLUSTERS = 32, 256  # independent blocks of trials for standard errors
 CELLS = 2**23  # correlations times blocks: 64 MB
@@ -93,11 +95,20 @@ def mean_over_fields(power, starts, size):
     return (running[..., high] - running[..., low]) / np.maximum(high - low, 1)
 
 
-def merge_clusters(clusters, n_cells):
-    """Put clusters into so many blocks of neighbours that sums over `n_cells` correlations fit into memory."""
+def merge_clusters(clusters, n_cells, X):
+    """Merge clusters at random until sums over `n_cells` correlations fit into memory.
+
+    Which of them meet depends on what their trials hold, not on their order or on the names of groups: those neighbors
+    that `order_by_content` makes.
+    """
     n_clusters = int(clusters.max()) + 1
     limit = max(MIN_CLUSTERS, min(MAX_CLUSTERS, CELLS // n_cells))
-    return clusters * min(limit, n_clusters) // n_clusters
+    if n_clusters <= limit:
+        return clusters
+    present, first = np.unique(clusters[order_by_content(X)], return_index=True)
+    rank = np.empty(n_clusters, dtype=int)
+    rank[present[np.argsort(first)]] = np.arange(n_clusters)
+    return rank[clusters] * limit // n_clusters
 
 
 class ClusteredSums:

@@ -158,7 +158,7 @@ class EnvelopeCorrelator(Explainer):
                 units, chance = (units_along_time(a[self.layer_], field)[..., inner] for a in (activations, random))
                 if sums is None:
                     shape = units.shape[1], X.shape[1], len(self.bands_)
-                    clusters = merge_clusters(clusters, int(np.prod(shape)))
+                    clusters = merge_clusters(clusters, int(np.prod(shape)), X)
                     sums = [ClusteredSums(int(clusters.max()) + 1, *shape) for _ in range(n_classes + 1)]
                 chosen = [codes[part] == code for code in range(n_classes)] + [slice(None)]
                 parts = [
