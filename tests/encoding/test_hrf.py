@@ -58,6 +58,34 @@ def test_spm_hrf_is_a_difference_of_gamma_densities():
     assert_allclose(spm_hrf(t, 5.0, 0.8, 14.0, 1.1, 0.2), expected, atol=1e-14)
 
 
+@pytest.mark.parametrize("normalize", [None, "sum", "peak"])
+def test_every_parameter_of_the_model_by_its_formula(normalize):
+    """Delays and dispersions in seconds: the shape of a gamma density is their quotient."""
+    model = SPMHRFModel(
+        0.7, onset=1.2, time_length=20.0, ratio=0.3, undershoot=12.0, u_dispersion=0.8, dispersion=1.3, delay=5.0,
+        normalize=normalize,
+    )  # fmt: skip
+    t = np.arange(29) * 0.7
+    assert_allclose(model.get_times(), t)
+    for delay, dispersion, found in [
+        (5.0, 1.3, model.get_hrf()), (4.0, 0.6, model.get_hrf(4.0, 0.6)),
+        (6.5, 1.3, model.get_hrf([4.0, 6.5])[:, 1]), (5.0, 0.5, model.get_hrf(dispersion=[1.0, 0.5])[:, 1]),
+    ]:  # fmt: skip
+        hrf = gamma.pdf(t - 1.2, delay / dispersion, scale=dispersion) - 0.3 * gamma.pdf(t - 1.2, 15.0, scale=0.8)
+        scale = {None: 1.0, "sum": hrf.sum(), "peak": hrf.max()}[normalize]
+        assert_allclose(found, hrf / scale, atol=1e-13)
+
+
+def test_a_vector_of_any_parameter_gives_a_response_each():
+    t = np.arange(0, 20, 0.5)
+    assert spm_hrf(t).shape == (40,)
+    for name, values in [("a1", [5, 6]), ("d1", [1, 0.8]), ("a2", [12, 16]), ("d2", [1, 0.9]), ("c", [0.1, 0.3])]:
+        found = spm_hrf(t, **{name: values})
+        assert found.shape == (40, 2)
+        for k in range(2):
+            assert_allclose(found[:, k], spm_hrf(t, **{name: values[k]}))
+
+
 def test_presets_peak_where_they_should():
     fine = {name: SPMHRFModel.from_preset(name, tr=0.01) for name in ("spm", "glover")}
     peaks = {name: model.get_times()[model.get_hrf().argmax()] for name, model in fine.items()}
