@@ -37,6 +37,7 @@ def make_parser():
         command.add_argument("--noise", default="data", help="data or independent (default: %(default)s)")
         command.add_argument("--model", default="syncnet", help="network to train (default: %(default)s)")
         command.add_argument("--folds", type=int, help="cross-validation folds (default: 5, or fewer with few groups)")
+        command.add_argument("--seeds", type=int, default=3, help="networks per fold (default: %(default)s)")
         command.add_argument("--traceback", action="store_true", help="show where an error came from")
         command.add_argument("--seed", type=int, default=0, help="seed of everything random (default: %(default)s)")
     return parser
@@ -99,7 +100,7 @@ def _report(data, arguments, *, bands, title):
     """Run the job, write the report; the lines to print."""
     from eegexplain.report import Options, make_report
 
-    options = Options(arguments.model, bands, arguments.noise, arguments.folds, arguments.seed, title)
+    options = Options(arguments.model, bands, arguments.noise, arguments.folds, arguments.seeds, arguments.seed, title)
     part = make_report(data, options, arguments.out, _notify)
     return [*part.lines, f"Report: {pathlib.Path(arguments.out) / 'report.html'}"]
 

@@ -44,6 +44,11 @@ class Decoding:
         )
 
 
+def balanced_accuracy(y, predicted):
+    """Mean over classes of the share of their trials that were predicted right."""
+    return float(np.mean([np.mean(predicted[y == name] == name) for name in np.unique(y)]))
+
+
 def assess(y, predicted, groups=None):
     """Judge held-out predictions.
 

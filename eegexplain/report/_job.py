@@ -4,15 +4,15 @@ import functools
 from dataclasses import dataclass, field
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from eegexplain._validation import check_bands, check_groups, check_option, lookup
+from eegexplain._validation import check_bands, check_groups, check_option, lookup, positive_int
 from eegexplain.report._decoding import assess
 
 
 def _syncnet(sfreq, seed):
+    """SyncNet for trials at this sampling rate, with a start of its own for each seed."""
     from eegexplain.models import SyncNetClassifier
 
     return SyncNetClassifier(sfreq=sfreq, random_state=seed)
@@ -29,17 +29,23 @@ class Options:
     bands: str | dict = "eeg"
     noise: str = "data"
     n_folds: int | None = None
+    n_seeds: int = 3
     seed: int = 0
     title: str = "EEG explained"
 
 
 @dataclass(frozen=True)
 class Fold:
-    """A network, the trials it was trained on and the trials it never saw."""
+    """Networks that differ by their seed alone, the trials they were trained on and the trials they never saw."""
 
-    net: object
+    nets: tuple
     train: np.ndarray
     test: np.ndarray
+
+    @property
+    def net(self):
+        """The first of the networks, for sections that show a single one."""
+        return self.nets[0]
 
 
 @dataclass
@@ -51,6 +57,7 @@ class Job:
     bands: dict
     folds: list
     predicted: np.ndarray
+    predicted_alone: np.ndarray
     decoding: object
     left_out: list = field(default_factory=list)
 
@@ -82,7 +89,7 @@ class Job:
         return self.data.X[test], self.data.y[test], None if self.groups is None else self.groups[test]
 
     def explain_folds(self, make_explainer, prefix=""):
-        """Explain each fold's network on its held-out trials and average.
+        """Explain each fold's networks on its held-out trials and average, over seeds first, then over folds.
 
         Parameters
         ----------
@@ -94,16 +101,16 @@ class Job:
         Returns
         -------
         xarray.Dataset
-            Means over folds; ``standard_error`` is that of the mean over trials or groups, ``fold_sd`` the standard
-            deviation over the folds, their networks and their trials. A single group tells nothing about the spread
-            over groups; where a fold holds out only one, the error is at least that of the mean over folds, each of
-            which holds groups of its own.
+            ``value`` and the errors that `average` describes. A single group tells nothing about the spread over
+            groups; where a fold holds out only one, the error is at least that of the mean over folds, each of which
+            holds groups of its own.
         """
         parts = []
         for fold in self.folds:
             X, y, groups = self.held_out(fold)
             groups = groups if self.errors_over != "trials" and len(np.unique(groups)) > 1 else None
-            parts.append(make_explainer(FrozenEstimator(fold.net)).fit(X, y, groups=groups).explanation_)
+            explainers = (make_explainer(FrozenEstimator(net)) for net in fold.nets)
+            parts.append([explainer.fit(X, y, groups=groups).explanation_ for explainer in explainers])
         mean = average(parts, prefix)
         if self.errors_over == "folds":
             mean["standard_error"] = np.maximum(mean["standard_error"], mean["fold_sd"] / np.sqrt(len(parts)))
@@ -111,15 +118,50 @@ class Job:
 
 
 def average(parts, prefix=""):
-    """Mean of the explanations of several folds: see `Job.explain_folds`."""
+    """Mean of the explanations of several networks, over the seeds of a fold first, then over folds.
+
+    Parameters
+    ----------
+    parts : list of list of xarray.Dataset
+        One list per fold, in it one explanation per seed.
+    prefix : str, default=""
+        Which ``value`` and ``standard_error`` of the explanations to take, for example "class_".
+
+    Returns
+    -------
+    xarray.Dataset
+        ``network_value``, with dims ``fold`` and ``seed`` before the others, is the map of each network, ``value``
+        their mean; ``seed_sd`` is the standard deviation over the seeds of a fold (root mean square over folds),
+        ``fold_sd`` that of the folds' means, both NaN where there is only one. ``standard_error`` is that of
+        ``value`` given these networks: networks of one fold share their trials, so their errors are averaged, not
+        reduced, and those of folds add up as independent.
+    """
     import xarray as xr
 
-    values = xr.concat([part[f"{prefix}value"] for part in parts], "fold")
-    errors = xr.concat([part[f"{prefix}standard_error"] for part in parts], "fold")
-    mean = xr.Dataset({"value": values.mean("fold"), "standard_error": np.sqrt((errors**2).sum("fold")) / len(parts)})
-    mean["fold_sd"] = values.std("fold", ddof=1) if len(parts) > 1 else xr.full_like(mean["value"], np.nan)
-    scores = [part.attrs["perturbed_score"] for part in parts if "perturbed_score" in part.attrs]
-    return mean.assign_attrs(parts[0].attrs | ({"perturbed_score": float(np.mean(scores))} if scores else {}))
+    def stacked(name):
+        return xr.concat([xr.concat([part[f"{prefix}{name}"] for part in fold], "seed") for fold in parts], "fold")
+
+    networks, errors = stacked("value"), stacked("standard_error").mean("seed")
+    means = networks.mean("seed")
+    mean = xr.Dataset(
+        {
+            "value": means.mean("fold"),
+            "standard_error": np.sqrt((errors**2).sum("fold")) / len(parts),
+            "seed_sd": np.sqrt((_deviation(networks, "seed") ** 2).mean("fold")),
+            "fold_sd": _deviation(means, "fold"),
+            "network_value": networks,
+        }
+    )
+    every = [part.attrs for fold in parts for part in fold]
+    scores = [attributes["perturbed_score"] for attributes in every if "perturbed_score" in attributes]
+    return mean.assign_attrs(every[0] | ({"perturbed_score": float(np.mean(scores))} if scores else {}))
+
+
+def _deviation(values, dim):
+    """Standard deviation of a sample along a dim, NaN for a single value."""
+    if values.sizes[dim] > 1:
+        return values.std(dim, ddof=1)
+    return values.isel({dim: 0}, drop=True) * np.nan
 
 
 def run_job(data, options, notify):
@@ -143,19 +185,34 @@ def run_job(data, options, notify):
         For unknown options, one class, or fewer groups or trials than folds.
     """
     check_option("noise", options.noise, ("data", "independent"))
-    model = lookup(MODELS, options.model, "model")(data.sfreq, options.seed)
+    make_model = lookup(MODELS, options.model, "model")
+    n_seeds = positive_int("the number of seeds", options.n_seeds)
     bands = check_bands(options.bands, data.sfreq, data.X.shape[2])
     data, left_out = only_scalp(data)
     groups = None if data.subject is None else check_groups(data.subject, len(data.y))
     splits = split(data.y, groups, options.n_folds, options.seed)
-    folds, predicted = [], np.empty_like(data.y)
-    for number, (train, test) in enumerate(splits, start=1):
-        notify(f"training network {number} of {len(splits)} on {len(train)} trials")
+    folds, predicted, alone = [], np.empty_like(data.y), np.empty((n_seeds, len(data.y)), data.y.dtype)
+    for number, (train, test) in enumerate(splits):
+        notify(f"training {n_seeds} networks of fold {number + 1} of {len(splits)} on {len(train)} trials")
         extra = {} if groups is None else {"groups": groups[train]}
-        net = clone(model).fit(data.X[train], data.y[train], **extra)
-        predicted[test] = net.predict(data.X[test])
-        folds.append(Fold(net, train, test))
-    return Job(data, options, bands, folds, predicted, assess(data.y, predicted, groups), left_out)
+        seeds = (own_seed(options.seed, number, which) for which in range(n_seeds))
+        nets = tuple(make_model(data.sfreq, seed).fit(data.X[train], data.y[train], **extra) for seed in seeds)
+        logits = np.array([logits_of(net, data.X[test]) for net in nets])
+        predicted[test] = nets[0].classes_[logits.mean(axis=0).argmax(axis=1)]
+        alone[:, test] = nets[0].classes_[logits.argmax(axis=2)]
+        folds.append(Fold(nets, train, test))
+    return Job(data, options, bands, folds, predicted, alone, assess(data.y, predicted, groups), left_out)
+
+
+def own_seed(seed, *position):
+    """Seed of the network at a position (fold, and place in it): networks that share a start have alike maps."""
+    return int(np.random.SeedSequence(seed, spawn_key=position).generate_state(1)[0])
+
+
+def logits_of(net, X):
+    """Logits of a classifier, one column per class; of two classes half their difference, with both signs."""
+    logits = net.decision_function(X)
+    return logits if logits.ndim == 2 else np.stack([-logits, logits], axis=1) / 2
 
 
 def only_scalp(data):

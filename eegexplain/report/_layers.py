@@ -1,4 +1,4 @@
-"""Section with the layers of the network of the first fold: which frequency each filter responds to."""
+"""Section with the layers of the first fold's first network: which frequency each filter responds to."""
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
@@ -39,8 +39,9 @@ def layers(job, part):
     part.summary["layers"] = {name: [float(peak) for peak in peaks] for name, peaks in responds.items()}
     part.html.append(
         "<p>Small changes of amplitude (with the data's own cross-spectrum), correlated with the change of each "
-        "filter's power and of each class's output, on held-out trials of the first fold: at each "
-        "frequency the strongest channel. Dots are the frequencies of the learned filters, rows are sorted by them. "
+        "filter's power and of each class's output, on held-out trials of the first fold, for the first of its "
+        "networks: at each frequency the strongest channel. Dots are the frequencies of the learned filters, rows are "
+        "sorted by them. "
         "A filter that responds away from its dot passes on a strong rhythm beside its band.</p>"
     )
     figure = draw(found, own)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from eegexplain.report._decoding import balanced_accuracy
 from eegexplain.report._filters import filters
 from eegexplain.report._flex import attribution
 from eegexplain.report._layers import layers
@@ -49,12 +50,20 @@ def decoding(job, part):
     found = job.decoding
     part.lines.append(found.sentence())
     part.lines.append("The networks decode held-out trials above chance" if found.above_chance else found.banner)
+    alone = [balanced_accuracy(job.data.y, predicted) for predicted in job.predicted_alone]
+    if len(alone) > 1:
+        part.lines.append(
+            f"{len(alone)} networks per fold that differ by their seed are judged by their mean logit; balanced "
+            f"accuracy of one network per fold alone: {', '.join(f'{score:.3f}' for score in alone)}"
+        )
     if job.shared_subjects:
         part.lines.append(SHARED_SUBJECTS)
     part.summary["decoding"] = {
         **asdict(found),
         "above_chance": found.above_chance,
         "n_folds": len(job.folds),
+        "n_seeds": len(alone),
+        "balanced_accuracy_of_seeds": alone,
         "shared_subjects": job.shared_subjects,
     }
     lines = [*part.lines]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,11 @@ from sklearn.utils import Bunch
 
 from eegexplain import cli
 from eegexplain.datasets import make_oscillatory_eeg
-from eegexplain.report import SECTIONS, Job, Options, Part, run_job
+from eegexplain.inspection import map_similarity
+from eegexplain.report import SECTIONS, Fold, Options, Part, run_job
 from eegexplain.report import _job as job_module
 from eegexplain.report._filters import contributions
-from eegexplain.report._job import average, only_scalp, split
+from eegexplain.report._job import average, logits_of, only_scalp, own_seed, split
 from eegexplain.report._truth import score_map
 from eegexplain.report._writing import folder_for, write_job
 
@@ -43,7 +45,7 @@ def easy_eeg(n_trials=80, **options):
 def demo(tmp_path_factory):
     """Folder, job and part of a small run on simulated data with groups."""
     out = tmp_path_factory.mktemp("report")
-    job = run_job(easy_eeg(n_subjects=4), Options(n_folds=2, title="a test"), lambda message: None)
+    job = run_job(easy_eeg(n_subjects=4), Options(n_folds=2, n_seeds=2, title="a test"), lambda message: None)
     return out, job, write_job(job, out, lambda message: None)
 
 
@@ -107,15 +109,22 @@ def test_maps_are_of_trials_the_networks_never_saw(demo):
     assert sorted(np.concatenate([fold.test for fold in job.folds])) == list(range(len(job.data.y)))
 
 
-def test_folds_average_values_and_propagate_errors():
-    parts = [
-        xr.Dataset({"value": ("output", [v]), "standard_error": ("output", [e])}, {"output": ["a"]}, {"method": "m"})
-        for v, e in [(1.0, 3.0), (3.0, 4.0)]
-    ]
+def explained(value, error):
+    return xr.Dataset(
+        {"value": ("output", [value]), "standard_error": ("output", [error])}, {"output": ["a"]}, {"m": 1}
+    )
+
+
+def test_maps_are_averaged_over_seeds_first_and_errors_propagate():
+    """Networks of one fold share their trials: their errors are averaged, those of folds add up."""
+    parts = [[explained(0.0, 2.0), explained(2.0, 4.0)], [explained(3.0, 4.0), explained(3.0, 4.0)]]
     mean = average(parts)
-    assert (float(mean["value"][0]), float(mean["standard_error"][0])) == (2.0, 2.5)
-    assert np.isclose(mean["fold_sd"][0], np.sqrt(2)) and mean.attrs["method"] == "m"
-    assert np.isnan(average(parts[:1])["fold_sd"][0])
+    assert (float(mean["value"][0]), float(mean["standard_error"][0])) == (2.0, 2.5) and mean.attrs == {"m": 1}
+    np.testing.assert_allclose([mean["fold_sd"][0], mean["seed_sd"][0]], [np.sqrt(2), 1.0])
+    assert mean["network_value"].sizes == {"fold": 2, "seed": 2, "output": 1}
+    assert mean["network_value"].isel(output=0).values.tolist() == [[0, 2], [3, 3]]
+    single = average([parts[1][:1]])
+    assert np.isnan(single["fold_sd"][0]) and np.isnan(single["seed_sd"][0])
 
 
 def test_an_average_keeps_the_attributes_of_its_parts_and_averages_their_scores():
@@ -143,7 +152,8 @@ def test_folds_of_a_single_group_have_an_error_over_folds(demo):
     _, job, _ = demo
 
     def explained(groups):
-        other = Job(Bunch(**job.data | {"subject": groups}), job.options, {}, job.folds, job.predicted, job.decoding)
+        folds = [Fold(fold.nets[:1], fold.train, fold.test) for fold in job.folds]
+        other = replace(job, data=Bunch(**job.data | {"subject": groups}), bands={}, folds=folds)
         explainers = [Explainer(1.0), Explainer(3.0)]
         made = iter(explainers)
         errors = other.explain_folds(lambda net: next(made))["standard_error"].values
@@ -156,6 +166,44 @@ def test_folds_of_a_single_group_have_an_error_over_folds(demo):
         found = explained(groups)
         assert found[:2] == (unit, [clusters] * 2)
         np.testing.assert_allclose(found[2], [first, 0.3 / np.sqrt(2)])
+
+
+def test_the_mean_logit_of_a_fold_predicts(demo):
+    _, job, _ = demo
+    y, seen = job.data.y, 0
+    for fold in job.folds:
+        X = job.data.X[fold.test]
+        logits = np.array([net.decision_function(X) for net in fold.nets])
+        assert (job.predicted[fold.test] == fold.net.classes_[(logits.mean(0) > 0).astype(int)]).all()
+        assert (job.predicted_alone[:, fold.test] == [net.predict(X) for net in fold.nets]).all()
+        seen += (job.predicted_alone[0] != job.predicted_alone[1]).sum()
+    assert job.predicted_alone.shape == (2, len(y)) and seen > 0
+    three = np.random.default_rng(0).standard_normal((5, 3))
+    assert (logits_of(Bunch(decision_function=lambda X: three), None) == three).all()
+
+
+def test_every_network_has_a_start_of_its_own(monkeypatch):
+    """Maps of networks trained on noise agree when they share a seed, and errors over folds are then too small."""
+    from eegexplain.perturbation import PerturbationCorrelator
+
+    def agreement_and_error(make_seed, rng):
+        monkeypatch.setattr(job_module, "own_seed", make_seed)
+        X = rng.standard_normal((60, 6, 64))
+        data = Bunch(X=X, y=np.arange(60) % 2, sfreq=64.0, ch_names=CHANNELS, subject=None)
+        job = run_job(data, Options(n_folds=3, n_seeds=2), lambda message: None)
+        found = job.explain_folds(lambda net: PerturbationCorrelator(net, noise="independent", sfreq=64.0))
+        found = found.isel(output=1)
+        maps = found["network_value"].values.reshape(6, -1)
+        pairs = [map_similarity(maps[i], maps[j])[0] for i in range(6) for j in range(i)]
+        truth = np.sqrt(np.mean(found["value"] ** 2))  # nothing distinguishes the classes: what is found is error
+        return np.mean(pairs), float(np.sqrt(np.mean(found["fold_sd"] ** 2) / 3) / truth)
+
+    def repeated(make_seed):
+        return np.mean([agreement_and_error(make_seed, np.random.default_rng(r)) for r in range(3)], axis=0)
+
+    own, one = repeated(own_seed), repeated(lambda seed, *position: seed)
+    assert abs(own[0]) < 0.1 and one[0] > 0.3, (own, one)
+    assert own[1] > 0.8 and one[1] < 0.75, (own, one)
 
 
 def test_contributions_follow_from_setting_a_filter_to_nothing(demo):
@@ -193,7 +241,7 @@ def test_network_at_chance_carries_the_banner_everywhere(tmp_path):
     data.y = np.random.default_rng(0).permutation(data.y)
     data.pop("truth")
     data.subject = None
-    job = run_job(data, Options(n_folds=3), lambda message: None)
+    job = run_job(data, Options(n_folds=3, n_seeds=1), lambda message: None)
     assert not job.decoding.above_chance
     part = write_job(job, tmp_path, lambda message: None)
     assert json.loads((tmp_path / "summary.json").read_text())["banner"] == job.decoding.banner
@@ -208,7 +256,7 @@ def test_channels_without_a_place_are_explained_without_maps(tmp_path):
     data = easy_eeg(40)
     data.pop("truth")
     data.subject, data.ch_names = None, [f"E{c}" for c in range(6)]
-    job = run_job(data, Options(n_folds=2), lambda message: None)
+    job = run_job(data, Options(n_folds=2, n_seeds=1), lambda message: None)
     part = write_job(job, tmp_path, lambda message: None)
     names = {name for name, _, _ in part.figures}
     assert not job.on_scalp and "by_frequency_0" in names and "network_by_band" not in names
@@ -257,18 +305,20 @@ def save(path, **changes):
 def test_explain_prints_a_summary_and_returns_0(tmp_path, capsys):
     path, out = save(tmp_path / "eeg.npz"), tmp_path / "out"
     bands = "low=2-8,alpha=8-13"
-    status = cli.main(["explain", path, "--out", str(out), "--bands", bands, "--folds", "2", "--seed", "3"])
+    options = ["--bands", bands, "--folds", "2", "--seeds", "2", "--seed", "3"]
+    status = cli.main(["explain", path, "--out", str(out), *options])
     printed, notes = capsys.readouterr()
     assert status == 0 and printed.startswith("Held-out accuracy") and printed.endswith(f"Report: {out}/report.html\n")
-    assert "--group-by subject prevents it" in printed and "training network 2 of 2" in notes
+    assert "--group-by subject prevents it" in printed and "training 2 networks of fold 2 of 2" in notes
     assert "standard error over trials" in printed
     assert list(xr.load_dataset(out / "explanation.nc")["band"].values) == ["low", "alpha"]
     summary = json.loads((out / "summary.json").read_text())
+    assert "alone: 0." in printed and len(summary["decoding"]["balanced_accuracy_of_seeds"]) == 2
     assert summary["options"]["seed"] == 3 and summary["decoding"]["shared_subjects"]
 
 
 def test_explain_reads_the_original_files(real_data, tmp_path, capsys):
-    arguments = ["explain", str(real_data / "uci_eeg_raw"), "--group-by", "subject", "--folds", "2"]
+    arguments = ["explain", str(real_data / "uci_eeg_raw"), "--group-by", "subject", "--folds", "2", "--seeds", "1"]
     assert cli.main([*arguments, "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "4 groups" in printed and "does not decode held-out data" in printed  # four subjects prove nothing
@@ -296,6 +346,7 @@ BAD = {
     "band limits": (["explain", "eeg.npz", "--bands", "a=5"], "--bands must read name=low-high"),
     "above Nyquist": (["explain", "eeg.npz", "--bands", "a=5-70"], "Nyquist"),
     "empty band": (["explain", "eeg.npz", "--bands", "a=5.2-5.4"], "contains no frequency bin"),
+    "seeds": (["explain", "eeg.npz", "--seeds", "0"], "number of seeds is 0"),
     "noise": (["explain", "eeg.npz", "--noise", "dat"], "Did you mean 'data'"),
     "model": (["explain", "eeg.npz", "--model", "syncent"], "Did you mean 'syncnet'"),
     "folds": (["explain", "eeg.npz", "--group-by", "subject", "--folds", "3"], "(2), got 3"),
