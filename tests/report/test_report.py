@@ -131,9 +131,9 @@ def test_an_average_keeps_the_attributes_of_its_parts_and_averages_their_scores(
     def part(**attrs):
         return xr.Dataset({"value": ("output", [1.0]), "standard_error": ("output", [1.0])}, attrs=attrs)
 
-    mean = average([part(method="m", sfreq=100.0, perturbed_score=0.5), part(method="m", perturbed_score=0.9)])
+    mean = average([[part(method="m", sfreq=100.0, perturbed_score=0.5), part(method="m", perturbed_score=0.9)]])
     assert mean.attrs == {"method": "m", "sfreq": 100.0, "perturbed_score": 0.7}
-    assert average([part(method="m"), part(method="m")]).attrs == {"method": "m"}
+    assert average([[part(method="m")], [part(method="m")]]).attrs == {"method": "m"}
 
 
 def test_folds_of_a_single_group_have_an_error_over_folds(demo):
