@@ -118,6 +118,16 @@ def test_simulated_noise_has_the_covariance_asked_for():
     assert_array_equal(model.simulate(X, random_state=1), model.simulate(X, random_state=1))
 
 
+def test_repeats_have_noise_of_their_own_and_one_scale_of_t_noise_per_sample():
+    model, X = LinearModelWithBaseline(), np.zeros((4000, 2))
+    one, two = model.simulate(X, n_repeats=2, random_state=0)
+    assert abs(np.corrcoef(one.ravel(), two.ravel())[0, 1]) < 0.05
+    heavy = model.simulate(X, dof=3.0, n_repeats=2, random_state=0)
+    sizes = np.abs(heavy[:, :, 0]) > 4, np.abs(heavy[:, :, 1]) > 4
+    assert sizes[0].any() and (sizes[0] & sizes[1]).mean() > 5 * sizes[0].mean() * sizes[1].mean()
+    assert not np.allclose(heavy[0], heavy[1])
+
+
 def test_delayed_design_never_crosses_runs():
     X = np.arange(1.0, 13).reshape(6, 2)
     groups = [0, 0, 0, 1, 1, 1]
