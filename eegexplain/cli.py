@@ -2,11 +2,22 @@
 
 import argparse
 import contextlib
+import os
 import pathlib
+import signal
 import sys
+import threading
 import warnings
 
 DEMO_TRIALS = 360
+
+
+class _Stopped(BaseException):
+    """A signal asks to end; not a KeyboardInterrupt, which training would take as the wish to train no longer."""
+
+    def __init__(self, number):
+        self.number = number
+        super().__init__(number)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -54,25 +65,73 @@ def main(argv=None):
     Returns
     -------
     int
-        0; 2 for bad input, which is answered by one sentence on stderr; 130 when interrupted.
+        0; 2 after an error, which is answered by one sentence on stderr; 130 when stopped by Ctrl-C, 143 by SIGTERM.
     """
     arguments = make_parser().parse_args(argv)
     from eegexplain._parallel import single_thread
 
     try:
         # Small batches gain nothing from threads; on a busy machine waiting for each other doubles the time.
-        with _warnings_as_notes(), single_thread():
-            for line in arguments.run(arguments):
-                print(line)
-    except (ValueError, OSError) as error:
+        with _signals_stop(), _warnings_as_notes(), single_thread():
+            lines = list(arguments.run(arguments))
+    except (_Stopped, KeyboardInterrupt) as stopped:
+        number = getattr(stopped, "number", signal.SIGINT)
+        _tell("interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}")
+        return 128 + number
+    except Exception as error:
         if arguments.traceback:
             raise
-        print(f"eegexplain: error: {' '.join(str(error).split())}", file=sys.stderr)
+        _tell(f"error: {_sentence(error)}")
         return 2
-    except KeyboardInterrupt:
-        print("eegexplain: interrupted", file=sys.stderr)
-        return 130
+    for line in lines:
+        _say(line, sys.stdout)
     return 0
+
+
+def _sentence(error):
+    """What went wrong, in one line; errors that no check of ours raised say so."""
+    text = " ".join(str(error).split())
+    if isinstance(error, (ValueError, OSError)) and text:
+        return text
+    return f"{type(error).__name__}{text and ': '}{text} (this was not expected: --traceback shows where it came from)"
+
+
+def _say(line, stream):
+    """Write a line in whatever the stream can encode: a finished job must not fail at a plus-minus sign."""
+    try:
+        encoding = stream.encoding or "utf-8"
+        try:
+            line.encode(encoding)
+        except UnicodeEncodeError:
+            line = line.encode(encoding, "backslashreplace").decode(encoding).replace("\\xb1", "+-")
+        print(line, file=stream, flush=True)
+    except BrokenPipeError:  # the reader has left; so that the interpreter's own flush does not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _tell(text):
+    """Write a line about the run on stderr."""
+    _say(f"eegexplain: {text}", sys.stderr)
+
+
+@contextlib.contextmanager
+def _signals_stop():
+    """Let SIGTERM, SIGHUP and Ctrl-C end a run alike: what was half done is undone."""
+
+    def stop(number, frame):
+        raise _Stopped(number)
+
+    earlier = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows knows no SIGHUP
+            if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                earlier[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 def run_demo(arguments):
@@ -152,7 +211,7 @@ def parse_bands(text):
 
 def _notify(message):
     """Tell on stderr what is being done."""
-    print(f"eegexplain: {message} ...", file=sys.stderr, flush=True)
+    _tell(f"{message} ...")
 
 
 @contextlib.contextmanager
@@ -161,5 +220,5 @@ def _warnings_as_notes():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("default", UserWarning)
-        warnings.showwarning = lambda message, *_, **__: print(f"eegexplain: note: {message}", file=sys.stderr)
+        warnings.showwarning = lambda message, *_, **__: _tell(f"note: {message}")
         yield

@@ -1,18 +1,16 @@
 """Everything that a job leaves on disk: whole, or nothing."""
 
-import contextlib
 import json
-import pathlib
-import shutil
-import tempfile
 
 import numpy as np
 
+from eegexplain._folders import publish_folder
 from eegexplain._io import save_explanation
 from eegexplain.report._job import run_job
 from eegexplain.report._sections import SECTIONS, Part
 
 WARNING_COLOUR = "#b3261e"
+FILES = ("report.html", "summary.json", "explanation.nc", "filters.csv", "figures/")  # the most telling first
 
 
 def make_report(data, options, out, notify):
@@ -24,8 +22,8 @@ def make_report(data, options, out, notify):
         With ``X, y, sfreq, ch_names`` and ``subject``, the groups that are never split (or None).
     options : Options
     out : str or path-like
-        Folder; made when missing. Files of an earlier run are replaced, nothing else is touched; after an error or an
-        interrupt it is as it was before.
+        Folder; made when missing. The files of an earlier run are replaced, all or none, nothing else is touched; after
+        an error or an interrupt it is as it was before.
     notify : callable
         Takes a sentence about the progress.
 
@@ -41,7 +39,7 @@ def make_report(data, options, out, notify):
     OSError
         When the folder cannot be written.
     """
-    with folder_for(out) as folder:
+    with publish_folder(out, FILES) as folder:
         return write_job(run_job(data, options, notify), folder, notify)
 
 
@@ -86,7 +84,7 @@ def write_job(job, folder, notify):
         for name, table in part.tables.items():
             table.to_csv(folder / name)
         _write_explanation(job, part, folder)
-        (folder / "summary.json").write_text(json.dumps(_summary(job, part), indent=2) + "\n")
+        (folder / "summary.json").write_text(json.dumps(_summary(job, part), indent=2) + "\n", encoding="utf-8")
         report.save(folder / "report.html", open_browser=False, verbose=False)
     return part
 
@@ -140,29 +138,3 @@ def _summary(job, part):
         "options": {"model": options.model, "noise": options.noise, "seed": options.seed, "bands": job.bands},
         "version": __version__,
     }
-
-
-@contextlib.contextmanager
-def folder_for(out):
-    """Give an empty folder whose contents move to `out` on success and vanish on failure."""
-    out = pathlib.Path(out)
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"{out} is a file: give the name of a folder for the report")
-    made = next((folder for folder in [*reversed(out.parents), out] if not folder.exists()), None)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        work = pathlib.Path(tempfile.mkdtemp(prefix=".eegexplain-", dir=out))
-    except OSError as error:
-        raise OSError(f"The folder {out} cannot be written ({error.strerror})") from error
-    finished = False
-    try:
-        yield work
-        for item in work.iterdir():
-            target = out / item.name
-            shutil.rmtree(target) if target.is_dir() else None
-            item.replace(target)
-        finished = True
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        if not finished and made is not None:
-            shutil.rmtree(made, ignore_errors=True)

@@ -18,7 +18,7 @@ from eegexplain.report import _job as job_module
 from eegexplain.report._filters import contributions
 from eegexplain.report._job import average, logits_of, only_scalp, own_seed, split
 from eegexplain.report._truth import score_map
-from eegexplain.report._writing import folder_for, write_job
+from eegexplain.report._writing import write_job
 
 FILES = {"report.html", "summary.json", "explanation.nc", "filters.csv", "figures"}
 CHANNELS = ["Fz", "C3", "C4", "Pz", "O1", "O2"]
@@ -279,20 +279,6 @@ def test_impossible_splits_are_named():
     with pytest.raises(ValueError, match=r"at most as many as trials .*\(6\), got 7"):
         split(y, None, 7, 0)
     assert len(split(y, np.arange(12) // 4, None, 0)) == 3
-
-
-def test_failure_leaves_nothing_behind(tmp_path):
-    with pytest.raises(RuntimeError), folder_for(tmp_path / "a" / "b") as work:
-        (work / "half").write_text("half")
-        raise RuntimeError
-    assert not list(tmp_path.iterdir())
-    (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "keep.txt").write_text("mine")
-    with pytest.raises(KeyboardInterrupt), folder_for(tmp_path / "old") as work:
-        (work / "keep.txt").write_text("half")
-        raise KeyboardInterrupt
-    assert [file.name for file in (tmp_path / "old").iterdir()] == ["keep.txt"]
-    assert (tmp_path / "old" / "keep.txt").read_text() == "mine"
 
 
 def save(path, **changes):

@@ -1,0 +1,113 @@
+"""The command line: one sentence for every error, signals that clean up, terminals that know no plus-minus sign."""
+
+import io
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from eegexplain import cli
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+JOB = """
+import contextlib, sys, time, types
+sys.modules["eegexplain._parallel"] = types.SimpleNamespace(single_thread=contextlib.nullcontext)  # spares torch
+from eegexplain import cli
+from eegexplain._folders import publish_folder
+
+def job(arguments):
+    with publish_folder(arguments.out, ("report.html",)) as folder:
+        (folder / "report.html").write_text("half")
+        print("ready", flush=True)
+        try:
+            time.sleep(WAIT)
+        except KeyboardInterrupt:  # as training does
+            pass
+    return ["Held-out accuracy .71 \\xb1 .04 of \\udc80 and \\u03b1"]
+
+cli.run_demo = job
+sys.exit(cli.main(["demo", "--out", sys.argv[1]]))
+"""
+
+
+def start(out, wait, **environment):
+    command = [sys.executable, "-W", "ignore", "-c", JOB.replace("WAIT", str(wait)), str(out)]
+    environment = {key: value for key, value in os.environ.items() if key not in ("LC_ALL", "LANG")} | environment
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, **streams)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "told"), [("SIGTERM", 143, "stopped by SIGTERM"), ("SIGINT", 130, "interrupted")]
+)
+def test_signals_stop_and_clean_up(tmp_path, name, status, told):
+    (tmp_path / "user").mkdir()
+    with start(tmp_path / "user" / "a" / "b", 60) as process:
+        process.stdout.readline()
+        process.send_signal(getattr(signal, name))
+        _, err = process.communicate()
+    assert process.returncode == status and err.decode() == f"eegexplain: {told}\n"
+    assert not list((tmp_path / "user").iterdir())
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"PYTHONIOENCODING": "ascii"}],
+)
+def test_a_finished_job_does_not_fail_at_a_plus_minus_sign(tmp_path, environment):
+    with start(tmp_path / "out", 0, **environment) as process:
+        out, err = process.communicate()
+    assert process.returncode == 0 and err == b"" and b"Held-out accuracy .71 " in out, err
+    assert (tmp_path / "out" / "report.html").read_text() == "half"
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", "+- \\u03b1 \\udc80"), ("utf-8", "± α \\udc80")])
+def test_lines_are_written_in_what_the_terminal_knows(encoding, shown):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding)
+    cli._say("± α \udc80", stream)
+    assert stream.buffer.getvalue().decode(encoding) == shown + "\n"
+    plain = io.StringIO()
+    cli._say("± α", plain)
+    assert plain.getvalue() == "± α\n"
+
+
+def test_a_reader_that_left_is_no_error(tmp_path):
+    with start(tmp_path / "out", 0.5) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 0)
+
+
+ERRORS = [
+    (ValueError("eeg.npz:\n  no trials"), "error: eeg.npz: no trials"),
+    (OSError(28, "No space left"), "error: [Errno 28] No space left"),
+    (ValueError(), "error: ValueError (this"),
+    (KeyError("x"), "error: KeyError: 'x' (this was not expected: --traceback"),
+    (MemoryError(), "error: MemoryError (this"),
+    (TypeError("a\nb"), "error: TypeError: a b (this"),
+    (RecursionError("deep"), "error: RecursionError: deep (this"),
+    (ImportError("No module named 'captum'"), "error: ImportError: No module named 'captum' (this"),
+]
+
+
+@pytest.mark.parametrize(("error", "told"), ERRORS)
+def test_every_error_is_one_sentence(monkeypatch, capsys, error, told):
+    def fail(arguments):
+        raise error
+
+    monkeypatch.setattr(cli, "run_demo", fail)
+    assert cli.main(["demo"]) == 2
+    printed, notes = capsys.readouterr()
+    assert printed == "" and len(notes.splitlines()) == 1 and notes.startswith(f"eegexplain: {told}")
+    with pytest.raises(type(error)):
+        cli.main(["demo", "--traceback"])
+
+
+def test_handlers_of_signals_come_back(monkeypatch):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    monkeypatch.setattr(cli, "run_demo", lambda arguments: [])
+    assert cli.main(["demo"]) == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
