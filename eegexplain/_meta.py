@@ -50,8 +50,13 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
       measured on these very trials (a unit of noise) adds to its errors;
     - ``_store(dataset)``: optional; set plain arrays from the population explanation of the training trials;
     - ``_trial_coords()`` -> dict of dim to coordinates, the axes of one trial's evidence, in order;
-    - ``_explain_trials(X)`` -> array ``(n_trials, *lengths of these coordinates)``.
+    - ``_explain_trials(X)`` -> array ``(n_trials, *lengths of these coordinates)``;
+    - ``_trial_label``: what that evidence is, where it is not what the population explanation holds.
+
+    The attribute ``label`` of an explanation says what its values are (``method`` says how they were found).
     """
+
+    _trial_label = None
 
     # ----------------------------------------------------------------- fit
     def fit(self, X, y, *, groups=None, **fit_params):
@@ -207,6 +212,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         value = np.asarray(self._explain_trials(as_trials(X)))
         population = ("version", "degrees_of_freedom")
         attrs = {key: item for key, item in self.explanation_.attrs.items() if key not in population}
+        attrs["label"] = self._trial_label or attrs["label"]
         return make_explanation(value, ("trial", *coords), {"trial": np.arange(len(X)), **coords}, **attrs)
 
     def explain_population(self, X, y=None, groups=None):

@@ -255,3 +255,11 @@ def test_constant_channels_and_trials_give_finite_results(case):
     assert np.isfinite(answer(estimator, X)).all()
     if hasattr(estimator, "explanation_"):
         assert np.isfinite(estimator.explanation_["value"].values).all()
+
+
+def test_explanations_say_what_their_values_are(case):
+    estimator, (X, _) = fitted(case), trials(case.regression)
+    if not hasattr(estimator, "explanation_"):
+        pytest.skip("no explanation")
+    for explanation in (estimator.explanation_, estimator.explain(X)):
+        assert explanation.attrs["label"] and explanation.attrs["label"] not in ("gradient", "sampling")

@@ -163,6 +163,8 @@ class PerturbationCorrelator(Explainer):
     True
     """
 
+    _trial_label = "amplitude sensitivity"
+
     def __init__(
         self,
         estimator=None,
@@ -312,7 +314,7 @@ class PerturbationCorrelator(Explainer):
             outputs=outputs,
             units=effects.n_units(X[:2]),
             classes=[str(name) for name in self.classes_] if self.per_class else None,
-            method=method,
+            method=method, label="perturbation correlation",
             response=effects.response,
             perturbation=self._noise.kind.name,
             noise=self.noise,

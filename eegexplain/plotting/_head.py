@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from eegexplain._text import plain, readable
 from eegexplain.plotting._positions import HEAD_RADIUS
 
 #: Electrodes whose names are kept first where there is no room for all: the 10-20 system.
@@ -137,7 +138,8 @@ def draw_names(ax, positions, ch_names):
 
     ax.figure.draw_without_rendering()  # layout first: what overlaps depends on the final size
     points = ax.transData.transform(positions) * 72 / ax.figure.dpi
-    widths = np.array([TextPath((0, 0), name, size=1).get_extents().width for name in ch_names])
+    ch_names = [readable(name) for name in ch_names]
+    widths = np.array([TextPath((0, 0), plain(name), size=1).get_extents().width for name in ch_names])
     order = sorted(range(len(ch_names)), key=lambda k: (ch_names[k].casefold() not in _FIRST, k))
     for size in _NAME_SIZES:
         boxes = np.column_stack([widths * size + 1.5, np.full(len(widths), 1.05 * size)])
@@ -147,8 +149,8 @@ def draw_names(ax, positions, ch_names):
     halo = [withStroke(linewidth=size / 4, foreground="white", alpha=0.75)]
     return [
         ax.annotate(
-            ch_names[k], positions[k], xytext=(0, 2), textcoords="offset points", ha="center", va="bottom", size=size,
-            path_effects=halo, zorder=7, annotation_clip=False,
+            plain(ch_names[k]), positions[k], xytext=(0, 2), textcoords="offset points", ha="center", va="bottom",
+            size=size, path_effects=halo, zorder=7, annotation_clip=False,
         )
         for k in sorted(kept)
     ]  # fmt: skip

@@ -5,6 +5,7 @@ import html
 import json
 from io import BytesIO
 
+from eegexplain._text import readable
 from eegexplain.plotting._containers import as_image, webp_bytes
 
 _PAGE = """<!DOCTYPE html>
@@ -81,7 +82,7 @@ def write_html(file, scene, *, fps, loop):
         "loop": bool(loop),
     }
     width, height = scene.size
-    title = html.escape(scene.title or scene.display.label or "Scalp maps", quote=True)
+    title = html.escape(readable(scene.title) or scene.display.label or "Scalp maps", quote=True)
     described = json.dumps(facts).replace("<", "\\u003c")  # a label cannot end the script
     head = {"title": title, "width": width, "height": height, "last": scene.n_frames - 1, "scene": described}
     file.write((_PAGE % head).encode())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eegexplain._text import plain, readable
 from eegexplain.plotting import _head
 from eegexplain.plotting._look import time_label
 from eegexplain.plotting._topography import map_radius, topography
@@ -145,7 +146,7 @@ class Scene:
         font = 72 * self.font_pixels / _DPI
         figure.text(
             self.label_box[0] / self.size[0], 1 - (self.label_box[1] + 0.5 * self.label_box[3]) / self.size[1],
-            self.title, fontsize=font, ha="left", va="center", color=_DARK,
+            plain(self.title), fontsize=font, ha="left", va="center", color=_DARK,
         )  # fmt: skip
         return self._to_indices(_render(figure))
 
@@ -271,7 +272,7 @@ class Scene:
         """Time or band of a frame; its number where there is neither."""
         if self.display.times is not None:
             return time_label(self.display.times[column])
-        return str(column) if self.display.bands is None else str(self.display.bands[column])
+        return str(column) if self.display.bands is None else readable(self.display.bands[column])
 
 
 class _LabelWriter:

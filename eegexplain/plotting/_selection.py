@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eegexplain._text import readable
 from eegexplain._validation import EEG_BANDS, suggest
 
 _ROWS = ("output", "filter")
@@ -20,6 +21,7 @@ class Maps:
     bands: list | None
     times: np.ndarray | None
     standard_error: np.ndarray | None
+    row_kind: str = "output"
 
 
 def select_maps(explanation, *, output=None, band=None, time=None):
@@ -85,7 +87,25 @@ def _narrow(arrays, explanation, rows, columns, output, band, time):
             keep = [pick_label(bands, band, "band")]
             value, bands = value[:, keep], [bands[keep[0]]]
             error = None if error is None else error[:, keep]
-    return Maps(value, [str(name) for name in explanation["channel"].values], outputs, bands, times, error)
+    names = [str(name) for name in explanation["channel"].values]
+    return Maps(value, names, outputs, bands, times, error, row_kind(explanation))
+
+
+def row_kind(explanation):
+    """What a row of an explanation is, for rows whose label is a bare number: "class", "output" or "filter"."""
+    if "filter" in explanation["value"].dims and "output" not in explanation["value"].dims:
+        return "filter"
+    return "output" if explanation.attrs.get("response", "output") == "output" else "class"
+
+
+def row_title(label, kind):
+    """Label of a row as a reader needs it: "class 1" for the class 1, names as they are."""
+    text = readable(label)
+    try:
+        float(text)
+    except ValueError:
+        return text
+    return f"{kind} {text}"
 
 
 def pick_label(labels, wanted, what):

@@ -4,9 +4,10 @@ import warnings
 
 import numpy as np
 
+from eegexplain._text import readable
 from eegexplain._validation import check_option
 from eegexplain.plotting._look import make_look, time_label
-from eegexplain.plotting._selection import pick_label, pick_time
+from eegexplain.plotting._selection import pick_label, pick_time, row_title
 from eegexplain.plotting._topography import topography
 
 
@@ -15,7 +16,7 @@ class ShownValues:
 
     def __init__(
         self, values, positions, ch_names, *, outputs=None, times=None, bands=None, standard_error=None, label="",
-        method="cloughtocher", extrapolate="head", resolution=128,
+        row_kind="output", method="cloughtocher", extrapolate="head", resolution=128,
     ):  # fmt: skip
         self.values = values
         self.positions = positions
@@ -25,6 +26,7 @@ class ShownValues:
         self.bands = bands
         self.standard_error = standard_error
         self.label = label
+        self.row_kind = row_kind
         self.method = method
         self.extrapolate = extrapolate
         self.resolution = resolution
@@ -76,13 +78,13 @@ class ShownValues:
 
     def row_label(self, row):
         """Label of an output, where there are several."""
-        return "" if self.outputs is None or len(self.outputs) < 2 else str(self.outputs[row])
+        return "" if self.outputs is None or len(self.outputs) < 2 else row_title(self.outputs[row], self.row_kind)
 
     def column_label(self, column):
         """Time or label of a frame."""
         if self.times is not None:
             return time_label(self.times[column])
-        return "" if self.bands is None else str(self.bands[column])
+        return "" if self.bands is None else readable(self.bands[column])
 
     def mask_of(self, mask, row, column):
         """Mask of one map over the channels that have values."""

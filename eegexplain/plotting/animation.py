@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from eegexplain._io import atomic_write
+from eegexplain._text import plain
 from eegexplain._validation import lookup
 from eegexplain.plotting._containers import find_ffmpeg, write_apng, write_gif, write_mp4, write_webp
 from eegexplain.plotting._head import move_sensors
@@ -129,7 +130,7 @@ def animate(display, *, fps=5, output=None, mask=None, contours=6, **plot_option
     image, lines, ax, sensors = display.im_, [display.contours_], display.ax_, display.sensors_
     scale = {key: plot_options[key] for key in ("vlim", "cmap", "sequential") if key in plot_options}
     levels = display.look(contours=contours, **scale).levels
-    ax.set_title(display.title(row, 0) or "0")
+    ax.set_title(plain(display.title(row, 0) or "frame 0"))
 
     def show(frame):
         """Put one frame into the artists of the first."""
@@ -140,7 +141,7 @@ def animate(display, *, fps=5, output=None, mask=None, contours=6, **plot_option
         lines[0] = draw_contours(ax, display.topography, picture, levels)
         if sensors is not None and mask is not None:
             move_sensors(sensors, display.kept_positions, display.mask_of(mask, row, frame))
-        ax.title.set_text(display.title(row, frame) or str(frame))
+        ax.title.set_text(plain(display.title(row, frame) or f"frame {frame}"))
         return ()
 
     return FuncAnimation(display.figure_, show, frames=display.values.shape[1], interval=1000 / fps, blit=False)
@@ -163,7 +164,7 @@ def _check_trace(display, row, trace, error, label, baseline):
         return None
     if isinstance(trace, str):
         channel = pick_label(display.ch_names, trace, "trace")
-        values, label = display.values[row, :, channel], label or display.ch_names[channel]
+        values, label = display.values[row, :, channel], label or plain(display.ch_names[channel])
         if error is None and display.standard_error is not None:
             error = np.asarray(display.standard_error)[row, :, channel]
     else:

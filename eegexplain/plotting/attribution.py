@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from eegexplain._text import plain
 from eegexplain.plotting._look import DIVERGING, make_look
-from eegexplain.plotting._selection import pick_label
+from eegexplain.plotting._selection import pick_label, row_kind, row_title
 
 # Okabe and Ito's blue and a neutral grey: apart in colour and in lightness.
 _MAP_COLOUR, _RANDOM_COLOUR = "#0072B2", "0.55"
@@ -73,7 +74,7 @@ class TimeFrequencyDisplay:
         value, parts = explanation["value"], []
         if "output" in value.dims:
             value, name = _pick(value, "output", output)
-            parts.append(name)
+            parts.append(row_title(name, row_kind(explanation)))
         if "trial" in value.dims:
             value = value.mean("trial") if trial is None else value.isel(trial=trial)
         row = next(dim for dim in value.dims if dim != "coefficient")
@@ -84,7 +85,7 @@ class TimeFrequencyDisplay:
             parts.insert(0, name)
         rows = explanation["band" if "band" in explanation.coords else "frequency"].values
         label = explanation.attrs.get("label", "attribution") if label is None else label
-        return cls(value.values, explanation["time"].values, rows, label=label, title=", ".join(parts))
+        return cls(value.values, explanation["time"].values, rows, label=label, title=plain(", ".join(parts)))
 
     def plot(self, *, ax=None, vlim=None, cmap=None, fmin=0.0, fmax=45.0):
         """Draw the map.
@@ -124,7 +125,7 @@ class TimeFrequencyDisplay:
         self.colorbar_.outline.set_linewidth(0.5)
         ax.set(xlabel="time (s)", title=self.title, xlim=(self.times.min(), self.times.max()))
         if by_band:
-            ax.set_yticks(np.arange(len(names)), names)
+            ax.set_yticks(np.arange(len(names)), [plain(name) for name in names])
             ax.tick_params(axis="y", length=0)
         else:
             ax.set(ylabel="frequency (Hz)", ylim=(lows[0], min(highs[-1], fmax)))
@@ -229,7 +230,7 @@ class TrialMapDisplay:
             raise ValueError("this explanation has no trials: give what explain(X) returns")
         if "output" in value.dims:
             value, name = _pick(value, "output", output)
-            title.append(name)
+            title.append(row_title(name, row_kind(explanation)))
         row = value.dims[1]
         if channel is None:
             value = value.sum(row)
@@ -238,7 +239,7 @@ class TrialMapDisplay:
             title.insert(0, name)
         cells = value[value.dims[-1]].values
         label = explanation.attrs.get("label", "attribution") if label is None else label
-        return cls(value.values, cells, labels, label=label, title=", ".join(title))
+        return cls(value.values, cells, labels, label=label, title=plain(", ".join(title)))
 
     def plot(self, *, ax=None, vlim=None, cmap=None, fmin=0.0, fmax=45.0):
         """Draw one row per trial.
@@ -279,7 +280,7 @@ class TrialMapDisplay:
         ax.invert_yaxis()
         ax.set(title=self.title, xlabel="" if by_band else "frequency (Hz)")
         if by_band:
-            ax.set_xticks(np.arange(len(self.cells)), self.cells)
+            ax.set_xticks(np.arange(len(self.cells)), [plain(cell) for cell in self.cells])
         self._mark_classes(ax)
         return self
 
@@ -290,7 +291,7 @@ class TrialMapDisplay:
             return
         names, counts = np.unique(self.labels, return_counts=True)
         ends = np.cumsum(counts)
-        ax.set_yticks(ends - counts / 2, names)
+        ax.set_yticks(ends - counts / 2, [plain(name) for name in names])
         ax.tick_params(axis="y", length=0)
         for end in ends[:-1]:
             ax.axhline(end, color="0.2", linewidth=0.8)

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 
+from eegexplain._text import plain
 from eegexplain._validation import check_option, suggest
 from eegexplain.plotting._positions import ALIASES
 from eegexplain.plotting._topography import near_hull
@@ -124,7 +125,7 @@ def ax_scalp(
     ax.set(xlim=(-1.15, 1.15), ylim=(-1.05, 1.15), aspect="equal", xticks=[], yticks=[], frame_on=False)
     if annotate:
         for channel, (x, y) in zip(channels, plane, strict=True):
-            ax.annotate(channel, (x, y + 0.05), ha="center", va="center", fontsize=fontsize)
+            ax.annotate(plain(channel), (x, y + 0.05), ha="center", va="center", fontsize=fontsize)
     return ax
 
 

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from eegexplain._text import legend_name
+from eegexplain.plotting._drafts import draft, replace_draft
+
 # Okabe and Ito's colours, told apart by colour-blind readers; black is left for summaries.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 N_BINS = 12
@@ -88,7 +91,7 @@ class HRFDisplay:
         self.figure_ = ax.figure
         ax.axhline(0, color="0.6", linewidth=0.7, zorder=0)
         self.lines_ = [
-            ax.plot(t, response, color=_color(i), label=label, **{"linewidth": 1.8, **(line_kw or {})})[0]
+            ax.plot(t, response, color=_color(i), label=legend_name(label), **{"linewidth": 1.8, **(line_kw or {})})[0]
             for i, (t, response, label) in enumerate(zip(self.times, self.responses, self.labels, strict=True))
         ]
         ax.set(xlabel="time after the event (s)", ylabel="response", xlim=(0, max(t[-1] for t in self.times)))
@@ -143,7 +146,7 @@ class TuningCurveDisplay:
 
     @classmethod
     def from_estimator(cls, fitter, X=None, y=None, *, targets=None, **plot_options):
-        """Draw the tuning of a fitted ``ParameterFitter``.
+        """Draw the tuning of a fitted ``ParameterFitter``; a later `plot` takes the place of this figure.
 
         Parameters
         ----------
@@ -172,7 +175,8 @@ class TuningCurveDisplay:
         parameters, columns = fitter.parameters_.loc[targets], r2.index.get_indexer(targets)
         common = {"labels": list(targets), "r2": r2.loc[targets].to_numpy()}
         if plane:
-            return cls(circles=parameters[["x", "y", "sd"]].to_numpy(), **common).plot(**plot_options)
+            display = cls(circles=parameters[["x", "y", "sd"]].to_numpy(), **common).plot(**plot_options)
+            return draft(display, plot_options.get("ax"))
         log, grid = getattr(model, "log", False), getattr(model, "grid_coordinates", None)
         places = (
             np.asarray(X if grid is None else grid, dtype=float).ravel() if X is not None or grid is not None else None
@@ -182,7 +186,8 @@ class TuningCurveDisplay:
         if X is not None and y is not None and grid is None and not getattr(model, "has_memory", False):
             points = [_binned(np.ravel(X), np.asarray(y, dtype=float).reshape(len(y), -1)[:, v]) for v in columns]
         curves = _instant_curves(model, parameters, positions)
-        return cls(curves, positions, points=points, log=log, **common).plot(**plot_options)
+        display = cls(curves, positions, points=points, log=log, **common).plot(**plot_options)
+        return draft(display, plot_options.get("ax"))
 
     def plot(self, *, ax=None, xlabel="stimulus", ylabel="response"):
         """Draw curves, or circles of one standard deviation coloured by explained variance.
@@ -198,6 +203,7 @@ class TuningCurveDisplay:
         -------
         self : TuningCurveDisplay
         """
+        replace_draft(self)
         self.ax_ = ax = _axes(ax, (4.4, 3.2) if self.circles is None else (4.2, 3.6))
         self.figure_ = ax.figure
         self.lines_, self.points_, self.circles_ = [], [], None
@@ -214,7 +220,7 @@ class TuningCurveDisplay:
                 place, mean, error = self.points[i]
                 style = {"fmt": "o", "markersize": 3, "elinewidth": 0.8, "alpha": 0.7, "color": _color(i)}
                 self.points_.append(ax.errorbar(place, mean, error, **style))
-            name = label if self.r2 is None else f"{label} (R² {self.r2[i]:.2f})"
+            name = legend_name(label) + ("" if self.r2 is None else f" (R² {self.r2[i]:.2f})")
             self.lines_ += ax.plot(self.positions, self.curves[:, i], color=_color(i), linewidth=1.8, label=name)
         if self.log:
             ax.set_xscale("log", base=2)

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from eegexplain._text import plain
 from eegexplain._validation import check_option
+from eegexplain.plotting._drafts import draft, replace_draft
 from eegexplain.plotting._look import SEQUENTIAL, draw_colorbar, time_label
 from eegexplain.plotting.scalp import TopomapDisplay
 
@@ -60,7 +62,7 @@ class TRFDisplay:
 
     @classmethod
     def from_estimator(cls, fitter, ch_names=None, *, scalp="targets", features=None, label=None, **plot_options):
-        """Draw the kernels of a fitted ``WeightFitter`` of a ``DelayedModel``.
+        """Draw the kernels of a fitted ``WeightFitter`` of a ``DelayedModel``; a later `plot` replaces this figure.
 
         Parameters
         ----------
@@ -88,7 +90,7 @@ class TRFDisplay:
             n_targets, n_features, n_lags = kernels.shape
             kernels = fitter.patterns_.reshape(n_features, n_lags, n_targets).transpose(0, 2, 1)
         label = label or ("weight" if scalp == "targets" else "pattern")
-        return cls(kernels, times, ch_names, features=features, label=label).plot(**plot_options)
+        return draft(cls(kernels, times, ch_names, features=features, label=label).plot(**plot_options))
 
     def plot(self, *, feature=None, lags=4, vlim=None, map_size=1.35):
         """Draw maps, the kernels of one feature over lags and, of several features, how strong each is at each lag.
@@ -110,6 +112,7 @@ class TRFDisplay:
         """
         import matplotlib.pyplot as plt
 
+        replace_draft(self)
         row = self._feature(feature)
         kernel = self.kernels[:, row]
         strength = np.sqrt((self.kernels**2).mean(axis=0))
@@ -164,7 +167,7 @@ class TRFDisplay:
             ax.axvline(1000 * lag, color="#D55E00", linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
         self.lines_ = ax.plot(milliseconds, kernel.T, color="0.55", linewidth=0.6)
         self.rms_ = ax.plot(milliseconds, strength, color="black", linewidth=1.8, label="root mean square")[0]
-        name = f"{self.features[row]}: {self.label}" if len(self.features) > 1 else self.label
+        name = f"{plain(self.features[row])}: {self.label}" if len(self.features) > 1 else self.label
         ax.set(xlabel="lag (ms)", ylabel=name, xlim=self._reach())
         ax.legend(frameon=False, fontsize=8)
 
@@ -179,7 +182,7 @@ class TRFDisplay:
         above.set_xlabel("")
         extent = (*self._reach(), len(strength) - 0.5, -0.5)
         image = ax.imshow(strength, aspect="auto", extent=extent, cmap=SEQUENTIAL, vmin=0, interpolation="nearest")
-        ax.set_yticks(range(len(strength)), self.features, fontsize=8)
+        ax.set_yticks(range(len(strength)), [plain(name) for name in self.features], fontsize=8)
         ax.tick_params(axis="y", length=0)
         ax.set_xlabel("lag (ms)")
         bar = self.figure_.colorbar(image, ax=ax, pad=0.02, aspect=10)

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from eegexplain._text import plain
 from eegexplain.plotting import _head
+from eegexplain.plotting._drafts import draft, replace_draft
 from eegexplain.plotting._look import draw_colorbar, draw_contours, outline_patch
 from eegexplain.plotting._positions import channel_positions
 from eegexplain.plotting._selection import select_maps
@@ -34,6 +36,8 @@ class TopomapDisplay(ShownValues):
         Drawn as a band under animations.
     label : str
         What the values are, with their unit; written at the colour bar.
+    row_kind : str
+        What an output is, written before a label that is a bare number: "class 1".
     method : {"cloughtocher", "spherical", "linear"}
         Interpolation: exact at electrodes, for potentials, or piecewise linear.
     extrapolate : {"head", "hull"}
@@ -126,10 +130,10 @@ class TopomapDisplay(ShownValues):
         """
         maps = select_maps(explanation, output=output, band=band, time=time)
         plane = channel_positions(maps.ch_names, positions, head_radius=head_radius)
-        options.setdefault("label", str(explanation.attrs.get("label", explanation.attrs.get("method", ""))))
+        options.setdefault("label", str(explanation.attrs.get("label", "")))
         return cls(
             maps.values, plane, maps.ch_names, outputs=maps.outputs, times=maps.times, bands=maps.bands,
-            standard_error=maps.standard_error, **options,
+            standard_error=maps.standard_error, row_kind=maps.row_kind, **options,
         )  # fmt: skip
 
     @classmethod
@@ -137,6 +141,8 @@ class TopomapDisplay(ShownValues):
         cls, estimator, *, output=None, band=None, time=None, positions=None, options=None, ax=None, **plot_options
     ):
         """Draw the explanation of a fitted explainer: one map, or a grid where several are left.
+
+        A later `plot` or `plot_grid` takes the place of this figure.
 
         Parameters
         ----------
@@ -162,7 +168,7 @@ class TopomapDisplay(ShownValues):
             estimator.explanation_, output=output, band=band, time=time, positions=positions, **(options or {})
         )
         single = display.values.shape[:2] == (1, 1) or ax is not None
-        return display.plot(ax=ax, **plot_options) if single else display.plot_grid(**plot_options)
+        return draft(display.plot(ax=ax, **plot_options) if single else display.plot_grid(**plot_options), ax)
 
     # ----------------------------------------------------------------------------------------------------- drawing
 
@@ -212,11 +218,12 @@ class TopomapDisplay(ShownValues):
 
         row, column = self.locate(output=output, band=band, time=time, frame=frame)
         look = self.look(vlim=vlim, cmap=cmap, sequential=sequential, contours=contours)
+        replace_draft(self)
         if ax is None:
             _, ax = plt.subplots(figsize=(3.4, 3.0), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
         self.im_, self.contours_ = self._draw_panel(ax, row, column, look, interpolate, mask, im_kw)
-        title = self.title(row, column) if title is None else title
+        title = plain(self.title(row, column)) if title is None else title
         if title:
             ax.set_title(title, fontsize=1.15 * _head.font_size(ax, largest=12))
         self.colorbar_ = draw_colorbar(self.im_, ax, look.levels, self.label) if colorbar else None
@@ -244,6 +251,7 @@ class TopomapDisplay(ShownValues):
         """
         import matplotlib.pyplot as plt
 
+        replace_draft(self)
         columns = self._columns(times)
         n_rows = len(self.values)
         look = self.look(vlim=vlim, cmap=cmap, sequential=sequential, contours=contours)
@@ -341,9 +349,9 @@ class TopomapDisplay(ShownValues):
 
     def _label_grid(self, columns):
         for place, column in enumerate(columns):
-            self.axes_[0, place].set_title(self.column_label(column), fontsize="medium")
+            self.axes_[0, place].set_title(plain(self.column_label(column)), fontsize="medium")
         for row in range(len(self.axes_)):
             self.axes_[row, 0].text(
-                -0.02, 0.5, self.row_label(row), transform=self.axes_[row, 0].transAxes, rotation=90, ha="right",
+                -0.02, 0.5, plain(self.row_label(row)), transform=self.axes_[row, 0].transAxes, rotation=90, ha="right",
                 va="center", fontsize="medium",
             )  # fmt: skip

@@ -2,8 +2,11 @@
 
 import numpy as np
 
+from eegexplain._text import plain
 from eegexplain._validation import EEG_BANDS, check_option
+from eegexplain.plotting._drafts import draft, replace_draft
 from eegexplain.plotting._look import DIVERGING, make_look
+from eegexplain.plotting._selection import row_kind, row_title
 
 
 class SpectralMapDisplay:
@@ -26,6 +29,8 @@ class SpectralMapDisplay:
         Cells whose value is less than two of these from zero are hatched.
     label : str, default=""
         What the values are; written at the colour bar.
+    row_kind : str, default="output"
+        What an output is, written before a label that is a bare number: "class 1".
 
     Attributes
     ----------
@@ -43,7 +48,10 @@ class SpectralMapDisplay:
     (-0.3, 0.3)
     """
 
-    def __init__(self, values, ch_names, *, frequencies=None, bands=None, outputs=None, standard_error=None, label=""):
+    def __init__(
+        self, values, ch_names, *, frequencies=None, bands=None, outputs=None, standard_error=None, label="",
+        row_kind="output",
+    ):  # fmt: skip
         self.values = np.asarray(values, dtype=float)
         self.ch_names = [str(name) for name in ch_names]
         self.frequencies = None if frequencies is None else np.asarray(frequencies, dtype=float)
@@ -51,6 +59,7 @@ class SpectralMapDisplay:
         self.outputs = None if outputs is None else [str(name) for name in outputs]
         self.standard_error = None if standard_error is None else np.asarray(standard_error, dtype=float)
         self.label = label
+        self.row_kind = row_kind
         self._check()
 
     @classmethod
@@ -66,7 +75,7 @@ class SpectralMapDisplay:
         fmin, fmax : float
             Frequencies to show, in Hz; a `fmax` of None shows all.
         label : str, optional
-            None is the explanation's own label or method.
+            None is the explanation's own label.
 
         Returns
         -------
@@ -101,12 +110,13 @@ class SpectralMapDisplay:
             **{"frequencies" if columns == "frequency" else "bands": explanation[columns].values},
             outputs=explanation[rows].values if rows else None,
             standard_error=arrays.get("standard_error"),
-            label=str(explanation.attrs.get("label", explanation.attrs.get("method", "")) if label is None else label),
+            label=str(explanation.attrs.get("label", "") if label is None else label),
+            row_kind=row_kind(explanation),
         )
 
     @classmethod
     def from_estimator(cls, estimator, *, output=None, fmin=0.0, fmax=45.0, label=None, **plot_options):
-        """Draw the explanation of a fitted explainer.
+        """Draw the explanation of a fitted explainer; a later `plot` takes the place of this figure.
 
         Parameters
         ----------
@@ -125,7 +135,7 @@ class SpectralMapDisplay:
 
         check_is_fitted(estimator, "explanation_")
         display = cls.from_explanation(estimator.explanation_, output=output, fmin=fmin, fmax=fmax, label=label)
-        return display.plot(**plot_options)
+        return draft(display.plot(**plot_options), plot_options.get("ax"))
 
     def plot(self, *, ax=None, order=None, bands="eeg", hatch=True, vlim=None, cmap=None, panel_size=None, im_kw=None):
         """Draw one panel per output.
@@ -155,6 +165,7 @@ class SpectralMapDisplay:
         """
         import matplotlib.pyplot as plt
 
+        replace_draft(self)
         n_outputs, n_channels, _ = self.values.shape
         if ax is None:
             width, height = panel_size or (4.4, float(np.clip(0.15 * n_channels + 0.9, 2.0, 9.0)))
@@ -214,13 +225,14 @@ class SpectralMapDisplay:
         ax.invert_yaxis() if not ax.yaxis_inverted() else None
         line = 72 * ax.get_position().height * ax.figure.get_figheight() / n_channels
         size = float(np.clip(0.8 * line, 4.0, 9.0))
-        ax.set_yticks(np.arange(n_channels) + 0.5, [self.ch_names[i] for i in order], fontsize=size)
+        ax.set_yticks(np.arange(n_channels) + 0.5, [plain(self.ch_names[i]) for i in order], fontsize=size)
         ax.tick_params(length=0, axis="y")
         ax.spines[:].set_linewidth(0.5)
         if self.outputs is not None and len(self.outputs) > 1:
-            ax.set_title(self.outputs[row], pad=16 if bands is not None and self.frequencies is not None else None)
+            pad = 16 if bands is not None and self.frequencies is not None else None
+            ax.set_title(plain(row_title(self.outputs[row], self.row_kind)), pad=pad)
         if self.frequencies is None:
-            ax.set_xticks(np.arange(len(self.bands)) + 0.5, self.bands)
+            ax.set_xticks(np.arange(len(self.bands)) + 0.5, [plain(name) for name in self.bands])
             return
         ax.set_xlabel("frequency (Hz)")
         self._mark_bands(ax, EEG_BANDS if isinstance(bands, str) else bands or {})
@@ -238,7 +250,7 @@ class SpectralMapDisplay:
             ax.text(
                 (start + stop) / 2,
                 1.01,
-                name,
+                plain(name),
                 transform=ax.get_xaxis_transform(),
                 ha="left" if narrow else "center",
                 va="bottom",

@@ -4,6 +4,9 @@ import warnings
 
 import numpy as np
 
+from eegexplain._text import plain
+from eegexplain.plotting._drafts import draft, replace_draft
+
 TEMPLATE, FIT = "#1f4e79", "#d55e00"  # dark blue and vermilion: apart for colour-blind readers and in grey
 FAINT = 0.25  # amplitudes below this share of the largest get no arrow
 
@@ -70,7 +73,7 @@ class TemplateDisplay:
         sinusoids : xarray.Dataset, optional
             Explanation of a `SinusoidFitter` for the same templates.
         label : str, optional
-            None is the explanation's method.
+            None is the explanation's own.
 
         Returns
         -------
@@ -88,12 +91,12 @@ class TemplateDisplay:
         if sinusoids is not None:
             extra |= {"params_sin": sinusoids["value"].values, "r2_sin": sinusoids["r2_sin"].values}
         names, sfreq = explanation["channel"].values, explanation.attrs["sfreq"]
-        label = str(explanation.attrs.get("method", "")) if label is None else label
+        label = str(explanation.attrs.get("label", "")) if label is None else label
         return cls(value.transpose("filter", "channel", "lag").values, names, sfreq, label=label, **extra)
 
     @classmethod
     def from_estimator(cls, estimator, *, label=None, **plot_options):
-        """Draw the templates of a fitted estimator.
+        """Draw the templates of a fitted estimator; a later `plot` takes the place of this figure.
 
         Parameters
         ----------
@@ -122,9 +125,9 @@ class TemplateDisplay:
             raise ValueError(f"{type(source).__name__} has no templates_ to draw.")
         names = getattr(estimator, "ch_names_", None) or [f"ch{i}" for i in range(source.templates_.shape[1])]
         sfreq = getattr(estimator, "sfreq_", None) or getattr(estimator, "sfreq", None) or 1.0
-        method = getattr(getattr(source, "explanation_", None), "attrs", {}).get("method", "filter")
-        display = cls(source.templates_, names, sfreq, label=method if label is None else label, **extra)
-        return display.plot(**plot_options)
+        own = getattr(getattr(source, "explanation_", None), "attrs", {}).get("label", "filter")
+        display = cls(source.templates_, names, sfreq, label=own if label is None else label, **extra)
+        return draft(display.plot(**plot_options))
 
     # ----------------------------------------------------------------------------------------------------- drawing
 
@@ -150,6 +153,7 @@ class TemplateDisplay:
         """
         import matplotlib.pyplot as plt
 
+        replace_draft(self)
         filters = self._filters(filters)
         n_channels = min(n_channels, len(self.ch_names))
         width, height = panel_size
@@ -201,6 +205,7 @@ class TemplateDisplay:
 
         if self.windows is None:
             raise ValueError("There are no windows: make the display from a ReverseCorrelator.")
+        replace_draft(self)
         (k,) = self._filters([filter_index])
         channel = self._strongest(k)[0]
         shown = self.windows[k, :n_windows, channel]
@@ -224,7 +229,7 @@ class TemplateDisplay:
                 ax.set_title(f"trial {trial}, {1000 * sample / self.sfreq:.0f} ms", fontsize=7)
             _tidy(ax)
         figure.supxlabel("time in window (ms)", fontsize=8)
-        figure.suptitle(f"filter {k} at {self.ch_names[channel]}: windows (solid), template (dashed)", fontsize=9)
+        figure.suptitle(f"filter {k} at {plain(self.ch_names[channel])}: windows, template (dashed)", fontsize=9)
         return self
 
     # ------------------------------------------------------------------------------------------------------ pieces
@@ -252,7 +257,7 @@ class TemplateDisplay:
         for number, (ax, channel) in enumerate(zip(axes, shown, strict=True)):
             ax.axhline(0, color="0.8", linewidth=0.6, zorder=0)
             self.lines_ += ax.plot(self._times, self.templates[k, channel], color=TEMPLATE, linewidth=1.4)
-            title = self.ch_names[channel]
+            title = plain(self.ch_names[channel])
             if self.params_sin is not None:
                 title += self._draw_fit(ax, k, channel)
             ax.set_title(title, fontsize=8)

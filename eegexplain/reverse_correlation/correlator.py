@@ -100,6 +100,8 @@ class ReverseCorrelator(Explainer):
     ((2, 2), (30, 2))
     """
 
+    _trial_label = "largest correlation with the template"
+
     def __init__(
         self,
         estimator=None,
@@ -225,6 +227,7 @@ class ReverseCorrelator(Explainer):
             coords,
             variables=variables,
             method="reverse correlation",
+            label="reverse correlation",
             layer=self.layer_,
             normalize=int(self.normalize),
             whiten=int(self.whiten),

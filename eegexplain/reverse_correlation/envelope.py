@@ -93,6 +93,8 @@ class EnvelopeCorrelator(Explainer):
     ['ch0@delta', 'ch0@theta']
     """
 
+    _trial_label = "band power"
+
     def __init__(
         self,
         estimator=None,
@@ -194,6 +196,7 @@ class EnvelopeCorrelator(Explainer):
             standard_error=pooled[1],
             variables=variables,
             method="envelope correlation",
+            label="correlation with band power",
             layer=self.layer_,
             sfreq=self.sfreq_,
         )

@@ -184,6 +184,7 @@ class SinusoidFitter(Explainer):
             standard_error=fit.standard_errors,
             variables=variables,
             method="sinusoid fit",
+            label="parameter of the sinusoid",
             detrend=int(self.detrend),
             sfreq=self.sfreq_,
         )

@@ -85,6 +85,8 @@ class TimeResolvedCoefficients(Explainer):
     6
     """
 
+    _trial_label = "decision"
+
     def __init__(
         self, estimator=None, *, cv=None, kind="coefficients", absolute=False, scoring=None, tmin=0.0, sfreq=None,
         ch_names=None, n_jobs=None, verbose=0,

@@ -24,7 +24,7 @@ def explanation(**changes):
     coords = {"output": ["left", "right"], "channel": NAMES, "frequency": FREQUENCIES} | changes
     dims = tuple(coords)
     dataset = xr.Dataset({"value": (dims, value), "standard_error": (dims, np.full(value.shape, 0.4))}, coords)
-    return dataset.assign_attrs(method="gradient")
+    return dataset.assign_attrs(method="gradient", label="correlation")
 
 
 def test_panels_show_the_values_with_shared_limits():
@@ -35,7 +35,7 @@ def test_panels_show_the_values_with_shared_limits():
         np.testing.assert_allclose(image.get_array().reshape(4, -1), value[row])
         np.testing.assert_allclose(image.get_clim(), (-np.abs(value).max(), np.abs(value).max()))
     assert [label.get_text() for label in display.ax_.get_yticklabels()] == NAMES
-    assert display.ax_.yaxis_inverted() and display.colorbar_.ax.get_ylabel() == "gradient"
+    assert display.ax_.yaxis_inverted() and display.colorbar_.ax.get_ylabel() == "correlation"
 
 
 def test_axes_may_come_in_any_order():
