@@ -6,6 +6,7 @@ import numpy as np
 
 from eegexplain._folders import publish_folder
 from eegexplain._io import save_explanation
+from eegexplain._text import write_csv
 from eegexplain.report._job import run_job
 from eegexplain.report._sections import SECTIONS, Part
 
@@ -82,7 +83,7 @@ def write_job(job, folder, notify):
                 report.add_figure(figure, title=caption, section=section.title)
                 plt.close(figure)
         for name, table in part.tables.items():
-            table.to_csv(folder / name)
+            write_csv(table, folder / name)
         _write_explanation(job, part, folder)
         (folder / "summary.json").write_text(json.dumps(_summary(job, part), indent=2) + "\n", encoding="utf-8")
         report.save(folder / "report.html", open_browser=False, verbose=False)
