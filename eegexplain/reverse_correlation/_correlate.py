@@ -117,13 +117,21 @@ class Moments:
         covariance[self.dead()] = 0.0
         return covariance
 
+    def variance(self):
+        """Variance over windows of the input at each lag, (n_channels, width)."""
+        return self._over_windows(self.sum_x2) / self.n_windows - self.mean_window() ** 2
+
+    def varies(self):
+        """Whether the input changes at each lag, (n_channels, width)."""
+        mean_square = self._over_windows(self.sum_x2) / self.n_windows
+        return self.variance() > DEAD * np.maximum(mean_square, 1e-300)
+
     def correlation(self):
         """Pearson correlation of activation and input over windows, at each lag; zeros where either is constant."""
         n = self.n_windows
-        mean_square = self._over_windows(self.sum_x2) / n
-        var_x = mean_square - self.mean_window() ** 2
+        var_x = self.variance()
         var_a = self.sum_a2 / n - (self.sum_a / n) ** 2
-        alive = ~self.dead()[:, None, None] & (var_x > DEAD * np.maximum(mean_square, 1e-300))
+        alive = ~self.dead()[:, None, None] & self.varies()
         scale = np.sqrt(np.where(alive, var_a[:, None, None] * var_x, 1.0))
         return np.clip(np.where(alive, self.covariance() / scale, 0.0), -1.0, 1.0)
 
@@ -196,9 +204,11 @@ class WindowCovariance:
         self.width, self.n_channels, self.starts = width, n_channels, starts
         self.rows = Moments(starts, width, moments.n_times, moments.level)
         self.change = 0.0
+        self._factor = None
 
     def add(self, X):
         """Add trials ``(b, n_channels, n_times)``."""
+        self._factor = None
         first, last = min(self.starts[0], 0), max(self.starts[-1] + self.width, X.shape[-1])
         x = np.pad(X - self.rows.level[:, None], ((0, 0), (0, 0), (-first, last - X.shape[-1])))
         starts = self.starts - first
@@ -225,12 +235,28 @@ class WindowCovariance:
         mean = self.rows.mean_window().reshape(-1)
         return products.reshape(len(mean), len(mean)) / n - np.outer(mean, mean)
 
+    def factor(self, ridge):
+        """Cholesky factor of ``R + ridge * mean variance``, for ``cho_solve``; None without variance."""
+        if self._factor is None or self._factor[0] != ridge:
+            matrix = self.matrix()
+            self._added = ridge * np.trace(matrix) / len(matrix)
+            matrix[np.diag_indices_from(matrix)] += self._added
+            found = scipy.linalg.cho_factor(matrix, lower=True, overwrite_a=True) if self._added > 0 else None
+            self._factor = ridge, found
+        return self._factor[1]
+
+    def degrees_of_freedom(self, ridge):
+        """Parameters that the data determine, ``tr (R + ridge * mean variance)^-1 R``."""
+        factor = self.factor(ridge)
+        if factor is None:
+            return 0.0
+        inverse = scipy.linalg.cho_solve(factor, np.eye(len(factor[0])), overwrite_b=True)
+        return len(inverse) - self._added * np.trace(inverse)
+
     def solve(self, covariance, ridge):
         """Return the linear filters ``(R + ridge * mean variance)^-1 covariance``, shape of `covariance`."""
-        matrix = self.matrix()
-        variance = np.trace(matrix) / len(matrix)
-        if not variance > 0:
+        factor = self.factor(ridge)
+        if factor is None:
             return np.zeros_like(covariance)
-        matrix[np.diag_indices_from(matrix)] += ridge * variance
         flat = covariance.reshape(len(covariance), -1)
-        return scipy.linalg.solve(matrix, flat.T, assume_a="pos", overwrite_a=True).T.reshape(covariance.shape)
+        return scipy.linalg.cho_solve(factor, flat.T).T.reshape(covariance.shape)

@@ -9,9 +9,16 @@ from eegexplain._explanation import make_explanation
 from eegexplain._meta import Explainer
 from eegexplain._parallel import progress, single_thread, trial_blocks
 from eegexplain.reverse_correlation._correlate import Moments, WindowCovariance, channel_level
+from eegexplain.reverse_correlation._errors import (
+    CorrelationInfluence,
+    WeightedInfluence,
+    WhitenedInfluence,
+    template_errors,
+)
 from eegexplain.reverse_correlation._layers import class_codes, trace_layer, units_along_time
 from eegexplain.reverse_correlation._windows import TopUnits, cut_windows, template_match
 
+KEPT = 2**28  # bytes of unit outputs kept for the errors; more are computed again
 MAX_WHITENED = 5000  # samples in a window: their covariance takes 200 MB
 
 
@@ -61,6 +68,10 @@ class ReverseCorrelator(Explainer):
         have one filter per position.
     class_templates_ : ndarray of shape (n_classes, n_filters, n_channels, width)
         With `per_class`.
+    standard_errors_ : ndarray of shape (n_filters, n_channels, width)
+        Of ``templates_``, over trials (clustered by `groups`), given this network: how far the template hangs on the
+        trials at hand. That another training would give other filters is not in it. NaN with fewer than two trials
+        (groups), and with `whiten` where the windows are fewer than twice the parameters.
     receptive_field_ : ReceptiveField
         Size, stride and offset of a unit, in samples.
     layer_ : str
@@ -72,13 +83,15 @@ class ReverseCorrelator(Explainer):
     window_activations_ : ndarray of shape (n_filters, n_windows)
         Outputs of these units.
     explanation_ : xarray.Dataset
-        ``value`` with dims ``filter, channel, lag`` (seconds from the start of the window), and the windows.
+        ``value`` and ``standard_error`` with dims ``filter, channel, lag`` (seconds from the start of the window), the
+        windows, and with `per_class` ``class_value`` and (without `whiten`) ``class_standard_error``.
 
     Notes
     -----
     `transform` tells how strongly each trial holds each template: the largest normalised cross-correlation over all
-    positions. Standard errors of templates are not given. Recurrent layers have no fixed receptive field; the template
-    covers their effective one.
+    positions. Standard errors come from each trial's influence on the template, that of its share of all variances and,
+    with `whiten`, of the covariance included. Outputs of units that take more than 256 MB are computed twice for them.
+    Recurrent layers have no fixed receptive field; the template covers their effective one.
 
     References
     ----------
@@ -155,20 +168,40 @@ class ReverseCorrelator(Explainer):
             )
 
     def _explain_population(self, X, y, groups):
-        field = self.receptive_field_
         split = self.per_class and y is not None
         codes, names = class_codes(self, y if split else None, len(X))
+        sums, auto, top, batches = self._sums(X, codes, len(names))
+        pooled = sum(sums[1:], sums[0])
+        self._warn_dead(pooled)
+        influences = {None: self._influence(pooled, auto)}
+        empty = np.full_like(influences[None].template, np.nan)
+        by_class = [self._influence(of_class, auto) if of_class.n_trials else None for of_class in sums * split]
+        if not self.whiten:  # the whitening of one class's template hangs on the trials of all
+            influences |= {code: found for code, found in enumerate(by_class) if found is not None}
+        with single_thread():
+            errors = template_errors(influences, batches, X, groups, codes)
+        variables = self._windows(X, top, pooled)
+        if split:
+            dims = ("output", "filter", "channel", "lag")
+            values = [empty if found is None else found.template for found in by_class]
+            variables["class_value"] = (dims, np.stack(values))
+            if not self.whiten:
+                values = [errors.get(code, empty) for code in range(len(names))]
+                variables["class_standard_error"] = (dims, np.stack(values))
+        return self._dataset(influences[None].template, errors[None], variables, names)
+
+    def _sums(self, X, codes, n_classes):
+        """Sums of each class, the covariance of windows, the most active units, and batches of (part, outputs)."""
+        field = self.receptive_field_
         level = channel_level(X) if self.normalize or self.whiten else np.zeros(X.shape[1])
-        inner = field.inner_units(X.shape[-1])
-        moments = [Moments(field.starts[inner], field.size, X.shape[-1], level) for _ in names]
+        starts = field.starts[field.inner_units(X.shape[-1])]
+        moments = [Moments(starts, field.size, X.shape[-1], level) for _ in range(n_classes)]
         auto = WindowCovariance(moments[0], X.shape[1]) if self.whiten else None
         top = TopUnits(self.max_per_trial)
-        network = self._network()
-        batches = network.activations(X, [self.layer_], self.batch_size)
+        kept, size = [], 0
         n_batches = len(trial_blocks(len(X), self.batch_size))
         with single_thread():
-            for part, activations in progress(batches, self.verbose, "reverse correlation", n_batches):
-                units = units_along_time(activations[self.layer_], field)[..., inner]
+            for part, units in progress(self._units(X), self.verbose, "reverse correlation", n_batches):
                 top.add(units)
                 for code, sums in enumerate(moments):
                     chosen = codes[part] == code
@@ -176,23 +209,33 @@ class ReverseCorrelator(Explainer):
                         sums.add(X[part][chosen], units[chosen])
                 if auto is not None:
                     auto.add(X[part])
-            pooled = sum(moments[1:], moments[0])
-            template = self._template(pooled, auto)
-            by_class = [
-                self._template(sums, auto) if sums.n_trials else np.full_like(template, np.nan)
-                for sums in moments * split
-            ]
-        self._warn_dead(pooled)
-        by_class = dict(zip(names * split, by_class, strict=True))
-        n_windows = min(self.max_windows, math.ceil(self.top_percentage * pooled.n_windows))
-        index, values = top.select(n_windows)
-        index[..., 1] = pooled.starts[index[..., 1]]
-        return self._dataset(X, template, by_class, index, values)
+                size += units.nbytes
+                kept = [*kept, (part, units)] if size <= KEPT else []
+        return moments, auto, top, kept or self._units(X)
 
-    def _template(self, moments, auto):
+    def _units(self, X):
+        """Yield trials and the outputs of their units that see no padding, batch by batch."""
+        field = self.receptive_field_
+        inner = field.inner_units(X.shape[-1])
+        for part, activations in self._network().activations(X, [self.layer_], self.batch_size):
+            yield part, units_along_time(activations[self.layer_], field)[..., inner]
+
+    def _influence(self, moments, auto):
+        """Template and influence function of the kind that was asked for."""
         if self.whiten:
-            return auto.solve(moments.covariance(), self.ridge)
-        return moments.correlation() if self.normalize else moments.weighted_mean()
+            return WhitenedInfluence(moments, auto, self.ridge)
+        return (CorrelationInfluence if self.normalize else WeightedInfluence)(moments)
+
+    def _windows(self, X, top, pooled):
+        """Return the most activating windows as variables of the explanation."""
+        n_windows = min(self.max_windows, math.ceil(self.top_percentage * pooled.n_windows))
+        index, activations = top.select(n_windows)
+        index[..., 1] = pooled.starts[index[..., 1]]
+        return {
+            "windows": (("filter", "window", "channel", "lag"), cut_windows(X, index, self.receptive_field_.size)),
+            "window_index": (("filter", "window", "position"), index),
+            "window_activations": (("filter", "window"), activations),
+        }
 
     def _warn_dead(self, moments):
         dead = np.flatnonzero(moments.dead())
@@ -204,27 +247,19 @@ class ReverseCorrelator(Explainer):
                 stacklevel=4,
             )
 
-    def _dataset(self, X, template, by_class, index, activations):
-        width = self.receptive_field_.size
+    def _dataset(self, template, error, variables, names):
         coords = {
             "filter": np.arange(len(template)),
             "channel": self.ch_names_,
-            "lag": np.arange(width) / self.sfreq_,
-            "output": list(by_class),
+            "lag": np.arange(self.receptive_field_.size) / self.sfreq_,
+            "output": names,
             "position": ["trial", "sample"],
         }
-        windows = cut_windows(X, index, width)
-        variables = {
-            "windows": (("filter", "window", "channel", "lag"), windows),
-            "window_index": (("filter", "window", "position"), index),
-            "window_activations": (("filter", "window"), activations),
-        }
-        if by_class:
-            variables["class_value"] = (("output", "filter", "channel", "lag"), np.stack(list(by_class.values())))
         return make_explanation(
             template,
             ("filter", "channel", "lag"),
             coords,
+            standard_error=error,
             variables=variables,
             method="reverse correlation",
             label="reverse correlation",
@@ -236,6 +271,7 @@ class ReverseCorrelator(Explainer):
 
     def _store(self, dataset):
         self.templates_ = dataset["value"].values
+        self.standard_errors_ = dataset["standard_error"].values
         self.windows_ = dataset["windows"].values
         self.window_index_ = dataset["window_index"].values
         self.window_activations_ = dataset["window_activations"].values
