@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, h
 
 from eegexplain._explanation import flat_names, make_explanation, population_error
 from eegexplain._module import default_dtype
+from eegexplain._settings import check_numbers
 from eegexplain._torch import TorchNet, is_skorch_net
 from eegexplain._validation import as_trials, check_ch_names, check_groups, check_sfreq, validate_trials
 
@@ -44,6 +45,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
     A subclass defines ``__init__`` (with ``estimator``, ``sfreq`` and ``ch_names`` among its parameters) and
 
+    - ``_numbers``: optional; what its numeric parameters may be (see `eegexplain._settings`);
     - ``_prepare(X, y)``: optional; check parameters and compute what depends on the shape only, before any training;
     - ``_explain_population(X, y, groups)`` -> `xarray.Dataset` for ``X`` of shape ``(n, n_channels, n_times)``;
     - ``_explain_training(X, y, groups)``: optional; the same for the trials of `fit`, where something that the analysis
@@ -78,6 +80,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         -------
         self : object
         """
+        check_numbers(self)
         kind = None if self.estimator is None else get_tags(self.estimator).estimator_type  # not that of the last fit
         if self.estimator is None and y is not None:
             kind = "regressor" if _is_continuous(y) else "classifier"

@@ -2,6 +2,7 @@
 
 import difflib
 import numbers
+import sys
 
 import numpy as np
 from sklearn.base import clone
@@ -227,7 +228,7 @@ def positive_int(name, value):
 
 def check_sfreq(sfreq):
     """Return the sampling frequency in Hz as a float; it must be a finite number above 0."""
-    if isinstance(sfreq, bool) or not isinstance(sfreq, numbers.Real) or not np.isfinite(sfreq) or sfreq <= 0:
+    if isinstance(sfreq, bool) or not isinstance(sfreq, numbers.Real) or not 0 < sfreq <= sys.float_info.max:
         raise ValueError(f"sfreq must be a finite number of Hz above 0, got {sfreq!r}.")
     return float(sfreq)
 

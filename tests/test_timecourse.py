@@ -355,7 +355,7 @@ def test_a_class_missing_in_a_fold_is_named():
         (TimeResolvedCoefficients(), NUMBERS, ValueError, "continuous"),
         (TimeResolvedCoefficients(KNeighborsClassifier()), Y, TypeError, "has no coef_ after fit"),
         (TimeResolvedCoefficients(SVC(kernel="linear"), ), np.arange(60) % 4, TypeError, "6 rows of coef_"),
-        (TimeResolvedCoefficients(OrdinalLogisticRegression(C=0)), Y, ValueError, "C must be above 0"),
+        (TimeResolvedCoefficients(OrdinalLogisticRegression(C=0)), Y, ValueError, "C must be a finite number above 0"),
         (TimeResolvedCoefficients(), np.zeros(60), ValueError, "only one class"),
         (TimeResolvedCoefficients(cv=100), Y, ValueError, "n_splits=100"),
     ],

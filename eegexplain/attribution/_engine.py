@@ -117,7 +117,7 @@ class Engine:
         rows = int(np.clip(self.memory_limit // 2 // row, 1, self.batch_size))
         # Held at a time, per trial and target: sums of up to 17 panels, and averages in double precision.
         held = x[0].numel() * (17 * x.element_size() + 24)
-        room = self.memory_limit // 4
+        room = max(self.memory_limit // 4, 1)
         n_groups = min(targets.shape[1], max(1, -(-held * targets.shape[1] // room)))
         groups = np.array_split(np.arange(targets.shape[1]), n_groups)
         size = int(np.clip(room // (held * len(groups[0])), 1, 64))

@@ -5,6 +5,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from eegexplain._meta import Explainer
+from eegexplain._settings import AT_LEAST_ONE, Number
 from eegexplain._validation import as_trials, check_option, lookup, validate_trials
 from eegexplain.attribution._baselines import make_bank
 from eegexplain.attribution._engine import Checks, Engine
@@ -106,6 +107,8 @@ class FLEXAttributor(Explainer):
     ('output', 'channel', 'band')
     """
 
+    _numbers = {"n_steps": Number(least=1, whole=True, other=("auto",)), "n_baselines": AT_LEAST_ONE}
+
     def __init__(self, estimator=None, *, basis="fourier", method="integrated_gradients", n_steps="auto", tol=0.01,
                  baseline="zeros", target="all", response="auto", bands=None, sfreq=None, ch_names=None,
                  memory_limit=2**28, batch_size=64, n_baselines=8, relative=False, random_state=None, verbose=0):
@@ -130,11 +133,6 @@ class FLEXAttributor(Explainer):
     # ----------------------------------------------------------------- fit
     def _prepare(self, X, y):
         lookup(METHODS, self.method, "method")
-        if self.n_steps != "auto" and (not isinstance(self.n_steps, (int, np.integer)) or self.n_steps < 1):
-            raise ValueError(f"n_steps must be 'auto' or an integer of at least 1, got {self.n_steps!r}")
-        for name in ("tol", "memory_limit", "batch_size", "n_baselines"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)!r}")
         if isinstance(self.target, str):
             check_option("target", self.target, TARGETS)
         rng = check_random_state(self.random_state)

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.covariance import ledoit_wolf
 from sklearn.utils.validation import check_is_fitted
 
+from eegexplain._settings import Number, check_numbers
 from eegexplain.encoding._tables import check_finite_targets, frame, read_table
 
 MAX_DEFAULT_GRID = 1000
@@ -65,6 +66,8 @@ class StimulusDecoder(BaseEstimator):
     True
     """
 
+    _numbers = {"shrinkage": Number(least=0, most=1, other=("auto",)), "dof": Number(above=0, other=(None,))}
+
     def __init__(self, fitter, *, grid=None, prior=None, shrinkage="auto", dof=None):
         self.fitter = fitter
         self.grid = grid
@@ -92,6 +95,7 @@ class StimulusDecoder(BaseEstimator):
         ValueError
             For a model with memory, a grid or prior of the wrong shape, and a shrinkage outside 0 to 1.
         """
+        check_numbers(self)
         stimulus, data = read_table(X, "paradigm").values, read_table(y, "data").values
         self.fitter_ = clone(self.fitter).fit(X, y)
         model = getattr(self.fitter_, "model_", getattr(self.fitter_, "model", None))
@@ -208,8 +212,6 @@ class StimulusDecoder(BaseEstimator):
             correlation, shrinkage = ledoit_wolf(white, assume_centered=True)
         else:
             shrinkage = float(self.shrinkage)
-            if not 0 <= shrinkage <= 1:
-                raise ValueError(f"shrinkage must be 'auto' or between 0 and 1; {self.shrinkage!r} was given.")
             n_targets = white.shape[1]
             correlation = (1 - shrinkage) * white.T @ white / len(white) + shrinkage * np.eye(n_targets)
             if shrinkage == 0 and np.linalg.matrix_rank(correlation, hermitian=True) < n_targets:

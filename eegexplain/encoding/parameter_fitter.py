@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from eegexplain._settings import AT_LEAST_ONE, Number, check_numbers
 from eegexplain._validation import check_option
 from eegexplain.encoding._log import FitLog
 from eegexplain.encoding._problem import Recording, final_statistics, make_problem, no_statistics
@@ -108,6 +109,14 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
     [[0.5, 1.0, 2.0, 0.3]]
     """
 
+    _numbers = {
+        "max_n_iterations": Number(least=0, whole=True),
+        "min_n_iterations": Number(least=0, whole=True),
+        "r2_atol": Number(least=0),
+        "lag": AT_LEAST_ONE,
+        "learning_rate": Number(above=0),
+    }
+
     def __init__(
         self,
         model,
@@ -175,6 +184,7 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         ValueError
             For data that do not fit each other or hold NaN, unknown labels, and values outside their bounds.
         """
+        check_numbers(self)
         check_option("noise_model", self.noise_model, NOISE_MODELS)
         recording, columns = self._read(X, y, confounds, groups)
         layout = make_layout(self.model, self.fixed_pars, self.shared_pars)

@@ -2,10 +2,11 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import GroupKFold, check_cv
+from sklearn.model_selection import GroupKFold
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from eegexplain._settings import AT_LEAST_ONE, as_splits, check_numbers
 from eegexplain.encoding._moments import CHUNK_BYTES, target_chunks
 from eegexplain.encoding._ridge import decompose, select, solve
 from eegexplain.encoding._runs import check_run_labels
@@ -91,6 +92,8 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
     (3, 2.0)
     """
 
+    _numbers = {"n_band_candidates": AT_LEAST_ONE}
+
     def __init__(
         self,
         model=None,
@@ -135,6 +138,7 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
             For data that do not fit each other or hold NaN, negative penalties, unknown bands, lags longer than a
             run, and cross-validation over a single run.
         """
+        check_numbers(self)
         alphas = self._check_alphas()
         self.model_ = LinearModelWithBaseline() if self.model is None else self.model
         X, y, names = self._read(X, y)
@@ -206,7 +210,10 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
 
     # Steps of fit ----------------------------------------------------------------------------------------------------
     def _check_alphas(self):
-        alphas = np.atleast_1d(np.asarray(self.alpha, dtype=float))
+        try:
+            alphas = np.atleast_1d(np.asarray(self.alpha, dtype=float))
+        except (TypeError, ValueError, OverflowError):
+            alphas = np.array([np.nan])
         if alphas.ndim != 1 or not len(alphas) or not (np.isfinite(alphas) & (alphas >= 0)).all():
             raise ValueError(f"alpha must be a number, or a sequence of numbers, >= 0; {self.alpha!r} was given.")
         if self.bands is not None and len(alphas) == 1:
@@ -240,8 +247,8 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
                 "into contiguous folds, or use cv=None (generalised cross-validation)."
             )
         is_number = isinstance(self.cv, (int, np.integer))
-        cv = GroupKFold(self.cv) if is_number and groups is not None else check_cv(self.cv)
-        return list(cv.split(design, groups=groups))
+        cv = GroupKFold(self.cv) if is_number and groups is not None else self.cv
+        return as_splits(cv, design, groups=groups)
 
     def _scalings(self, n_features, n_columns):
         """Factors of the columns: ones or, with bands, square roots of each division of the penalty."""

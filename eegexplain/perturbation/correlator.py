@@ -1,12 +1,12 @@
 """Which channels and frequencies move the outputs: correlation of spectral perturbations with output changes."""
 
 import warnings
-from numbers import Real
 
 import numpy as np
 from sklearn.base import is_classifier
 
 from eegexplain._meta import Explainer
+from eegexplain._settings import AT_LEAST_ONE, Number
 from eegexplain._torch import RESPONSES, TorchNet
 from eegexplain._validation import check_bands, check_option, random_seed
 from eegexplain.perturbation._correlate import cluster_blocks
@@ -164,6 +164,7 @@ class PerturbationCorrelator(Explainer):
     """
 
     _trial_label = "amplitude sensitivity"
+    _numbers = {"n_iterations": AT_LEAST_ONE, "scale": Number(above=0), "tol": Number(above=0, other=(None,))}
 
     def __init__(
         self,
@@ -249,14 +250,6 @@ class PerturbationCorrelator(Explainer):
                 f"perturbation={kind.name!r} has no closed form: use method='sampling' (or 'auto'); "
                 "gradients serve 'additive' and 'multiplicative'"
             )
-        for name, least in (("n_iterations", 1), ("batch_size", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-        for name in ("scale",) if self.tol is None else ("scale", "tol"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < np.inf:
-                raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
         if isinstance(self.layers, str):
             raise ValueError(f"layers must be a list of names, got the single string {self.layers!r}")
         return kind

@@ -8,6 +8,7 @@ import numpy as np
 from eegexplain._explanation import make_explanation
 from eegexplain._meta import Explainer
 from eegexplain._parallel import progress, single_thread, trial_blocks
+from eegexplain._settings import AT_LEAST_ONE, Number
 from eegexplain.reverse_correlation._correlate import Moments, WindowCovariance, channel_level
 from eegexplain.reverse_correlation._errors import (
     CorrelationInfluence,
@@ -114,6 +115,12 @@ class ReverseCorrelator(Explainer):
     """
 
     _trial_label = "largest correlation with the template"
+    _numbers = {
+        "ridge": Number(least=0),
+        "top_percentage": Number(above=0, most=1),
+        "max_per_trial": AT_LEAST_ONE,
+        "max_windows": AT_LEAST_ONE,
+    }
 
     def __init__(
         self,
@@ -149,11 +156,6 @@ class ReverseCorrelator(Explainer):
         self.verbose = verbose
 
     def _prepare(self, X, y):
-        if not 0 < self.top_percentage <= 1:
-            raise ValueError(f"top_percentage must be a share above 0 and at most 1, got {self.top_percentage!r}.")
-        for name in ("max_per_trial", "max_windows", "batch_size"):
-            if not getattr(self, name) >= 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}.")
         if self.whiten and not self.ridge > 0:
             raise ValueError(f"ridge must be above 0, got {self.ridge!r}: EEG channels are nearly dependent.")
 

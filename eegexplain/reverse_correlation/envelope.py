@@ -119,8 +119,6 @@ class EnvelopeCorrelator(Explainer):
         self.verbose = verbose
 
     def _prepare(self, X, y):
-        if not self.batch_size >= 1:
-            raise ValueError(f"batch_size must be at least 1, got {self.batch_size!r}.")
         if self.bands is None:
             self.bands_ = default_bands(self.sfreq_, EEG_BANDS)
         elif isinstance(self.bands, str) and self.bands == "filterbank":

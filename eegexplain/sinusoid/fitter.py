@@ -4,6 +4,7 @@ import numpy as np
 
 from eegexplain._explanation import make_explanation
 from eegexplain._meta import Explainer
+from eegexplain._settings import Number, check_numbers
 from eegexplain._validation import as_trials, validate_trials
 from eegexplain.sinusoid._fit import check_limits, fit_sinusoids, frequency_limits
 
@@ -76,6 +77,8 @@ class SinusoidFitter(Explainer):
     ['O1@frequency', 'O1@amplitude']
     """
 
+    _numbers = {"fmin": Number(least=0, other=(None,)), "fmax": Number(above=0, other=(None,))}
+
     def __init__(
         self, estimator=None, *, sfreq=None, ch_names=None, fmin=None, fmax=None, detrend=True, random_state=None
     ):
@@ -107,6 +110,7 @@ class SinusoidFitter(Explainer):
         """
         if not self._is_passthrough:
             return super().fit(X, y, groups=groups, **fit_params)
+        check_numbers(self)
         X = validate_trials(self, X, reset=True)
         self._set_axes(X)
         self._prepare(as_trials(X), y)

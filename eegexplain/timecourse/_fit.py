@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from eegexplain._validation import spawn_seeds
 from eegexplain.timecourse._solvers import fit_lda, fit_ordinal, fit_ridge, training_moments
-from eegexplain.timecourse.ordinal import OrdinalLogisticRegression, ordinal_log_proba, penalty_of
+from eegexplain.timecourse.ordinal import OrdinalLogisticRegression, ordinal_log_proba
 
 
 def fit_block(times, *, inner, X, y, trials, train, test, score, target, n_classes, seeds=None):
@@ -144,7 +144,7 @@ def _logistic(inner, data, y, train, moments, n_classes):
 
 def _ordinal(inner, data, y, train, moments, n_classes):
     weights, thresholds, converged, _ = fit_ordinal(
-        data, y, train, moments, n_classes=n_classes, penalty=penalty_of(inner.C), tol=inner.tol,
+        data, y, train, moments, n_classes=n_classes, penalty=1 / inner.C, tol=inner.tol,
         max_iter=inner.max_iter,
     )  # fmt: skip
     offsets = np.zeros(weights.shape[:3])

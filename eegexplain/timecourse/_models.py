@@ -7,11 +7,11 @@ from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 
 from eegexplain._parallel import map_blocks, trial_blocks
+from eegexplain._settings import as_splits, check_numbers
 from eegexplain._validation import as_trials, lookup, seeded_parameters
 from eegexplain.timecourse._fit import SCORES, fit_block
 from eegexplain.timecourse.ordinal import OrdinalLogisticRegression, class_codes, ordinal_log_proba, warn_not_converged
@@ -70,11 +70,14 @@ class LinearModelsOverTime(BaseEstimator):
         if inner is None:
             inner = LogisticRegression()
         if isinstance(inner, OrdinalLogisticRegression):
+            check_numbers(inner)
             self.target_ = "ordinal"
         elif is_classifier(inner):
             self.target_ = "binary" if len(np.unique(y)) < 3 else "multiclass"
         else:
             self.target_ = "numbers"
+        if hasattr(inner, "_parameter_constraints"):  # its own fit, which would look at them, may never run
+            inner._validate_params()
         return inner
 
     def _score(self):
@@ -103,8 +106,7 @@ class LinearModelsOverTime(BaseEstimator):
         """Masks of the training and the test trials of every fold; without `cv`, all trials are both."""
         splits = [(np.arange(len(y)),) * 2]
         if self.cv is not None:
-            splitter = check_cv(self.cv, y, classifier=self.target_ != "numbers")
-            splits = list(splitter.split(np.zeros((len(y), 1)), y))
+            splits = as_splits(self.cv, np.zeros((len(y), 1)), y, classifier=self.target_ != "numbers")
         masks = np.zeros((2, len(splits), len(y)), dtype=bool)
         for fold, (train, test) in enumerate(splits):
             masks[0, fold, train] = masks[1, fold, test] = True

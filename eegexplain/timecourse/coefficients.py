@@ -6,6 +6,7 @@ from sklearn.utils import ClassifierTags
 from sklearn.utils.multiclass import check_classification_targets
 
 from eegexplain._meta import Explainer, make_explanation
+from eegexplain._settings import Number
 from eegexplain._validation import as_trials, check_option
 from eegexplain.timecourse._models import LinearModelsOverTime
 
@@ -86,6 +87,7 @@ class TimeResolvedCoefficients(Explainer):
     """
 
     _trial_label = "decision"
+    _numbers = {"tmin": Number()}
 
     def __init__(
         self, estimator=None, *, cv=None, kind="coefficients", absolute=False, scoring=None, tmin=0.0, sfreq=None,

@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from eegexplain._settings import Number, check_numbers
 from eegexplain.timecourse._solvers import fit_ordinal, training_moments
 
 
@@ -53,6 +54,8 @@ class OrdinalLogisticRegression(ClassifierMixin, BaseEstimator):
     array([0, 1, 2])
     """
 
+    _numbers = {"C": Number(above=0, other=(np.inf,)), "tol": Number(least=0), "max_iter": Number(least=0, whole=True)}
+
     def __init__(self, C=1.0, *, tol=1e-10, max_iter=100):
         self.C = C
         self.tol = tol
@@ -60,6 +63,7 @@ class OrdinalLogisticRegression(ClassifierMixin, BaseEstimator):
 
     def fit(self, X, y):
         """Fit to features `X` of shape (n_samples, n_features) and classes `y` whose sorted order is their rank."""
+        check_numbers(self)
         X, y = validate_data(self, X, y, dtype=float)
         check_classification_targets(y)
         self.classes_, codes = class_codes(y)
@@ -69,7 +73,7 @@ class OrdinalLogisticRegression(ClassifierMixin, BaseEstimator):
         data, train = ((X - centre) / scale)[None], np.ones((1, len(X)), dtype=bool)
         weights, thresholds, converged, n_iter = fit_ordinal(
             data, codes, train, training_moments(data, train), n_classes=len(self.classes_),
-            penalty=penalty_of(self.C), tol=self.tol, max_iter=self.max_iter, unit=1 / scale,
+            penalty=1 / self.C, tol=self.tol, max_iter=self.max_iter, unit=1 / scale,
         )  # fmt: skip
         self.coef_ = weights[0, 0]
         self.thresholds_ = thresholds[0, 0] + centre @ self.coef_[0]
@@ -132,10 +136,3 @@ def class_codes(y):
 def warn_not_converged(what):
     """Warn as scikit-learn's solvers do."""
     warnings.warn(f"{what} did not converge: increase max_iter, or the penalty (a smaller C).", ConvergenceWarning, 3)
-
-
-def penalty_of(C):
-    """Strength of the penalty, from its inverse."""
-    if not C > 0:
-        raise ValueError(f"C must be above 0 (np.inf for no penalty); got {C!r}.")
-    return 1.0 / C

@@ -314,7 +314,7 @@ def test_unconverged_trials_warn_once(net):
     ({"target": "predict"}, ValueError, "Did you mean 'predicted'"),
     ({"response": "logits"}, ValueError, "Did you mean 'logit'"),
     ({"n_steps": 0}, ValueError, "n_steps"),
-    ({"tol": 0}, ValueError, "tol must be above 0"),
+    ({"tol": 0}, ValueError, "tol must be a finite number above 0"),
     ({"basis": "bands", "bands": {"a": (1, 99)}}, ValueError, "Nyquist"),
     ({"estimator": LogisticRegression()}, TypeError, "PerturbationCorrelator"),
 ])

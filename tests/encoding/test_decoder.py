@@ -105,7 +105,7 @@ def test_constant_targets_are_left_out(recording):
     [
         ({"grid": np.ones((3, 2))}, "grid has 2 features"),
         ({"grid": np.ones((3, 1)), "prior": np.ones(2)}, "3 non-negative"),
-        ({"shrinkage": 1.5}, "between 0 and 1"),
+        ({"shrinkage": 1.5}, "shrinkage must be .* at most 1"),
         ({"fitter": WeightFitter(DelayedModel(tmax=3.0))}, "DelayedModel responds to earlier"),
         ({"fitter": ParameterFitter(GaussianTuningModel(hrf_model=SPMHRFModel(1.0)))}, "responds to earlier"),
     ],

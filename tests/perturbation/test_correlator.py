@@ -555,7 +555,7 @@ def test_control_variate_is_refused_where_gradients_do_not_tell():
         ({"perturbation": "lag", "method": "gradient"}, "no closed form"),
         ({"perturbation": "phase", "noise": "data"}, "not defined"),
         ({"n_iterations": 0}, "at least 1"),
-        ({"batch_size": 2.5}, "integer"),
+        ({"batch_size": 2.5}, "whole number"),
         ({"scale": -1}, "above 0"),
         ({"scale": "0.1"}, "above 0"),
         ({"tol": 0}, "above 0"),

@@ -155,7 +155,7 @@ def test_units_wider_than_the_trial():
     ("params", "error", "message"),
     [
         ({"layer": "cnov"}, ValueError, "Did you mean 'conv'"),
-        ({"top_percentage": 5}, ValueError, "share"),
+        ({"top_percentage": 5}, ValueError, "at most 1"),
         ({"max_per_trial": 0}, ValueError, "at least 1"),
         ({"whiten": True, "ridge": 0.0}, ValueError, "ridge"),
     ],
