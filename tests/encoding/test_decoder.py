@@ -131,3 +131,14 @@ def test_bad_data(recording, fitted):
     with pytest.raises(ValueError, match="different stimuli"):
         many = np.random.default_rng(0).standard_normal((1100, 2))
         StimulusDecoder(FrozenEstimator(WeightFitter().fit(many, many @ [[1.0], [2.0]]))).fit(many, many[:, :1])
+
+
+def test_automatic_shrinkage_moves_correlations_of_raw_residuals_towards_zero():
+    """Residuals of a wrong model have a mean: it belongs to their covariance, which is about zero."""
+    mixing = np.array([[1.0, 0.5, 0], [0, 1, 0], [0, 0, 9]])
+    residual = np.random.default_rng(0).normal(size=(40, 3)) @ mixing + [1, 0, 5]
+    found, shrinkage = StimulusDecoder(None)._covariance(residual)
+    assert 0 < shrinkage < 1
+    second = residual.T @ residual / 40
+    kept = np.where(np.eye(3, dtype=bool), 1, 1 - shrinkage)
+    assert_allclose(found, second * kept, rtol=1e-10)
