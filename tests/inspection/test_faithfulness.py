@@ -97,8 +97,11 @@ def test_random_orders_are_uniform_averaged_and_of_their_own_for_every_trial():
 
 @pytest.mark.parametrize(("kind", "left"), [("deletion", [42, 41, 38, 21, 0]), ("insertion", [0, 1, 4, 21, 42])])
 def test_so_many_cells_are_out_as_the_fraction_says(kind, left):
-    curve = deletion_curve(lambda x: (np.abs(np.fft.rfft(x)) > 1e-9).sum((1, 2)), X, RNG.normal(size=(2, 21)), kind=kind,
-                           fractions=[0, 0.02, 0.1, 0.5, 1], random_state=0, n_random=2)  # fmt: skip
+    def predict(x):
+        return (np.abs(np.fft.rfft(x)) > 1e-9).sum((1, 2))
+
+    fractions, maps = [0, 0.02, 0.1, 0.5, 1], RNG.normal(size=(2, 21))
+    curve = deletion_curve(predict, X, maps, kind=kind, fractions=fractions, random_state=0, n_random=2)
     np.testing.assert_array_equal(curve.scores, np.tile(left, (5, 1)).T)
     np.testing.assert_array_equal(curve.random_scores, curve.scores)
 
