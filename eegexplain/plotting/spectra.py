@@ -148,8 +148,8 @@ class SpectralMapDisplay:
             Channels from top to bottom: from the front of the head to its back, or these indices; None keeps the order.
         bands : "eeg", None or dict of str to (float, float)
             Frequency bands to mark.
-        hatch : bool
-            Hatch the cells that are less than two standard errors from zero.
+        hatch : bool or array of bool of the shape of `values`
+            Hatch the cells that are less than two standard errors from zero, or these.
         vlim : float or (float or None, float or None), optional
             Limits of the colours; None takes the largest absolute value, on both sides of zero.
         cmap : str or matplotlib.colors.Colormap, optional
@@ -183,7 +183,7 @@ class SpectralMapDisplay:
         for row, panel in enumerate(self.axes_):
             cells = self.values[row][order]
             self.images_.append(panel.pcolormesh(self._edges(), np.arange(n_channels + 1), cells, **options))
-            self.hatches_.append(self._draw_hatch(panel, row, order) if hatch else None)
+            self.hatches_.append(self._draw_hatch(panel, row, order, hatch))
             self._dress(panel, row, order, bands)
         self.colorbar_ = self.figure_.colorbar(self.images_[0], ax=list(self.axes_), shrink=0.8, aspect=25, pad=0.02)
         self.colorbar_.outline.set_linewidth(0.5)
@@ -201,13 +201,17 @@ class SpectralMapDisplay:
         middle = (self.frequencies[1:] + self.frequencies[:-1]) / 2
         return np.concatenate([[2 * self.frequencies[0] - middle[0]], middle, [2 * self.frequencies[-1] - middle[-1]]])
 
-    def _draw_hatch(self, ax, row, order):
+    def _draw_hatch(self, ax, row, order, hatch):
         """Hatch the cells that cannot be told from zero."""
-        if self.standard_error is None:
+        given = np.ndim(hatch) > 0
+        if not given and (not hatch or self.standard_error is None):
             return None
         from matplotlib.collections import PolyCollection
 
-        unsure = ~(np.abs(self.values[row]) >= 2 * self.standard_error[row])[order]
+        unsure = np.asarray(hatch, dtype=bool) if given else ~(np.abs(self.values) >= 2 * self.standard_error)
+        if unsure.shape != self.values.shape:
+            raise ValueError(f"hatch must have the shape of the values, {self.values.shape}, got {unsure.shape}.")
+        unsure = unsure[row][order]
         edges = self._edges()
         boxes = [
             [(edges[start], line), (edges[stop], line), (edges[stop], line + 1), (edges[start], line + 1)]

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
+from eegexplain._text import legend_name
 from eegexplain._torch import TorchNet
 
 N_SHOWN = 4
@@ -150,7 +151,7 @@ def _draw_template(axes, template, job):
         axes[0].invert_yaxis()
     times = 1000 * (np.arange(template.shape[1]) - template.shape[1] // 2) / job.data.sfreq
     for place, style in zip(np.argsort(-strength)[:3], ("-", "--", ":"), strict=False):
-        axes[1].plot(times, template[place] / scale, style, label=ch_names[place], linewidth=1.3)
+        axes[1].plot(times, template[place] / scale, style, label=legend_name(ch_names[place]), linewidth=1.3)
     axes[1].legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=1.4)
     axes[1].spines[["top", "right"]].set_visible(False)
     axes[1].tick_params(labelsize=8)

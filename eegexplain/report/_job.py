@@ -7,7 +7,9 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from eegexplain._text import readable
 from eegexplain._validation import check_bands, check_groups, check_option, lookup, positive_int
+from eegexplain.inspection._errors import total_error
 from eegexplain.report._decoding import assess
 
 
@@ -101,9 +103,10 @@ class Job:
         Returns
         -------
         xarray.Dataset
-            ``value`` and the errors that `average` describes. A single group tells nothing about the spread over
-            groups; where a fold holds out only one, the error is at least that of the mean over folds, each of which
-            holds groups of its own.
+            What `average` describes, but ``standard_error`` is the total error: over networks and folds, or that of
+            the same name there, now ``error_given_networks``, where it is larger. ``degrees_of_freedom`` is the number
+            of folds less one. Where a fold holds out a single group, which tells nothing about the spread over groups,
+            the error given the networks is over trials; the spread over folds holds that over groups.
         """
         parts = []
         for fold in self.folds:
@@ -112,9 +115,11 @@ class Job:
             explainers = (make_explainer(FrozenEstimator(net)) for net in fold.nets)
             parts.append([explainer.fit(X, y, groups=groups).explanation_ for explainer in explainers])
         mean = average(parts, prefix)
-        if self.errors_over == "folds":
-            mean["standard_error"] = np.maximum(mean["standard_error"], mean["fold_sd"] / np.sqrt(len(parts)))
-        return mean
+        mean["error_given_networks"] = mean["standard_error"]
+        sizes = [len(fold.test) for fold in self.folds], [len(fold.train) for fold in self.folds]
+        total = total_error(mean["network_value"].values, mean["standard_error"].values, *sizes)
+        mean["standard_error"] = mean["standard_error"].copy(data=total)
+        return mean.assign_attrs(degrees_of_freedom=len(self.folds) - 1)
 
 
 def average(parts, prefix=""):
@@ -188,7 +193,7 @@ def run_job(data, options, notify):
     make_model = lookup(MODELS, options.model, "model")
     n_seeds = positive_int("the number of seeds", options.n_seeds)
     bands = check_bands(options.bands, data.sfreq, data.X.shape[2])
-    data, left_out = only_scalp(data)
+    data, left_out = only_scalp(with_readable_names(data))
     groups = None if data.subject is None else check_groups(data.subject, len(data.y))
     splits = split(data.y, groups, options.n_folds, options.seed)
     folds, predicted, alone = [], np.empty_like(data.y), np.empty((n_seeds, len(data.y)), data.y.dtype)
@@ -213,6 +218,16 @@ def logits_of(net, X):
     """Logits of a classifier, one column per class; of two classes half their difference, with both signs."""
     logits = net.decision_function(X)
     return logits if logits.ndim == 2 else np.stack([-logits, logits], axis=1) / 2
+
+
+def with_readable_names(data):
+    """The same trials with names of channels, classes and groups that files and terminals can take."""
+    named = type(data)(**data)
+    named.ch_names = [readable(name) for name in data.ch_names]
+    for key in ("y", "subject"):
+        if data.get(key) is not None and np.asarray(data[key]).dtype.kind in "UO":
+            named[key] = np.array([readable(name) for name in data[key]])
+    return named
 
 
 def only_scalp(data):

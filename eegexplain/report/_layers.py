@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
+from eegexplain._text import plain
+
 LAYERS = {"conv_out": "after the convolution", "pool_out": "after rectifying and pooling"}
 N_TRIALS, N_DRAWS = 120, 40
 
@@ -73,7 +75,7 @@ def draw(found, own):
         )
         ax.set(title=title, xlabel="frequency (Hz)", xlim=(0, min(frequencies[-1], 1.3 * max(own.max(), 30))))
         if title == "classes":
-            ax.set_yticks(range(len(outputs)), outputs)
+            ax.set_yticks(range(len(outputs)), [plain(name) for name in outputs])
         else:
             ax.plot(own[order], range(len(own)), ".", color="black", markersize=3)
             ax.set_yticks(range(len(own)), order, fontsize=6)

@@ -1,21 +1,31 @@
 """Sections with maps: what the network uses, and beside it how the classes differ in the data."""
 
+import html
+
 import numpy as np
 
+from eegexplain._text import plain, readable
 from eegexplain.inspection import power_contrast
+from eegexplain.inspection._errors import SMALLEST, beyond_zero, familywise_limit
 
 N_STRONGEST = 3
+NUMBERS = {  # of a cell, as a table calls them
+    "value": "value",
+    "standard_error": "total error",
+    "error_given_networks": "error given the networks",
+    "fold_sd": "SD over folds",
+    "seed_sd": "SD over seeds",
+}
 FACTS = ("method", "response", "perturbation", "noise", "scale", "scale_by", "perturbed_score")
 NOISE_MEANING = {
     "data": "what co-varies with the output in these data (perturbations have the data's own cross-spectrum)",
     "independent": "what the network does with each channel alone (perturbations are independent over channels)",
 }
 
-ERRORS = {
-    "trials": "Errors are over trials.",
-    "groups": "Errors are over groups, whose trials are not independent.",
-    "folds": "A fold holds out a single group, which tells nothing about the spread over groups: errors are over folds "
-    "(or over trials, where that is more), rough with so few.",
+GIVEN_NETWORKS = {  # what the error of a map is over that takes its networks for given, by `Job.errors_over`
+    "trials": "trials",
+    "groups": "groups, whose trials are not independent",
+    "folds": "trials (a fold holds out a single group, which tells nothing about the spread over groups)",
 }
 
 
@@ -42,13 +52,12 @@ def perturbation(job, part):
     part.summary["strongest"] = strongest(by_band)
     part.summary["perturbed_score"] = part.attributes["perturbed_score"]
     part.summary["errors_over"] = job.errors_over
-    part.lines += describe(part.summary["strongest"], label, job.errors_over)
+    part.lines += describe(part.summary["strongest"], label)
     part.html.append(
         "<p>Correlation of small changes of amplitude with the change of the centred logit: "
         f"{NOISE_MEANING[job.options.noise]}. Mean of {len(job.folds)} networks, each on trials it never saw. "
-        "Hatched cells lie within two standard errors of zero; white dots mark channels beyond. "
-        f"{ERRORS[job.errors_over]} They say how well the map is known: that a map differs from zero does not show "
-        "that the network decodes.</p>"
+        f"{explain_marks(by_band, job)} That a map differs from zero does not show that the network decodes.</p>"
+        f"{table_of_cells(part.summary['strongest'])}"
     )
     shown = shown_outputs(by_bin)
     whose = f"for class {shown[-1]}" if len(shown) == 1 else "for each class"
@@ -87,35 +96,62 @@ def strongest(explanation, n=N_STRONGEST):
             {
                 "channel": str(one["channel"].values[channel]),
                 "band": str(one["band"].values[band]),
-                "value": float(one["value"].values[channel, band]),
-                "standard_error": float(one["standard_error"].values[channel, band]),
-                "fold_sd": float(one["fold_sd"].values[channel, band]),
+                **{name: float(one[name].values[channel, band]) for name in NUMBERS},
             }
             for channel, band in zip(*np.unravel_index(order, one["value"].shape), strict=True)
         ]
     return found
 
 
-def describe(cells, label, unit):
-    """The strongest cells as lines of text; errors are over `unit`."""
-    lines = [f"Strongest channel x band cells ({label} ± standard error over {unit}; SD over networks):"]
+def describe(cells, label):
+    """The strongest cells as lines of text."""
+    lines = [f"Strongest channel x band cells ({label} ± total error, over networks and trials):"]
     for output, found in cells.items():
-        text = ", ".join(
-            f"{c['channel']} {c['band']} {c['value']:+.3f} ± {c['standard_error']:.3f} ({c['fold_sd']:.2f})"
-            for c in found
-        )
+        text = ", ".join(f"{c['channel']} {c['band']} {c['value']:+.3f} ± {c['standard_error']:.3f}" for c in found)
         lines.append(f"  class {output}: {text}")
     return lines
 
 
+def explain_marks(explanation, job):
+    """Sentences about the errors of a map, and what its dots and hatching mean."""
+    degrees = explanation.attrs["degrees_of_freedom"]
+    n_cells = explanation["value"].isel(output=0).size * len(shown_outputs(explanation))
+    return (
+        "White dots mark, and hatching leaves free, what is beyond zero: beyond "
+        f"{familywise_limit(n_cells, degrees):.1f} errors for the first of {n_cells} cells by band (Holm: 5 % for all "
+        f"cells of a map together, t with {degrees} degrees of freedom; with more folds, fewer errors are enough), and "
+        f"of at least {100 * SMALLEST:.0f} % of the map's largest value. The error is the total one: over the "
+        f"{len(job.folds)} folds and their networks, allowing for training parts that overlap (Nadeau and Bengio "
+        f"2003), or given these networks, over {GIVEN_NETWORKS[job.errors_over]}, where that is larger."
+    )
+
+
+def table_of_cells(cells):
+    """The strongest cells of each class with their errors and spread over folds, as HTML."""
+    rows = [
+        f"<tr><td>{html.escape(readable(output))}</td><td>{html.escape(readable(c['channel']))} "
+        f"{html.escape(readable(c['band']))}</td>"
+        + "".join(f"<td>{c[name]:+.3f}</td>" if name == "value" else f"<td>{c[name]:.3f}</td>" for name in NUMBERS)
+        + "</tr>"
+        for output, found in cells.items()
+        for c in found
+    ]
+    head = "".join(f"<th>{title}</th>" for title in ("class", "strongest cells", *NUMBERS.values()))
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def beyond(display, explanation):
+    """Cells of a display to mark, all together one family."""
+    return beyond_zero(display.values, display.standard_error, explanation.attrs["degrees_of_freedom"])
+
+
 def topomaps(explanation, outputs, label):
-    """Scalp maps, classes by bands, with electrodes beyond two standard errors marked."""
+    """Scalp maps, classes by bands, with electrodes beyond zero marked."""
     from eegexplain.plotting import TopomapDisplay
 
     picked = named_classes(explanation.sel(output=outputs))
     display = TopomapDisplay.from_explanation(picked, label=label)
-    beyond = np.abs(display.values) > 2 * display.standard_error
-    return display.plot_grid(mask=beyond, panel_size=1.7).figure_
+    return display.plot_grid(mask=beyond(display, explanation), panel_size=1.7).figure_
 
 
 def spectra(job, explanation, label):
@@ -123,7 +159,7 @@ def spectra(job, explanation, label):
     from eegexplain.plotting import SpectralMapDisplay
 
     display = SpectralMapDisplay.from_explanation(named_classes(explanation), label=label)
-    return display.plot(order="front" if job.on_scalp else None).figure_
+    return display.plot(order="front" if job.on_scalp else None, hatch=~beyond(display, explanation)).figure_
 
 
 def named_classes(explanation):
@@ -142,6 +178,6 @@ def side_by_side(job, explanations, output):
     figure, axes = plt.subplots(1, len(explanations), figsize=(10, height), layout="constrained")
     for ax, (explanation, title, label) in zip(axes, explanations, strict=True):
         display = SpectralMapDisplay.from_explanation(explanation, output=output, fmax=45.0, label=label)
-        display.plot(ax=ax, order="front" if job.on_scalp else None)
-        ax.set_title(title, pad=26)
+        display.plot(ax=ax, order="front" if job.on_scalp else None, hatch=~beyond(display, explanation))
+        ax.set_title(plain(title), pad=26)
     return figure

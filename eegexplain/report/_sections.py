@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from eegexplain._text import plain
 from eegexplain.report._decoding import balanced_accuracy
 from eegexplain.report._filters import filters
 from eegexplain.report._flex import attribution
@@ -89,7 +90,7 @@ def _draw_accuracy(job):
     ax.axvspan(0, found.chance_upper, color="0.92", linewidth=0, zorder=0, label="reached by chance (95 %)")
     ax.axvline(found.chance, color="0.6", linestyle=":")
     ax.plot([mean for mean, _ in means], range(len(means)), "o", color="0.2", markersize=4)
-    ax.set_yticks(range(len(means)), [name for _, name in means], fontsize=7)
+    ax.set_yticks(range(len(means)), [plain(name) for _, name in means], fontsize=7)
     ax.set(xlim=(0, 1.02), xlabel="held-out accuracy", ylabel="fold" if job.groups is None else "group")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.lines import Line2D
 from sklearn.utils import Bunch
 
 from eegexplain import cli
@@ -17,6 +18,7 @@ from eegexplain.report import SECTIONS, Fold, Options, Part, run_job
 from eegexplain.report import _job as job_module
 from eegexplain.report._filters import contributions
 from eegexplain.report._job import average, logits_of, only_scalp, own_seed, split
+from eegexplain.report._maps import topomaps
 from eegexplain.report._truth import score_map
 from eegexplain.report._writing import write_job
 
@@ -136,8 +138,8 @@ def test_an_average_keeps_the_attributes_of_its_parts_and_averages_their_scores(
     assert average([[part(method="m")], [part(method="m")]]).attrs == {"method": "m"}
 
 
-def test_folds_of_a_single_group_have_an_error_over_folds(demo):
-    """Two maps that are exact on their own trials and differ by 2: the error of their mean is 1, not 0."""
+def test_the_error_of_a_map_is_the_total_one(demo):
+    """Two maps that are exact on their own trials and differ by 2 have an error, where folds hold out groups or not."""
 
     class Explainer:
         def __init__(self, value):
@@ -156,16 +158,47 @@ def test_folds_of_a_single_group_have_an_error_over_folds(demo):
         other = replace(job, data=Bunch(**job.data | {"subject": groups}), bands={}, folds=folds)
         explainers = [Explainer(1.0), Explainer(3.0)]
         made = iter(explainers)
-        errors = other.explain_folds(lambda net: next(made))["standard_error"].values
-        return other.errors_over, [explainer.n_groups for explainer in explainers], errors
+        found = other.explain_folds(lambda net: next(made))
+        assert found.attrs["degrees_of_freedom"] == 1
+        np.testing.assert_allclose(found["error_given_networks"], [0, 0.3 / np.sqrt(2)])
+        return other.errors_over, [explainer.n_groups for explainer in explainers], found["standard_error"].values
 
     single = np.zeros(len(job.data.y))
     single[job.folds[1].test] = 1
-    cases = [(job.groups, "groups", 2, 0), (None, "trials", 0, 0), (single, "folds", 0, 1)]
-    for groups, unit, clusters, first in cases:
+    overlap = np.mean([len(fold.test) / len(fold.train) for fold in job.folds])
+    first = np.sqrt(2) * np.sqrt(1 / 2 + overlap)
+    for groups, unit, clusters in [(job.groups, "groups", 2), (None, "trials", 0), (single, "folds", 0)]:
         found = explained(groups)
         assert found[:2] == (unit, [clusters] * 2)
         np.testing.assert_allclose(found[2], [first, 0.3 / np.sqrt(2)])
+
+
+def test_marks_are_the_cells_beyond_zero_of_the_whole_figure():
+    """Noise around zero is not marked, however many cells; what is large against its error is, and nothing small."""
+    rng = np.random.default_rng(0)
+    value, error = 0.01 * rng.standard_normal((2, 6, 5)), np.full((2, 6, 5), 0.004)
+    value[:, 2, 3], value[:, 3, 3] = 0.5, 0.02
+    coords = {"output": ["0", "1"], "channel": CHANNELS, "band": list("abcde")}
+    variables = {"value": (tuple(coords), value), "standard_error": (tuple(coords), error)}
+    explanation = xr.Dataset(variables, coords, {"degrees_of_freedom": 9})
+    before = (np.abs(value[1]) > 2 * error[1]).sum()
+    figure = topomaps(explanation, ["1"], "r")
+    dots = [line for line in figure.findobj(Line2D) if line.get_markerfacecolor() == "white"]
+    assert sum(len(line.get_xdata()) for line in dots) == 1 < before
+
+
+def test_any_name_of_the_data_survives_the_whole_report(tmp_path, capsys):
+    data = easy_eeg(40)
+    data.pop("truth")
+    data.y = np.array(["a$b$ <i>", "$x_{$ \ud800"])[data.y]
+    data.subject = np.array(["=1+1 $", "@s$\ud801", "_$\\frac$", "\n"])[np.arange(40) % 4]
+    data.ch_names = ["=C$a$", "$x_{$", "_\ud800", "-a", "+b", "@c"]
+    job = run_job(data, Options(n_folds=2, n_seeds=1), lambda message: None)
+    part = write_job(job, tmp_path, lambda message: None)
+    print("\n".join(part.lines).encode().decode())
+    html, summary = (tmp_path / "report.html").read_text(encoding="utf-8"), (tmp_path / "summary.json").read_text()
+    assert "<i>" not in html.replace("<i>co-varies", "") and "\\ud800" in html and json.loads(summary)["strongest"]
+    assert not (pd.read_csv(tmp_path / "filters.csv").stack().astype(str).str.match(r"[=@]|[+-][a-z]")).any()
 
 
 def test_the_mean_logit_of_a_fold_predicts(demo):
@@ -296,7 +329,7 @@ def test_explain_prints_a_summary_and_returns_0(tmp_path, capsys):
     printed, notes = capsys.readouterr()
     assert status == 0 and printed.startswith("Held-out accuracy") and printed.endswith(f"Report: {out}/report.html\n")
     assert "--group-by subject prevents it" in printed and "training 2 networks of fold 2 of 2" in notes
-    assert "standard error over trials" in printed
+    assert "perturbation correlation ± total error" in printed
     assert list(xr.load_dataset(out / "explanation.nc")["band"].values) == ["low", "alpha"]
     summary = json.loads((out / "summary.json").read_text())
     assert "alone: 0." in printed and len(summary["decoding"]["balanced_accuracy_of_seeds"]) == 2
