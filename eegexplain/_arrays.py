@@ -56,8 +56,9 @@ def check_array_like(
         Of the argument, for errors.
     value : array-like
         Array, list, pandas or xarray object.
-    ndim : int, tuple of int or "any", optional
-        Allowed numbers of dimensions; None is any but 0, a single number, which only "any" allows.
+    ndim : int, tuple of int or str, optional
+        Allowed numbers of dimensions, or the names of the axes, as ``"n_trials, n_times"``; None is any but 0, a single
+        number, which only "any" allows.
     dtype : dtype or "same", optional
         Of the result; None keeps float32 and float64 and makes float64 of other numbers, "same" keeps all.
     squared : bool
@@ -89,10 +90,7 @@ def check_array_like(
         kind = TypeError if array.dtype.kind != "c" else ValueError
         given = _NOT_NUMBERS.get(array.dtype.kind, str(array.dtype))
         raise kind(f"{name} must hold real numbers, got {given}: convert it to an array of floats first.")
-    allowed = (ndim,) if isinstance(ndim, int) else ndim
-    if ndim != "any" and (not array.ndim or (allowed and array.ndim not in allowed)):
-        wanted = " or ".join(map(str, allowed)) if allowed else "1 or more"
-        raise ValueError(f"{name} needs {wanted} dimensions, got {array.ndim} (shape {array.shape}).")
+    _check_ndim(name, array, ndim)
     if not array.size and not allow_empty:
         raise ValueError(f"{name} is empty: its shape is {array.shape}.")
     found = None if allow_nan and allow_inf else first_not_finite(np.atleast_1d(array), allow_nan, allow_inf)
@@ -104,6 +102,17 @@ def check_array_like(
     if dtype is None or isinstance(dtype, str):
         dtype = array.dtype if dtype == "same" or array.dtype in (np.float32, np.float64) else np.float64
     return array.astype(dtype, copy=False)
+
+
+def _check_ndim(name, array, ndim):
+    """Compare the number of dimensions with what is allowed; see `check_array_like`."""
+    axes = ndim if isinstance(ndim, str) else None
+    allowed = (axes.count(",") + 1,) if axes else (ndim,) if isinstance(ndim, int) else ndim
+    if ndim == "any" or (array.ndim and (allowed is None or array.ndim in allowed)):
+        return
+    dimensions = " or ".join(map(str, allowed)) if allowed else "1 or more"
+    wanted = f"be ({axes})" if axes else f"have {dimensions} dimensions"
+    raise ValueError(f"{name} must {wanted}, got {array.ndim} dimensions, shape {array.shape}.")
 
 
 def _check_range(name, array):

@@ -244,7 +244,7 @@ def test_text_is_no_number(convert):
         (scipy.sparse.eye(3).tocsr(), TypeError, "Python objects"),
         (np.ones((0, 3)), ValueError, r"x is empty: its shape is \(0, 3\)"),
         (3.0, ValueError, "2 dimensions, got 0"),
-        (np.ones(3), ValueError, r"2 dimensions, got 1 \(shape \(3,\)\)"),
+        (np.ones(3), ValueError, r"2 dimensions, got 1 dimensions, shape \(3,\)"),
     ],
 )
 def test_arrays_of_functions(value, error, words):
@@ -261,6 +261,8 @@ def test_what_is_allowed_passes():
     assert v.check_array_like("x", [], allow_empty=True).shape == (0,)
     with pytest.raises(ValueError, match="1 or 3 dimensions, got 2"):
         v.check_array_like("x", np.ones((2, 2)), ndim=(1, 3))
+    with pytest.raises(ValueError, match=r"x must be \(n_trials, n_times\), got 1"):
+        v.check_array_like("x", np.ones(2), ndim="n_trials, n_times")
 
 
 @pytest.mark.parametrize(("given", "expected"), [("f4", "f4"), ("f8", "f8"), ("f2", "f8"), ("i4", "f8"), ("?", "f8")])

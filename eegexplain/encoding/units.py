@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from eegexplain._torch import TorchNet
-from eegexplain._validation import as_trials
+from eegexplain._validation import as_trials, check_array_like, positive_int
 
 
 def unit_responses(estimator, X, *, layer=None, average=True, batch_size=64):
@@ -39,7 +39,7 @@ def unit_responses(estimator, X, *, layer=None, average=True, batch_size=64):
     TypeError
         If the estimator holds no torch network.
     ValueError
-        If there is no such layer.
+        If there is no such layer, and for trials with NaN or infinities.
 
     Examples
     --------
@@ -52,7 +52,8 @@ def unit_responses(estimator, X, *, layer=None, average=True, batch_size=64):
     >>> unit_responses(net, X).data.shape, unit_responses(net, X, average=False).data.shape
     ((20, 3), (1280, 3))
     """
-    trials = as_trials(np.asarray(X))
+    trials = as_trials(check_array_like("X", X, ndim=(2, 3)))
+    positive_int("batch_size", batch_size)
     net = TorchNet(estimator, trials.shape[1:])
     layer = net.default_layer() if layer is None else layer
     parts = []

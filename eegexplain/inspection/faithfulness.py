@@ -7,7 +7,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 from sklearn.utils import check_random_state
 
-from eegexplain._validation import check_option
+from eegexplain._validation import check_array_like, check_mask, check_option, check_sfreq, positive_int
 from eegexplain.bases import as_basis
 
 FILLINGS = ("zeros", "surrogate")
@@ -111,17 +111,14 @@ def deletion_curve(predict, X, attributions, basis="fourier", *, kind="deletion"
     True
     """
     check_option("kind", kind, ("deletion", "insertion"))
-    X = np.asarray(X, dtype=float)
-    if X.ndim != 3:
-        raise ValueError(f"X must be (n_trials, n_channels, n_times), got shape {X.shape}")
-    basis = as_basis(basis, bands).bind(X.shape[-1], sfreq)
+    X = check_array_like("X", X, ndim="n_trials, n_channels, n_times", dtype=float)
+    basis = as_basis(basis, bands).bind(X.shape[-1], check_sfreq(sfreq))
     relevance = _fit_cells(attributions, X, basis)
-    fractions = np.arange(0, 1, 0.05) if fractions is None else np.asarray(fractions, dtype=float)
+    fractions = np.arange(0, 1, 0.05) if fractions is None else check_array_like("fractions", fractions)
     if fractions.ndim != 1 or len(fractions) < 2 or np.any(np.diff(fractions) <= 0) or fractions[0] < 0 \
             or fractions[-1] > 1:
         raise ValueError("fractions must be at least two ascending numbers between 0 and 1")
-    if n_random < 1:
-        raise ValueError(f"n_random must be at least 1, got {n_random}: a curve means something beside random order")
+    positive_int("n_random", n_random)  # a curve means something beside random order
     rng = check_random_state(random_state)
     filled = _filling(filling, X, rng)
     n_cells = relevance[0].size
@@ -133,7 +130,7 @@ def deletion_curve(predict, X, attributions, basis="fourier", *, kind="deletion"
 
 def _fit_cells(attributions, X, basis):
     """Maps `(n_trials, n_rows, n_cells)` without residual row and cell."""
-    maps = np.asarray(attributions, dtype=float)
+    maps = check_array_like("attributions", attributions, ndim=(2, 3), dtype=float)
     whole = basis.attribute(X[:1], X[:1]).shape[1:]
     rows = basis.analyze(X[:1]).shape[1]
     cells = whole[1] - (not basis.complete)
@@ -156,7 +153,7 @@ def _filling(filling, X, rng):
         if X.shape[-1] % 2 == 0:
             turns[..., -1] = 1
         return np.fft.irfft(spectra * turns, n=X.shape[-1])
-    filled = np.asarray(filling, dtype=float)
+    filled = check_array_like("filling", filling, dtype=float)
     if filled.shape not in (X.shape, X.shape[1:]):
         raise ValueError(f"filling has shape {filled.shape}, the trials {X.shape}")
     return np.broadcast_to(filled, X.shape)
@@ -168,7 +165,7 @@ def _scores(predict, X, filled, place, fractions, basis, kind):
     for fraction in fractions:
         top = place <= round(fraction * place[0].size)
         changed = basis.remove(X, filled, top if kind == "deletion" else ~top)
-        score = np.asarray(predict(changed), dtype=float)
+        score = check_array_like("the score of predict", predict(changed), ndim="any", allow_nan=True, allow_inf=True)
         if score.shape != (len(X),):
             raise ValueError(f"predict must give one score per trial ({len(X)},), got shape {score.shape}; pick the "
                              "column of the class in question")
@@ -178,12 +175,20 @@ def _scores(predict, X, filled, place, fractions, basis, kind):
 
 def _flat(maps, truth):
     """Maps and truth as `(..., n_rows * n_cells)`; one truth may serve all maps."""
-    maps, truth = np.asarray(maps, dtype=float), np.asarray(truth)
+    maps, truth = check_array_like("maps", maps, dtype=float), check_mask("truth", truth)
     if maps.ndim < 2 or truth.shape not in (maps.shape, maps.shape[-2:]):
         raise ValueError(f"maps are (..., n_rows, n_cells) and truth is alike or (n_rows, n_cells); got {maps.shape} "
                          f"and {truth.shape}")
     flat = maps.reshape(*maps.shape[:-2], -1)
     return flat, np.broadcast_to(truth.reshape(*truth.shape[:-2], -1), flat.shape)
+
+
+def _scored(scored, shape):
+    """Mask of the cells that enter; None is all."""
+    scored = np.ones(shape, bool) if scored is None else check_mask("scored", scored)
+    if scored.shape != shape:
+        raise ValueError(f"scored has shape {scored.shape}, but the cells {shape}")
+    return scored
 
 
 def relevance_rank_accuracy(maps, truth):
@@ -212,7 +217,7 @@ def relevance_rank_accuracy(maps, truth):
     >>> float(relevance_rank_accuracy([[3.0, 0.1, 2.0, -5.0]], [[True, False, False, True]]))
     0.5
     """
-    flat, true = _flat(maps, np.asarray(truth, dtype=bool))
+    flat, true = _flat(maps, truth)
     relevance = np.maximum(flat, 0)
     count = true.sum(-1)
     order = np.argsort(-relevance, axis=-1, kind="stable")
@@ -234,7 +239,7 @@ def relevance_mass_accuracy(maps, truth):
     ndarray of shape (...)
         NaN where nothing is true or relevant.
     """
-    flat, true = _flat(maps, np.asarray(truth, dtype=bool))
+    flat, true = _flat(maps, truth)
     relevance = np.maximum(flat, 0)
     total = relevance.sum(-1)
     valid = (total > 0) & true.any(-1)
@@ -261,9 +266,9 @@ def average_precision(maps, truth, *, scored=None):
     ValueError
         When the scored cells are all true or all false.
     """
-    truth = np.asarray(truth, dtype=bool)
+    truth = check_mask("truth", truth, ndim=2)
     flat, _ = _flat(maps, truth)
-    scored = np.ones(truth.size, bool) if scored is None else np.asarray(scored, dtype=bool).ravel()
+    scored = _scored(scored, truth.shape).ravel()
     true = truth.ravel()[scored]
     if len(np.unique(true)) < 2:
         raise ValueError("average precision needs true and false cells among those scored")
@@ -286,8 +291,12 @@ def sign_agreement(maps, effect, *, scored=None):
     -------
     ndarray of shape (...)
     """
-    maps, effect = np.asarray(maps, dtype=float), np.asarray(effect, dtype=float)
-    where = effect != 0 if scored is None else (effect != 0) & np.asarray(scored, dtype=bool)
+    maps = check_array_like("maps", maps, dtype=float)
+    effect = check_array_like("effect", effect, ndim=2, dtype=float)
+    if maps.shape[-2:] != effect.shape:
+        raise ValueError(f"maps are (..., n_rows, n_cells) and effect (n_rows, n_cells); got {maps.shape} and "
+                         f"{effect.shape}")
+    where = (effect != 0) & _scored(scored, effect.shape)
     if not where.any():
         raise ValueError("no scored cell has an effect")
     return (np.sign(maps[..., where]) == np.sign(effect[where])).mean(-1)
@@ -310,7 +319,7 @@ def complexity(maps):
     .. [1] Bhatt, Weller & Moura (2020). Evaluating and aggregating feature-based model explanations. IJCAI.
        https://doi.org/10.24963/ijcai.2020/417
     """
-    maps = np.abs(np.asarray(maps, dtype=float))
+    maps = np.abs(check_array_like("maps", maps, dtype=float))
     flat = maps.reshape(*maps.shape[:-2], -1)
     total = flat.sum(-1, keepdims=True)
     share = np.divide(flat, total, out=np.zeros_like(flat), where=total > 0)

@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 
 from eegexplain._module import copied, randomise, seeded
 from eegexplain._torch import TorchNet
-from eegexplain._validation import random_seed, spawn_seeds
+from eegexplain._validation import check_array_like, random_seed, refuse_masked, spawn_seeds
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +40,18 @@ def map_similarity(first, second):
     Returns
     -------
     similarity, absolute_similarity : float
-        NaN where a map is constant.
+        NaN where a map is constant or holds a NaN.
+
+    Raises
+    ------
+    ValueError
+        For infinities, and maps of different shapes.
     """
-    first, second = np.ravel(first), np.ravel(second)
+    first, second = (check_array_like(name, map_, allow_nan=True) for name, map_ in zip(
+        ("first", "second"), (first, second), strict=True))
+    if first.shape != second.shape:
+        raise ValueError(f"first and second must be maps of the same shape, got {first.shape} and {second.shape}")
+    first, second = first.ravel(), second.ravel()
     pairs = [(first, second), (np.abs(first), np.abs(second))]
     return tuple(float("nan") if np.ptp(a) == 0 or np.ptp(b) == 0 else float(spearmanr(a, b).statistic)
                  for a, b in pairs)
@@ -131,6 +140,7 @@ def label_randomization(explainer, X, y, *, n_permutations=5, random_state=None,
         raise ValueError("a frozen network cannot be retrained on permuted labels: give the network unfrozen, or use "
                          "model_randomization")
     rng = check_random_state(random_state)
+    refuse_masked("y", y)
     y = np.asarray(y)
     original = spawn_seeds(explainer, rng).fit(X, y, **fit_params).explanation_["value"].values
     similarities = []

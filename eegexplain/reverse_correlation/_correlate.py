@@ -9,6 +9,8 @@ import numpy as np
 import scipy.fft
 import scipy.linalg
 
+from eegexplain._validation import check_array_like, check_number, positive_int
+
 DEAD = 1e-12  # variance relative to the mean square below which a unit is constant (float32 rounding)
 
 BLOCK = 2**22  # values of one cross-spectrum held at once; filters are taken in blocks of that size
@@ -175,7 +177,10 @@ def reverse_correlation(inputs, activations, width, *, stride=1, offset=0, norma
     >>> reverse_correlation(X, activations, 3).round(1)
     array([[[ 0.4, -0.8,  0.4]]])
     """
-    inputs, activations = np.asarray(inputs), np.asarray(activations)
+    inputs = check_array_like("inputs", inputs, dtype="same", squared=True)
+    activations = check_array_like("activations", activations, squared=True)
+    stride, offset = check_number("stride", stride, least=0), check_number("offset", offset)
+    width, batch_size = positive_int("width", width), positive_int("batch_size", batch_size)
     if inputs.ndim != 3 or activations.ndim != 3 or len(inputs) != len(activations):
         raise ValueError(
             "inputs must be (n_trials, n_channels, n_times) and activations (n_trials, n_filters, n_units) for the "

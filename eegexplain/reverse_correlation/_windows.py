@@ -3,6 +3,10 @@
 import numpy as np
 import scipy.fft
 
+from eegexplain._validation import check_array_like, check_indices, positive_int
+
+_TRIALS = "n_trials, n_channels, n_times"
+
 
 class TopUnits:
     """The most active units of each trial, collected over batches.
@@ -45,7 +49,7 @@ def cut_windows(X, index, width):
     Parameters
     ----------
     X : ndarray, shape (n_trials, n_channels, n_times)
-        Trials.
+        Trials; samples are copied as they are, NaN and infinities too.
     index : ndarray of int, shape (..., 2)
         Trial and first sample of each window; the sample may be negative.
     width : int
@@ -55,7 +59,11 @@ def cut_windows(X, index, width):
     -------
     windows : ndarray, shape (..., n_channels, width)
     """
-    flat = index.reshape(-1, 2)
+    X = check_array_like("X", X, ndim=_TRIALS, dtype="same", allow_nan=True, allow_inf=True)
+    index = check_indices("index", index)
+    flat, width = index.reshape(-1, 2), positive_int("width", width)
+    if index.shape[-1] != 2 or flat[:, 0].min() < 0 or flat[:, 0].max() >= len(X):
+        raise ValueError(f"index must hold pairs of a trial, 0 to {len(X) - 1}, and its first sample.")
     windows = np.zeros((len(flat), X.shape[1], width), dtype=X.dtype)
     for window, (trial, start) in zip(windows, flat, strict=True):
         first, last = max(start, 0), min(start + width, X.shape[-1])
@@ -79,6 +87,10 @@ def template_match(X, templates):
     match : ndarray, shape (n_trials, n_filters)
         Cosine of the angle between template and best window, in [-1, 1]; 0 for empty templates and flat trials.
     """
+    X = check_array_like("X", X, ndim=_TRIALS, squared=True)
+    templates = check_array_like("templates", templates, ndim="n_filters, n_channels, width", squared=True)
+    if templates.shape[1] != X.shape[1]:
+        raise ValueError(f"templates have {templates.shape[1]} channels, but the trials {X.shape[1]}.")
     width = templates.shape[-1]
     X = X - X.mean(axis=-1, keepdims=True)
     if width > X.shape[-1]:

@@ -9,18 +9,29 @@ import math
 
 import numpy as np
 
+from eegexplain._validation import check_array_like, check_indices, check_number, positive_int
 from eegexplain.reverse_correlation._correlate import reverse_correlation
 from eegexplain.reverse_correlation._windows import cut_windows
 
 
 def calc_Hout(Hin, kernel, stride, dilation):
     """Return the output length of an unpadded convolution or pooling layer."""
+    Hin, kernel, stride, dilation = _sizes(Hin=Hin, kernel=kernel, stride=stride, dilation=dilation)
     return np.floor((Hin - dilation * (kernel - 1) - 1) / stride + 1)
 
 
 def calc_Hin(Hout, kernel, stride, dilation):
     """Return the input length that `Hout` neighbouring units of an unpadded layer see."""
+    Hout, kernel, stride, dilation = _sizes(Hout=Hout, kernel=kernel, stride=stride, dilation=dilation)
     return np.ceil((Hout - 1) * stride + 1 + dilation * (kernel - 1))
+
+
+def _sizes(**given):
+    """Finite numbers or arrays of them; strides divide."""
+    sizes = {name: check_array_like(name, value, ndim="any") for name, value in given.items()}
+    if not (sizes["stride"] > 0).all():
+        raise ValueError(f"stride must be above 0, got {given['stride']!r}.")
+    return sizes.values()
 
 
 def calc_receptive_field_size(model, layer_ind, start_receptive_field=(1, 1)):
@@ -45,7 +56,7 @@ def calc_receptive_field_size(model, layer_ind, start_receptive_field=(1, 1)):
     Nested modules, all poolings and 1-D layers (along the height) count, which the earlier function left out. Padding,
     residual branches and other orders of execution do not: `receptive_field` traces those.
     """
-    field = np.asarray(start_receptive_field, dtype=float)
+    field = _pair("start_receptive_field", start_receptive_field).astype(float)
     leaves = [m for child in list(model.children())[:layer_ind] for m in child.modules() if not list(m.children())]
     for layer in reversed(leaves):
         if not hasattr(layer, "kernel_size"):
@@ -85,7 +96,7 @@ def get_max_act_index(activations, unique_per_input=True, n_units=None):
     ValueError
         If `activations` is not 4-D with a single filter.
     """
-    activations = np.asarray(activations)
+    activations = check_array_like("activations", activations)
     if activations.ndim != 4 or activations.shape[1] != 1:
         raise ValueError(
             f"activations must be (n_inputs, 1, height, width), one filter at a time, got shape {activations.shape}."
@@ -95,6 +106,7 @@ def get_max_act_index(activations, unique_per_input=True, n_units=None):
     if unique_per_input:
         first = np.sort(np.unique(units[:, 0], return_index=True)[1])
         units, order = units[first], order[first]
+    n_units = None if n_units is None else positive_int("n_units", n_units)
     return units[:n_units], activations.reshape(-1)[order[:n_units]]
 
 
@@ -119,8 +131,27 @@ def calc_receptive_field_for_units_2d(units, receptive_field_size, *, stride=1, 
     -----
     The earlier function took the index of the input for the position of the unit.
     """
-    start = np.asarray(offset) + np.asarray(units)[:, 2:4] * np.asarray(stride)
-    return start, start + np.broadcast_to(receptive_field_size, 2)
+    units, size = _units(units), _pair("receptive_field_size", receptive_field_size)
+    start = _pair("offset", offset, single=True) + units[:, 2:4] * _pair("stride", stride, single=True)
+    return start, start + size
+
+
+def _pair(name, value, single=False):
+    """Height and width as whole numbers; with `single` one number serves both."""
+    if single and np.ndim(value) == 0:
+        value = [value, value]
+    pair = check_indices(name, value, ndim=1)
+    if len(pair) != 2:
+        raise ValueError(f"{name} must be two whole numbers, height (time) and width, got {pair.tolist()}.")
+    return pair
+
+
+def _units(units):
+    """Units as `get_max_act_index` returns them."""
+    units = check_indices("units", units, ndim=2)
+    if units.shape[1] != 4:
+        raise ValueError(f"units must be (n_units, 4): input, filter, height and width index; got {units.shape}.")
+    return units
 
 
 def get_input_windows_from_units_2d(inputs, units, receptive_field_size, *, stride=1, offset=0):
@@ -129,7 +160,7 @@ def get_input_windows_from_units_2d(inputs, units, receptive_field_size, *, stri
     Parameters
     ----------
     inputs : ndarray, shape (n_inputs, n_channels, height, width)
-        Inputs.
+        Inputs; they are copied as they are, NaN and infinities too.
     units : ndarray of int, shape (n_units, 4)
         As `get_max_act_index` returns them.
     receptive_field_size : array-like of 2 int
@@ -142,9 +173,12 @@ def get_input_windows_from_units_2d(inputs, units, receptive_field_size, *, stri
     windows : ndarray, shape (n_units, n_channels, height, width)
         Cut windows.
     """
-    inputs, units = np.asarray(inputs), np.asarray(units)
+    inputs = check_array_like("inputs", inputs, ndim=4, dtype="same", allow_nan=True, allow_inf=True)
+    units = _units(units)
+    if units[:, 0].min() < 0 or units[:, 0].max() >= len(inputs):
+        raise ValueError(f"units name inputs {units[:, 0].min()} to {units[:, 0].max()}, there are {len(inputs)}.")
     start, stop = calc_receptive_field_for_units_2d(units, receptive_field_size, stride=stride, offset=offset)
-    height, width = (int(n) for n in np.broadcast_to(receptive_field_size, 2))
+    height, width = _pair("receptive_field_size", receptive_field_size)
     windows = np.zeros((len(units), inputs.shape[1], height, width), dtype=np.result_type(inputs.dtype, float))
     limits = np.array(inputs.shape[2:])
     low, high = np.clip(start, 0, limits), np.clip(stop, 0, limits)
@@ -178,7 +212,7 @@ def most_activating_input_windows(
         Windows, most activating first.
     """
     inputs, activations, width = _trailing(inputs, activations, receptive_field_size)
-    n_windows = max(1, math.floor(len(inputs) * top_percentage))
+    n_windows = max(1, math.floor(len(inputs) * check_number("top_percentage", top_percentage, least=0, most=1)))
     best = activations.argmax(axis=-1)  # (n_inputs, n_filters)
     value = np.take_along_axis(activations, best[..., None], axis=-1)[..., 0]
     trials = np.argsort(-value, axis=0, kind="stable")[:n_windows].T
@@ -213,8 +247,9 @@ def activation_reverse_correlation(inputs, activations, receptive_field_size, *,
 
 def _trailing(inputs, activations, receptive_field_size):
     """Drop the trailing axes of length 1."""
-    inputs, activations = np.asarray(inputs), np.asarray(activations)
-    size = np.atleast_1d(receptive_field_size)
+    inputs = check_array_like("inputs", inputs, dtype="same")
+    activations = check_array_like("activations", activations, dtype="same")
+    size = check_indices("receptive_field_size", np.atleast_1d(receptive_field_size))
     arrays_fit = inputs.ndim == activations.ndim == 4 and inputs.shape[3] == activations.shape[3] == 1
     if not arrays_fit or len(inputs) != len(activations) or np.any(size[1:] != 1):
         raise ValueError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from eegexplain._validation import check_indices, check_number
 from eegexplain.reverse_correlation._tracing import Probe, trace
 
 GROWTH, LONG = 3, 1024  # a trial that a field fills is continued by this factor, short ones again up to this length
@@ -97,7 +98,10 @@ def receptive_field(module, layer, input_shape, *, scale=1.0):
     >>> field.size, field.stride, field.offset
     (8, 4, -2)
     """
-    input_shape = tuple(int(n) for n in input_shape)
+    input_shape = tuple(check_indices("input_shape", input_shape, ndim=1).tolist())
+    if min(input_shape) < 1:
+        raise ValueError(f"input_shape must hold sizes of at least 1, got {input_shape}.")
+    check_number("scale", scale, above=0)
     probe = Probe(module, layer, input_shape, scale)
     field = _time_field(probe, input_shape)
     if len(input_shape) < 2 or input_shape[-2] == 1:
