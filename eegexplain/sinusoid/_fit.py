@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.fft
 
+from eegexplain._validation import check_array_like, check_number, check_sfreq
+
 OVERSAMPLING = 4  # grid points per Fourier bin
 # A function whose spectrum ends at half the signal length T loses at most a factor cos(T/2 * distance) from its
 # maximum: half a grid step away R is still above cos(pi / 8)^2 = 0.85 of its peak. No lower grid peak can win.
@@ -69,9 +71,10 @@ def fit_sinusoids(signals, sfreq=1.0, *, fmin=None, fmax=None, detrend=False):
     Raises
     ------
     ValueError
-        If the signals are not finite or the frequency range is empty or above the Nyquist frequency.
+        If the signals are not finite, `sfreq` is not above 0, or the frequency range is empty or above the Nyquist
+        frequency.
     """
-    signals = np.asarray(signals)
+    signals, sfreq = check_array_like("signals", signals, dtype="same"), check_sfreq(sfreq)
     n_times = signals.shape[-1]
     flat = signals.reshape(-1, n_times)
     fit = SinusoidFit(*(np.zeros((len(flat), k)) for k in (4, 2)), *(np.zeros(len(flat)) for _ in range(3)),
@@ -108,7 +111,7 @@ def check_limits(sfreq, fmin, fmax):
     """Raise a ValueError for limits that no signal at this sampling frequency can have."""
     nyquist = sfreq / 2
     for name, limit in (("fmin", fmin), ("fmax", fmax)):
-        if limit is not None and not 0 <= limit <= nyquist:
+        if limit is not None and not 0 <= check_number(name, limit) <= nyquist:
             raise ValueError(
                 f"{name}={limit} Hz is not between 0 and the Nyquist frequency, {nyquist:g} Hz at sfreq={sfreq:g} Hz: "
                 "lower it, or give the right sfreq."
@@ -196,9 +199,9 @@ def _square(values):
 
 def _fit_chunk(signals, sfreq, grid):
     signals = np.asarray(signals, dtype=float)
-    if not np.isfinite(signals).all():
-        raise ValueError("The signals hold NaN or infinity; remove or interpolate these samples first.")
     n_times = grid.n_times
+    unit = np.exp2(np.frexp(np.abs(signals).max(axis=1))[1] - 1.0)  # squares of any unit fit; exact, a power of two
+    signals = signals / unit[:, None]
     params_lin, about_line = straight_line(signals, sfreq)
     level = signals.mean(axis=-1)
     centred = about_line if grid.detrend else signals - level[:, None]
@@ -218,7 +221,12 @@ def _fit_chunk(signals, sfreq, grid):
     r2 = np.where(flat, 0.0, explained / np.where(flat, 1.0, n_times * variance))
     keep = ~flat
     params_sin, errors = params_sin * keep[:, None], errors * keep[:, None]
-    return params_sin, params_lin, err_sin * keep, err_lin, np.minimum(r2, 1.0), errors, aic * keep
+    r2, aic = np.minimum(r2, 1.0), aic * keep
+    params_sin[:, [1, 3]] *= unit[:, None]
+    errors[:, [1, 3]] *= unit[:, None]
+    with np.errstate(over="ignore", under="ignore"):  # mean squares of 1e200 are infinite, those of 1e-200 are 0
+        err_sin, err_lin = (error * unit * unit for error in (err_sin * keep, err_lin))
+    return params_sin, params_lin * unit[:, None], err_sin, err_lin, r2, errors, aic
 
 
 def _wrap(phase):

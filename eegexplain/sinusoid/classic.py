@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.optimize
 
-from eegexplain._validation import check_sfreq
+from eegexplain._validation import check_array_like, check_sfreq
 from eegexplain.sinusoid._fit import fit_sinusoids
 
 
@@ -13,7 +13,8 @@ def fit_fn_sin(x, frequency, amplitude, phase, offset):
     Parameters
     ----------
     x : ndarray
-        Time in units of ``2 pi`` seconds (``2 * np.pi * t``), so that `frequency` is in Hz.
+        Time in units of ``2 pi`` seconds (``2 * np.pi * t``), so that `frequency` is in Hz. NaN gives NaN, here and in
+        the parameters.
     frequency, amplitude, phase, offset : float
         Parameters in the order of `signal_fit`; the phase is that of a cosine.
 
@@ -22,22 +23,32 @@ def fit_fn_sin(x, frequency, amplitude, phase, offset):
     values : ndarray
         Of the shape of `x`.
     """
-    return offset + amplitude * np.cos(frequency * np.asarray(x) + phase)
+    given = {"x": x, "frequency": frequency, "amplitude": amplitude, "phase": phase, "offset": offset}
+    x, frequency, amplitude, phase, offset = _finite_or_nan(**given)
+    return offset + amplitude * np.cos(frequency * x + phase)
 
 
 def fit_fn_lin(x, intercept, slope):
-    """Return ``intercept + slope x``."""
-    return intercept + slope * np.asarray(x)
+    """Return ``intercept + slope x``; NaN gives NaN."""
+    x, intercept, slope = _finite_or_nan(x=x, intercept=intercept, slope=slope)
+    return intercept + slope * x
 
 
 def err_fn_sin(p, x, y):
-    """Return the residual ``y - fit_fn_sin(x, *p)``, flattened."""
+    """Return the residual ``y - fit_fn_sin(x, *p)``, flattened; NaN gives NaN."""
+    p, y = _finite_or_nan(p=p, y=y)
     return np.ravel(y - fit_fn_sin(x, *p))
 
 
 def err_fn_lin(p, x, y):
-    """Return the residual ``y - fit_fn_lin(x, *p)``, flattened."""
+    """Return the residual ``y - fit_fn_lin(x, *p)``, flattened; NaN gives NaN."""
+    p, y = _finite_or_nan(p=p, y=y)
     return np.ravel(y - fit_fn_lin(x, *p))
+
+
+def _finite_or_nan(**given):
+    """Numbers or arrays of them."""
+    return [check_array_like(name, value, ndim="any", allow_nan=True) for name, value in given.items()]
 
 
 def signal_fit(signals, fs, *, legacy=False):
@@ -72,7 +83,7 @@ def signal_fit(signals, fs, *, legacy=False):
     >>> signal_fit(signals, fs=100)[0].round(6) + 0.0
     array([[[12. ,  3. ,  0.5,  0. ]]])
     """
-    signals = np.asarray(signals, dtype=float)
+    signals = check_array_like("signals", signals, dtype=float)
     if signals.ndim not in (3, 4) or signals.shape[3:] not in ((), (1,)):
         raise ValueError(f"signals must be (n_filters, n_channels, n_times, 1), got shape {signals.shape}.")
     fs = check_sfreq(fs)

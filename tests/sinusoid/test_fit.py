@@ -203,7 +203,31 @@ def test_degenerate_signals_give_zeros(detrend):
     line = fit_sinusoids(3 + 0.1 * np.arange(50.0), 10.0, detrend=True)
     assert not np.any(line.params_sin) and not np.any(line.r2_sin)
     np.testing.assert_allclose(line.params_lin, [3, 1], rtol=1e-9)
-    assert fit_sinusoids(np.empty((0, 5, 30))).params_sin.shape == (0, 5, 4)
+    with pytest.raises(ValueError, match="signals is empty"):
+        fit_sinusoids(np.empty((0, 5, 30)))
+
+
+@pytest.mark.parametrize("detrend", [False, True])
+@pytest.mark.parametrize("unit", [1e200, 1e-200, 1e308, 1e-300, 1e-6])
+def test_any_unit(unit, detrend):
+    signals, _ = noisy(np.random.default_rng(5), 4, 60, 0.2)
+    signals = np.clip(signals, -1.5, 1.5)
+    plain = fit_sinusoids(signals, 100.0, detrend=detrend)
+    scaled = fit_sinusoids(signals * unit, 100.0, detrend=detrend)
+    factors = np.array([1, unit, 1, unit])
+    np.testing.assert_allclose(scaled.params_sin, plain.params_sin * factors, rtol=1e-6)
+    np.testing.assert_allclose(scaled.params_lin, plain.params_lin * unit, rtol=1e-9)
+    np.testing.assert_allclose(scaled.standard_errors, plain.standard_errors * factors, rtol=1e-6)
+    for name in ("r2_sin", "aic_difference"):
+        np.testing.assert_allclose(getattr(scaled, name), getattr(plain, name), rtol=1e-6)
+    with np.errstate(over="ignore", under="ignore"):
+        np.testing.assert_allclose(scaled.err_sin, plain.err_sin * unit * unit, rtol=1e-6)
+
+
+@pytest.mark.parametrize("sfreq", [0, -1.0, np.nan, True])
+def test_sampling_frequencies_that_are_none(sfreq):
+    with pytest.raises(ValueError, match="sfreq must be a finite number of Hz above 0"):
+        fit_sinusoids(np.ones((2, 30)), sfreq)
 
 
 def test_chunks_do_not_show(monkeypatch):
