@@ -126,6 +126,16 @@ def _check_range(name, array):
         )
 
 
+def check_same_shape(**given):
+    """Return two arrays of finite numbers, given by name, that have one shape."""
+    arrays = [check_array_like(name, value) for name, value in given.items()]
+    if arrays[0].shape != arrays[1].shape:
+        raise ValueError(
+            f"{' and '.join(given)} must have the same shape, got {arrays[0].shape} and {arrays[1].shape}."
+        )
+    return arrays
+
+
 def check_mask(name, value, *, ndim=None):
     """Return `value` as a boolean array; 0 and 1 are understood, NaN (which NumPy takes for true) is not."""
     refuse_masked(name, value)

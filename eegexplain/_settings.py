@@ -101,6 +101,8 @@ def as_splits(cv, X, y=None, groups=None, *, classifier=False):
         if hasattr(cv, "split") and not isinstance(cv, str):
             raise  # a splitter has its own words
         raise ValueError(_folds_wanted(cv, error)) from None
+    if any(not np.size(part) for pair in splits for part in pair):
+        raise ValueError(_folds_wanted(cv, "a fold has no training or no test trials"))
     if bad or any(np.ndim(part) != 1 for pair in splits for part in pair):
         raise ValueError(_folds_wanted(cv, "there is no fold" if not splits else "not pairs of indices"))
     return splits

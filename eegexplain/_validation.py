@@ -15,6 +15,7 @@ from eegexplain._arrays import (  # noqa: F401  (the door of functions, re-expor
     check_indices,
     check_mask,
     check_number,
+    check_same_shape,
     first_not_finite,
     refuse_masked,
     refuse_text,
@@ -204,6 +205,7 @@ def _check_target(y, kind):
     """Labels as a 1-D array for classifiers, finite float64 for regressors."""
     refuse_masked("y", y)
     if kind == "regressor":
+        refuse_text("y", y)
         y = np.asarray(y)
         if y.ndim != 2 or y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

@@ -397,3 +397,15 @@ def test_models_of_different_folds_times_and_subjects_share_no_seed(random_state
     if random_state is not None:
         again = clone(model).fit(X, Y, groups=subject)
         np.testing.assert_array_equal(again.coef_, model.coef_)
+
+
+@pytest.mark.parametrize("cv", [[], [(np.arange(20), np.arange(0))], [(np.arange(0), np.arange(20))]])
+def test_folds_without_trials_are_refused(cv):
+    with pytest.raises(ValueError, match="there is no fold|no training or no test trials"):
+        TimeResolvedCoefficients(cv=cv).fit(X, Y)
+
+
+@pytest.mark.parametrize("tmin", [np.nan, np.inf, "0", True, None])
+def test_the_first_time_is_a_number(tmin):
+    with pytest.raises(ValueError, match="tmin must be a finite number"):
+        TimeResolvedCoefficients(tmin=tmin).fit(X, Y)

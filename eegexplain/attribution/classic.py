@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from eegexplain._module import inference
+from eegexplain._validation import check_array_like
 from eegexplain.attribution._path import Paths, integrate
 from eegexplain.bases import Fourier
 
@@ -87,8 +88,8 @@ def attribute(input, model, target=None, baseline=None, n_steps=50, segment=None
     Raises
     ------
     ValueError
-        For shapes that do not fit, a target out of range, an output that is not one number per trial and target, and
-        gradients that are not finite.
+        For NaN and infinities, shapes that do not fit, a target out of range, an output that is not one number
+        per trial and target, and gradients that are not finite.
     TypeError
         For models that do not return a tensor.
 
@@ -108,7 +109,7 @@ def attribute(input, model, target=None, baseline=None, n_steps=50, segment=None
     extra = additional_forward_args
     extra = () if extra is None else extra if isinstance(extra, tuple) else (extra,)
     parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
-    whole = _tensor(input, parameter)
+    whole = _tensor("input", input, parameter)
     if not 1 <= whole.ndim <= 3 or whole.numel() == 0:
         raise ValueError("input must be (n_times,), (n_channels, n_times) or (n_trials, n_channels, n_times) and not "
                          f"empty, got shape {tuple(whole.shape)}")
@@ -127,9 +128,13 @@ def attribute(input, model, target=None, baseline=None, n_steps=50, segment=None
     return bins if whole.ndim == 3 else bins[0].squeeze()
 
 
-def _tensor(values, like):
-    """Copy values to a tensor of the model's dtype and device."""
-    values = torch.as_tensor(np.asarray(values) if not isinstance(values, torch.Tensor) else values).detach()
+def _tensor(name, values, like):
+    """Copy finite values to a tensor of the model's dtype and device."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach()
+        check_array_like(name, values.cpu().resolve_conj().numpy(), ndim="any", allow_empty=True)
+    else:
+        values = torch.as_tensor(check_array_like(name, values, ndim="any", dtype="same", allow_empty=True))
     if like is not None:
         return values.to(like.device, like.dtype)
     return values if values.is_floating_point() else values.to(torch.get_default_dtype())
@@ -141,7 +146,7 @@ def _segment(whole, segment, start_idx):
         if start_idx is not None:
             raise ValueError("start_idx says where a segment begins: give the segment too")
         return whole, slice(None)
-    part = _tensor(segment, whole)
+    part = _tensor("segment", segment, whole)
     if start_idx is None:
         raise ValueError("a segment needs start_idx, its first sample within the input")
     if part.shape[:-1] != whole.shape[:-1] or start_idx < 0 or start_idx + part.shape[-1] > whole.shape[-1]:
@@ -153,7 +158,7 @@ def _segment(whole, segment, start_idx):
 def _baseline(baseline, part):
     if baseline is None:
         return torch.zeros_like(part)
-    baseline = _tensor(baseline, part)
+    baseline = _tensor("baseline", baseline, part)
     if baseline.shape not in (part.shape, part.shape[1:]) or baseline.ndim == 0:
         raise ValueError(f"baseline has shape {tuple(baseline.shape)}, the signal {tuple(part.shape)}: give one of the "
                          "same shape, or one trial for all")

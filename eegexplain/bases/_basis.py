@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from eegexplain._validation import check_sfreq
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Basis:
@@ -32,7 +34,7 @@ class Basis:
         """Return this basis for signals of `n_times` samples at `sfreq` Hz."""
         if n_times < 1:
             raise ValueError(f"a signal needs at least one sample, got n_times={n_times}")
-        return replace(self, n_times=int(n_times), sfreq=float(sfreq))
+        return replace(self, n_times=int(n_times), sfreq=check_sfreq(sfreq))
 
     def analyze(self, x):
         """Coefficients of the signals `x` `(..., n_times)`."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from eegexplain._validation import check_array_like
 from eegexplain.bases._basis import Basis
 from eegexplain.bases.spectral import Time
 
@@ -29,6 +30,13 @@ class Spatial(Basis):
     patterns: np.ndarray = None
     names: tuple = ()
     temporal: Basis = field(default_factory=Time)
+
+    def __post_init__(self):
+        for name in ("filters", "patterns"):
+            object.__setattr__(self, name, check_array_like(name, getattr(self, name), ndim=2))
+        if self.patterns.shape != self.filters.shape[::-1] or len(self.names) != len(self.filters):
+            raise ValueError("filters are (n_components, n_channels), patterns (n_channels, n_components) and names "
+                             f"one per component; got {self.filters.shape}, {self.patterns.shape} and {self.names}")
 
     @property
     def name(self):
@@ -114,7 +122,7 @@ def spatial(source, temporal=None, *, names=None):
 
     Parameters
     ----------
-    source : estimator, tuple or ndarray
+    source : estimator, tuple or array-like
         A fitted `sklearn.decomposition.PCA` or `FastICA`, `mne.decoding.CSP`, `mne.preprocessing.ICA`, a pair
         ``(filters, patterns)``, or patterns `(n_channels, n_components)` alone, whose pseudo-inverse then filters.
     temporal : Basis or str, optional
@@ -130,6 +138,8 @@ def spatial(source, temporal=None, *, names=None):
     ------
     TypeError
         If `source` has no spatial filters and patterns.
+    ValueError
+        For shapes that do not fit, NaN and infinities.
 
     Examples
     --------
@@ -142,9 +152,6 @@ def spatial(source, temporal=None, *, names=None):
     from eegexplain.bases import as_basis
 
     filters, patterns, prefix = _filters_and_patterns(source)
-    if filters.ndim != 2 or patterns.shape != filters.shape[::-1]:
-        raise ValueError("filters are (n_components, n_channels) and patterns (n_channels, n_components); got "
-                         f"{filters.shape} and {patterns.shape}")
     names = tuple(f"{prefix}{number}" for number in range(len(filters))) if names is None else tuple(map(str, names))
     if len(names) != len(filters) or len(set(names)) != len(names):
         raise ValueError(f"{len(filters)} components need as many distinct names, got {names}")
@@ -155,9 +162,10 @@ def _filters_and_patterns(source):
     """Spatial filters, patterns and a prefix for names, from whatever holds them."""
     if isinstance(source, tuple):
         filters, patterns = source
-        return np.asarray(filters, float), np.asarray(patterns, float), "component"
-    if isinstance(source, np.ndarray):
-        return np.linalg.pinv(source.astype(float)), source.astype(float), "component"
+        return np.asarray(filters), np.asarray(patterns), "component"
+    if isinstance(source, (np.ndarray, list)):
+        patterns = check_array_like("source", source, ndim=2, dtype=float)
+        return np.linalg.pinv(patterns), patterns, "component"
     if hasattr(source, "unmixing_matrix_"):
         return *_mne_ica(source), "IC"
     if hasattr(source, "mixing_"):

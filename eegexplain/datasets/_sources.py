@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eegexplain._validation import check_option, lookup
+from eegexplain._validation import check_array_like, check_option, lookup
 from eegexplain.datasets._forward import electrode_positions, lead_field
 
 PHASE_LAWS = ("random", "locked", "lagged")
@@ -39,7 +39,9 @@ class Dipole:
         """Position in head radii as an array of shape (3,)."""
         named = isinstance(self.position, str)
         place = (
-            self.eccentricity * electrode_positions([self.position])[0] if named else np.asarray(self.position, float)
+            self.eccentricity * electrode_positions([self.position])[0]
+            if named
+            else check_array_like("position", self.position)
         )
         if place.shape != (3,) or not 0 < np.linalg.norm(place) < 0.87:
             raise ValueError(
@@ -52,7 +54,7 @@ class Dipole:
         """Unit vector along the current, of shape (3,)."""
         outwards = self.location() / np.linalg.norm(self.location())
         if not isinstance(self.orientation, str):
-            direction = np.asarray(self.orientation, float)
+            direction = check_array_like("orientation", self.orientation)
         elif check_option("orientation", self.orientation, ("radial", "tangential")) == "radial":
             direction = outwards
         else:

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.fft import next_fast_len
 
+from eegexplain._validation import refuse_masked
+
 PADDINGS = ("edge", "zero")
 
 
@@ -28,9 +30,12 @@ def check_run_labels(groups, n_times):
     """
     if groups is None:
         return np.zeros(n_times, dtype=int)
+    refuse_masked("groups", groups)
     groups = np.asarray(groups)
     if groups.shape != (n_times,):
         raise ValueError(f"groups has shape {groups.shape}, but one label per sample is needed: ({n_times},).")
+    if groups.dtype.kind == "c" or (groups.dtype.kind == "f" and np.isnan(groups).any()):
+        raise ValueError("groups must name the run of every sample, but holds NaN or complex numbers.")
     return groups
 
 

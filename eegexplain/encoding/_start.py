@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from eegexplain._validation import suggest
-from eegexplain.encoding._tables import read_table
+from eegexplain._validation import check_array_like, suggest
 from eegexplain.encoding._varpro import Layout
 
 
@@ -72,8 +71,8 @@ def read_start(init_pars, layout, n_targets):
     if init_pars is not None:
         columns = list(getattr(init_pars, "columns", labels))
         _check_labels("init_pars", columns, labels)
-        values = np.asarray(init_pars, dtype=float)
-        values = read_table(values[None] if values.ndim == 1 else values, "init_pars").values
+        values = check_array_like("init_pars", init_pars, ndim=(1, 2), dtype=float, allow_nan=True)
+        values = values[None] if values.ndim == 1 else values
         if values.shape[1] != len(columns) or values.shape[0] not in (1, n_targets):
             raise ValueError(
                 f"init_pars has shape {values.shape}, but {n_targets} target(s) with parameters {columns} need "
@@ -121,7 +120,8 @@ def read_grid(grid, model, layout, stimulus, start):
         grid = {**model.candidate_grid(stimulus), **grid}
     if set(missing) - set(grid):
         raise ValueError(f"The grid lacks candidates of {sorted(set(missing) - set(grid))}.")
-    grid = {label: np.atleast_1d(np.asarray(grid[label], dtype=float)) for label in missing}
+    options = {"ndim": "any", "dtype": float, "allow_empty": True}
+    grid = {label: np.atleast_1d(check_array_like(f"grid[{label!r}]", grid[label], **options)) for label in missing}
     for label, values in grid.items():
         if not len(values) or not shape[label].holds(values).all():
             bounds = (shape[label].lower, shape[label].upper)

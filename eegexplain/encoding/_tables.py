@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from eegexplain._validation import refuse_masked, refuse_text
+
 
 class Table(NamedTuple):
     """A two-dimensional array with its row and column labels, if it came with any."""
@@ -37,13 +39,20 @@ def read_table(data, name):
     Raises
     ------
     ValueError
-        If it has another number of dimensions or is not numeric.
+        If it has another number of dimensions, is not numeric, complex, or a masked array that hides values.
+    TypeError
+        For text.
     """
+    refuse_masked(name, data)
+    refuse_text(name, data)
     index, columns = getattr(data, "index", None), getattr(data, "columns", None)
     labelled = hasattr(data, "iloc")
     if labelled and columns is None:
         columns = [data.name if data.name is not None else 0]
-    values = np.asarray(data, dtype=float)
+    values = np.asarray(data)
+    if values.dtype.kind == "c":
+        raise ValueError(f"{name} must hold real numbers, got complex numbers.")
+    values = values.astype(float, copy=False)
     values = values[:, None] if values.ndim == 1 else values
     if values.ndim != 2:
         raise ValueError(f"{name} must have one or two dimensions; its shape is {values.shape}.")

@@ -8,6 +8,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.utils.validation import check_is_fitted
 
 from eegexplain._settings import Number, check_numbers
+from eegexplain._validation import check_array_like
 from eegexplain.encoding._tables import check_finite_targets, frame, read_table
 
 MAX_DEFAULT_GRID = 1000
@@ -133,6 +134,8 @@ class StimulusDecoder(BaseEstimator):
         """
         check_is_fitted(self)
         table = read_table(y, "data")
+        if not len(table.values):
+            raise ValueError("The data have no samples.")
         if table.values.shape[1] != self.n_targets_:
             raise ValueError(f"The data have {table.values.shape[1]} targets, but the decoder knows {self.n_targets_}.")
         check_finite_targets(table.values[:, self.kept_], name="data")
@@ -220,7 +223,7 @@ class StimulusDecoder(BaseEstimator):
 
     def _make_grid(self, stimulus):
         if self.grid is not None:
-            grid = read_table(self.grid, "grid").values
+            grid = check_array_like("grid", read_table(self.grid, "grid").values)
             if grid.shape[1] != stimulus.shape[1]:
                 raise ValueError(f"grid has {grid.shape[1]} features, but the paradigm has {stimulus.shape[1]}.")
             return grid
@@ -235,7 +238,7 @@ class StimulusDecoder(BaseEstimator):
         """Logarithm of the prior."""
         if self.prior is None:
             return np.zeros(n_stimuli)
-        prior = np.asarray(self.prior, dtype=float)
+        prior = check_array_like("prior", self.prior, dtype=float)
         if prior.shape != (n_stimuli,) or not (prior >= 0).all() or not prior.sum() > 0:
             raise ValueError(
                 f"prior must be {n_stimuli} non-negative numbers, not all zero; its shape is {prior.shape}."

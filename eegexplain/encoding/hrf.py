@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import gammaln
 from sklearn.base import BaseEstimator
 
+from eegexplain._validation import check_array_like, check_number
 from eegexplain.encoding._runs import PADDINGS, check_run_lengths, convolve_runs, run_slices
 
 NORMALIZATIONS = ("sum", "peak", None)
@@ -74,8 +75,11 @@ def spm_hrf(t, a1=6.0, d1=1.0, a2=16.0, d2=1.0, c=1 / 6, highres_dt=0.1, *, lega
     >>> float(t[spm_hrf(t).argmax()])
     5.0
     """
-    t = np.asarray(t, dtype=float).reshape(-1)
-    pars = [np.atleast_1d(np.asarray(p, dtype=float)).reshape(-1) for p in (a1, d1, a2, d2, c)]
+    t = check_array_like("t", t, ndim="any", dtype=float).reshape(-1)
+    given = {"a1": a1, "d1": d1, "a2": a2, "d2": d2, "c": c}
+    pars = [check_array_like(name, par, ndim="any", dtype=float).reshape(-1) for name, par in given.items()]
+    if not all((par > 0).all() for par in pars[:4]):
+        raise ValueError("a1, d1, a2 and d2, shapes and scales of gamma densities, must be above 0.")
     hrf = _legacy_double_gamma(t, pars, highres_dt) if legacy else _double_gamma(t[:, None], *pars)
     return hrf[:, 0] if all(np.ndim(p) == 0 for p in (a1, d1, a2, d2, c)) else hrf
 
@@ -131,10 +135,7 @@ class HRFModel(BaseEstimator):
         """
         if self.hrf is None:
             raise ValueError("HRFModel needs hrf, the response sampled like the data; or use SPMHRFModel(tr=...).")
-        hrf = np.asarray(self.hrf, dtype=float)
-        if hrf.ndim not in (1, 2) or not len(hrf) or not np.isfinite(hrf).all():
-            raise ValueError(f"hrf must be finite, (n_lags,) or (n_lags, n_targets); its shape is {hrf.shape}.")
-        return hrf
+        return check_array_like("hrf", self.hrf, ndim=(1, 2), dtype=float)
 
     def parameter_bounds(self):
         """Name the parameters that may differ between targets.
@@ -152,7 +153,7 @@ class HRFModel(BaseEstimator):
         Parameters
         ----------
         signals : ndarray of shape (n_times, n_signals)
-            Signals, sampled like the response.
+            Signals, sampled like the response; one with a NaN (a target that was not fitted) is NaN throughout.
         *pars : arrays of shape (n_signals,)
             Values of the parameters in ``parameter_bounds``; none: those of the constructor.
         groups : array-like of shape (n_times,), default=None
@@ -175,7 +176,7 @@ class HRFModel(BaseEstimator):
         if padding not in PADDINGS:
             raise ValueError(f"padding={padding!r} is not one of {PADDINGS}.")
         if xp is np:
-            signals = np.asarray(signals, dtype=float)
+            signals = check_array_like("signals", signals, ndim=(1, 2), dtype=float, allow_nan=True)
             signals = signals[:, None] if signals.ndim == 1 else signals
         kernel = self._kernel(pars, signals, xp)
         if kernel.ndim == 2 and kernel.shape[1] not in (1, signals.shape[1]):
@@ -334,8 +335,9 @@ class SPMHRFModel(HRFModel):
             If a duration is not positive.
         """
         for name in ("tr", "time_length", "highres_dt", "delay", "undershoot", "dispersion", "u_dispersion"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be a positive number of seconds; {getattr(self, name)!r} was given.")
+            check_number(name, getattr(self, name), above=0)
+        for name in ("onset", "ratio"):
+            check_number(name, getattr(self, name))
         if not self.onset < self.time_length:
             raise ValueError(f"onset ({self.onset} s) must come before time_length ({self.time_length} s).")
         n_lags = max(int(np.rint(self.time_length / self.tr)), 1)
@@ -359,7 +361,12 @@ class SPMHRFModel(HRFModel):
         delay = self.delay if delay is None else delay
         dispersion = self.dispersion if dispersion is None else dispersion
         single = np.ndim(delay) == 0 and np.ndim(dispersion) == 0
-        delay, dispersion = np.atleast_1d(np.asarray(delay, float)), np.atleast_1d(np.asarray(dispersion, float))
+        delay, dispersion = (
+            np.atleast_1d(check_array_like(name, value, ndim="any", dtype=float))
+            for name, value in (("delay", delay), ("dispersion", dispersion))
+        )
+        if not (delay > 0).all() or not (dispersion > 0).all():
+            raise ValueError("delay and dispersion must be above 0 seconds.")
         hrf = self._sample(delay, dispersion, np)
         return hrf[:, 0] if single else hrf
 

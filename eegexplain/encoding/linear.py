@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from eegexplain._validation import check_number, check_sfreq
 from eegexplain.encoding._parameters import Parameter
 from eegexplain.encoding._runs import check_run_lengths, run_slices
 from eegexplain.encoding.models import EncodingModel
@@ -179,9 +180,9 @@ class DelayedModel(LinearModelWithBaseline):
         ValueError
             If ``sfreq`` is not positive or ``tmax`` comes before ``tmin``.
         """
-        if not self.sfreq > 0:
-            raise ValueError(f"sfreq must be positive; {self.sfreq!r} was given.")
-        first, last = int(np.rint(self.tmin * self.sfreq)), int(np.rint(self.tmax * self.sfreq))
+        sfreq = check_sfreq(self.sfreq)
+        times = (check_number("tmin", self.tmin), check_number("tmax", self.tmax))
+        first, last = (int(np.rint(time * sfreq)) for time in times)
         if last < first:
             raise ValueError(f"tmax ({self.tmax} s) comes before tmin ({self.tmin} s).")
         return np.arange(first, last + 1)

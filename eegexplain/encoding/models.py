@@ -5,8 +5,9 @@ from scipy.linalg import cholesky
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
+from eegexplain._validation import check_array_like
 from eegexplain.encoding._differences import central_differences
-from eegexplain.encoding._tables import frame, read_table
+from eegexplain.encoding._tables import check_finite_targets, frame, read_table
 
 
 class EncodingModel(BaseEstimator):
@@ -151,9 +152,9 @@ class EncodingModel(BaseEstimator):
         paradigm : DataFrame or array-like of shape (n_times, n_features), default=None
             Stimulus; None takes the stored one.
         parameters : DataFrame or array-like of shape (n_targets, n_parameters), default=None
-            Parameters; None takes the stored ones.
+            Parameters; None takes the stored ones. NaN (a target that was not fitted) gives NaN.
         weights : DataFrame or array-like of shape (n_basis, n_targets), default=None
-            Weights of shared basis functions; None takes the stored ones.
+            Weights of shared basis functions; None takes the stored ones. NaN gives NaN.
         groups : array-like of shape (n_times,), default=None
             Label of the run of each sample; responses and lags never cross runs.
 
@@ -163,8 +164,13 @@ class EncodingModel(BaseEstimator):
             A DataFrame if the paradigm is one.
         """
         stimulus = read_table(self.get_paradigm(paradigm), "paradigm")
+        check_finite_targets(stimulus.values, stimulus.columns, "paradigm")
+        if not stimulus.values.size:
+            raise ValueError(f"The paradigm is empty: its shape is {stimulus.values.shape}.")
         weights = self.weights if weights is None else weights
         weights = None if weights is None else read_table(weights, "weights")
+        if weights is not None:
+            check_array_like("weights", weights.values, allow_nan=True)
         parameters = self._read_parameters(self.parameters if parameters is None else parameters)
         prediction = self._predict(stimulus.values, None if parameters is None else parameters.values, weights, groups)
         if not stimulus.labelled:
@@ -303,6 +309,7 @@ class EncodingModel(BaseEstimator):
                 raise ValueError(f"parameters lack {missing}; their columns are {list(parameters.columns)}.")
             parameters = parameters[labels]
         table = read_table(parameters, "parameters")
+        check_array_like("parameters", table.values, allow_nan=True, allow_empty=not labels)
         if table.values.shape[1] != len(labels):
             raise ValueError(f"parameters have {table.values.shape[1]} columns, but the model has {labels}.")
         return table
@@ -312,7 +319,7 @@ def _noise_factor(noise, n_targets):
     """Matrix that gives white noise the wanted covariance."""
     if noise is None:
         raise ValueError("There is no noise: give noise, a standard deviation or covariance, or omega.")
-    noise = np.asarray(noise, dtype=float)
+    noise = check_array_like("noise", noise, ndim="any", dtype=float)
     if noise.ndim == 0:
         if not 0 <= noise < np.inf:
             raise ValueError(f"noise must be a finite standard deviation >= 0; {noise} was given.")

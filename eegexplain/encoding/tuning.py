@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from eegexplain._validation import check_array_like
 from eegexplain.encoding._parameters import Parameter
 from eegexplain.encoding.convolved import HRFEncodingModel
 
@@ -183,7 +184,7 @@ class GaussianTuningModel(HRFEncodingModel):
 
     def _check_grid(self):
         """Grid coordinates, one column per dimension."""
-        grid = np.asarray(self.grid_coordinates, dtype=float)
+        grid = check_array_like("grid_coordinates", self.grid_coordinates, dtype=float)
         grid = grid[:, None] if grid.ndim == 1 else grid
         if grid.ndim != 2 or grid.shape[1] != self.n_dims or (self.log and not (grid > 0).all()):
             raise ValueError(

@@ -7,6 +7,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from eegexplain._settings import AT_LEAST_ONE, as_splits, check_numbers
+from eegexplain._validation import check_array_like, refuse_masked, refuse_text
 from eegexplain.encoding._moments import CHUNK_BYTES, target_chunks
 from eegexplain.encoding._ridge import decompose, select, solve
 from eegexplain.encoding._runs import check_run_labels
@@ -211,10 +212,10 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
     # Steps of fit ----------------------------------------------------------------------------------------------------
     def _check_alphas(self):
         try:
-            alphas = np.atleast_1d(np.asarray(self.alpha, dtype=float))
+            alphas = np.atleast_1d(check_array_like("alpha", self.alpha, ndim="any", dtype=float))
         except (TypeError, ValueError, OverflowError):
             alphas = np.array([np.nan])
-        if alphas.ndim != 1 or not len(alphas) or not (np.isfinite(alphas) & (alphas >= 0)).all():
+        if alphas.ndim != 1 or not (alphas >= 0).all():
             raise ValueError(f"alpha must be a number, or a sequence of numbers, >= 0; {self.alpha!r} was given.")
         if self.bands is not None and len(alphas) == 1:
             raise ValueError("bands need several candidates in alpha, for example alpha=np.logspace(-2, 6, 9).")
@@ -227,11 +228,16 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None and the model has no data."
             )
+        for name, table in (("X", X), ("y", y)):
+            refuse_masked(name, table)
+            refuse_text(name, table)
         labels = getattr(y, "columns", None)
         features = getattr(X, "columns", None)
         if getattr(np.asarray(y), "dtype", None) is not None and np.asarray(y).dtype.kind in "fiu":
             check_finite_targets(read_table(y, "y").values, labels, "y")
         X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=float)
+        check_array_like("X", X, squared=True)
+        check_array_like("y", y, squared=True)
         self._is_1d = y.ndim == 1
         data = y.reshape(len(y), -1).astype(float, copy=False)
         varying_targets(data, np.arange(data.shape[1]) if labels is None else labels)

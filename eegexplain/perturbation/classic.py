@@ -10,6 +10,7 @@ import inspect
 import numpy as np
 
 from eegexplain._parallel import trial_blocks
+from eegexplain._validation import check_array_like, check_same_shape
 from eegexplain.perturbation._correlate import ROUNDING, correlate_positions, rounding_of
 from eegexplain.perturbation._spectra import frozen_bins
 from eegexplain.perturbation.kinds import call_perturbation
@@ -43,6 +44,7 @@ def phase_perturbation(amps, phases, rng=None):
     >>> shifts.shape
     (2, 1, 5)
     """
+    amps, phases = check_same_shape(amps=amps, phases=phases)
     rng = np.random.RandomState() if rng is None else rng
     shift = rng.uniform(-np.pi, np.pi, (phases.shape[0], 1, *phases.shape[2:])).astype(np.float32)
     shifted = phases + shift
@@ -82,6 +84,7 @@ def amp_perturbation_additive(amps, phases, rng=None, *, legacy=False):
     >>> bool(np.allclose(amps - 1, values))
     True
     """
+    amps, phases = check_same_shape(amps=amps, phases=phases)
     rng = np.random.RandomState() if rng is None else rng
     noise = rng.normal(0, 1 if legacy else 0.02, amps.shape).astype(np.float32)
     perturbed = np.maximum(amps + noise, 0)
@@ -114,6 +117,7 @@ def amp_perturbation_multiplicative(amps, phases, rng=None):
     >>> bool(np.allclose(amps, 2 * factors))
     True
     """
+    amps, phases = check_same_shape(amps=amps, phases=phases)
     rng = np.random.RandomState() if rng is None else rng
     factors = rng.normal(1, 0.02, amps.shape).astype(np.float32)
     return np.maximum(amps * factors, 0), phases, factors
@@ -141,8 +145,7 @@ def correlate_feature_maps(x, y, *, legacy=False):
     >>> np.round(correlate_feature_maps(x, 2 * x), 6).tolist()
     [1.0, 0.0]
     """
-    if np.shape(x) != np.shape(y):
-        raise ValueError(f"x and y must have the same shape, got {np.shape(x)} and {np.shape(y)}")
+    x, y = check_same_shape(x=x, y=y)
     if not legacy:
         return correlate_positions(x, y, constant=0)
     x, y = (part - np.mean(part, axis=-1, keepdims=True) for part in (x, y))
@@ -169,6 +172,7 @@ def mean_diff_feature_maps(x, y):
     >>> mean_diff_feature_maps(np.array([[1.0, 3.0]]), np.array([[0.0, 1.0]])).tolist()
     [1.5]
     """
+    x, y = check_same_shape(x=x, y=y)
     return np.mean(x - y, axis=-1)
 
 
@@ -228,7 +232,7 @@ def spectral_perturbation_correlation(
     >>> r.shape
     (2, 9, 1)
     """
-    inputs = np.asarray(inputs)
+    inputs = check_array_like("inputs", inputs, dtype="same")
     if inputs.ndim not in (3, 4) or inputs.shape[3:] not in ((), (1,)):
         raise ValueError(f"inputs must be (n_trials, n_channels, n_times[, 1]), got shape {inputs.shape}")
     if n_iterations < 1:
@@ -289,16 +293,9 @@ def compute_amplitude_prediction_correlations(
     (2, 9, 2)
     """
     [correlations] = spectral_perturbation_correlation(
-        perturb_fn,
-        mean_diff_feature_maps,
-        lambda x: [pred_fn(x)],
-        1,
-        examples,
-        n_iterations,
-        batch_size=batch_size,
-        seed=seed,
-        legacy=legacy,
-    )
+        perturb_fn, mean_diff_feature_maps, lambda x: [pred_fn(x)], 1, examples, n_iterations, batch_size=batch_size,
+        seed=seed, legacy=legacy,
+    )  # fmt: skip
     return correlations
 
 
@@ -345,7 +342,7 @@ def _activations(pred_fn, n_layers, legacy, X):
     layers = pred_fn(X)
     if len(layers) < n_layers:
         raise ValueError(f"pred_fn returned {len(layers)} layers, expected n_layers={n_layers}")
-    layers = [np.asarray(layer) for layer in layers[:n_layers]]
+    layers = [check_array_like("what pred_fn returns", layer, dtype="same") for layer in layers[:n_layers]]
     for layer in layers:
         if layer.ndim < 2 or len(layer) != len(X):
             raise ValueError(f"pred_fn returned {layer.shape} for {len(X)} inputs, expected (n_trials, n_filters, ...)")
@@ -396,4 +393,4 @@ class _Sums:
         size = np.sqrt(np.outer((ee - e**2 / self.n).clip(0), change))
         with np.errstate(invalid="ignore", divide="ignore"):
             r = covariance / size
-        return np.where((size > 0) | (rounding is None), r, 0).reshape(*self.shape, -1)
+        return np.where((size > 0) | np.isnan(size) | (rounding is None), r, 0).reshape(*self.shape, -1)

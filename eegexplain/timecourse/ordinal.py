@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from eegexplain._settings import Number, check_numbers
+from eegexplain._validation import refuse_masked, refuse_text
 from eegexplain.timecourse._solvers import fit_ordinal, training_moments
 
 
@@ -64,6 +65,9 @@ class OrdinalLogisticRegression(ClassifierMixin, BaseEstimator):
     def fit(self, X, y):
         """Fit to features `X` of shape (n_samples, n_features) and classes `y` whose sorted order is their rank."""
         check_numbers(self)
+        for name, given in (("X", X), ("y", y)):
+            refuse_masked(name, given)
+        refuse_text("X", X)
         X, y = validate_data(self, X, y, dtype=float)
         check_classification_targets(y)
         self.classes_, codes = class_codes(y)

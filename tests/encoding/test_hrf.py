@@ -139,14 +139,14 @@ def test_bounds_of_unique_responses(oracle):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SPMHRFModel(0.0).get_hrf(), "tr must be a positive"),
-        (lambda: SPMHRFModel(-1.0).get_hrf(), "tr must be a positive"),
-        (lambda: SPMHRFModel(1.0, dispersion=0.0).get_hrf(), "dispersion must be a positive"),
+        (lambda: SPMHRFModel(0.0).get_hrf(), "tr must be a finite number above 0"),
+        (lambda: SPMHRFModel(-1.0).get_hrf(), "tr must be a finite number above 0"),
+        (lambda: SPMHRFModel(1.0, dispersion=0.0).get_hrf(), "dispersion must be above 0"),
         (lambda: SPMHRFModel(1.0, normalize="area").get_hrf(), "normalize"),
         (lambda: SPMHRFModel(1.0, onset=32.0).get_hrf(), "onset .* must come before time_length"),
         (lambda: HRFModel().get_hrf(), "needs hrf"),
         (lambda: HRFModel(True).get_hrf(), "needs hrf"),  # unique_hrfs comes first, as in braincoder
-        (lambda: HRFModel(hrf=[np.nan]).get_hrf(), "finite"),
+        (lambda: HRFModel(hrf=[np.nan]).get_hrf(), "hrf contains NaN"),
         (lambda: HRFModel(hrf=np.ones((3, 2))).convolve(np.ones((5, 4))), "2 responses for 4 signals"),
         (lambda: HRFModel(hrf=[1.0]).convolve(np.ones((5, 4)), padding="wrap"), "padding"),
         (lambda: SPMHRFModel(1.0).convolve(np.ones((31, 1))), "spans 32 samples, but the run .* has only 31"),

@@ -296,3 +296,12 @@ def test_missing_data_names_the_target(regression):
         WeightFitter().fit(X, Y)
     with pytest.raises(AttributeError, match="no lags"):
         WeightFitter().fit(X, Y.fillna(0.0)).kernels_  # noqa: B018
+
+
+@pytest.mark.parametrize("unit", [1e200, 1e-200])
+@pytest.mark.parametrize("which", ["X", "y"])
+def test_units_whose_squares_no_number_holds_are_refused(which, unit):
+    data = {name: np.random.default_rng(0).standard_normal((30, 2)) for name in ("X", "y")}
+    data[which] = unit * data[which]
+    with pytest.raises(ValueError, match=f"largest value of {which}.*in another unit"):
+        WeightFitter().fit(**data)
