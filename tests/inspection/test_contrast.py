@@ -106,7 +106,7 @@ def test_channels_without_signal_differ_by_nothing():
     ("X", "y", "message"),
     [
         (np.full((4, 1, 8), np.nan), [0, 1, 0, 1], "contains NaN"),
-        (np.ones((4, 8)), [0, 1, 0, 1], "needs 3 dimensions"),
+        (np.ones((4, 8)), [0, 1, 0, 1], "must have 3 dimensions"),
         (np.ones((4, 1, 8)) * 1j, [0, 1, 0, 1], "complex"),
         (np.ones((4, 1, 8)), [0, 1, np.nan, 1], "or NaN among them"),
         (np.ones((4, 1, 8)), [0.5, 1, 0, 1], "continuous"),
