@@ -61,6 +61,17 @@ def test_trial_error_is_the_formula_of_the_influence_function():
     np.testing.assert_allclose(moments.trial_error(EPS), expected, rtol=1e-10)
 
 
+def test_two_clusters_have_an_error_and_one_has_none():
+    covariances, variances, _ = skewed_terms(np.random.default_rng(5), 12)
+    groups = np.repeat([0, 1], 6)
+    found = gradient_map(covariances, variances, groups).trial_error(EPS)
+    r, mean = pooled(covariances, variances), variances.mean(axis=0)
+    influence = covariances / np.sqrt(mean)[:, None] - r / 2 * (1 + (variances / mean)[:, :, None])
+    sums = np.stack([influence[groups == g].sum(0) for g in (0, 1)])
+    np.testing.assert_allclose(found, np.sqrt((sums**2).sum(0) * 2) / 12, rtol=1e-9)
+    assert np.isnan(gradient_map(covariances, variances, 0 * groups).trial_error(EPS)).all()
+
+
 def draws(rng, n_trials, n_draws, *, strength=0.5):
     """Noise and changes that depend on it with trial-specific strength, and are skewed."""
     values = rng.normal(size=(n_draws, n_trials, 4))
