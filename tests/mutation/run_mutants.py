@@ -116,7 +116,7 @@ class Runner:
     def choose(self, name, everything):
         """Mutants to try: the survivors of an earlier run, or a sample."""
         if self.options.only:
-            rows = [json.loads(line) for line in open(self.options.only)]
+            rows = [json.loads(line) for line in pathlib.Path(self.options.only).read_text().splitlines()]
             wanted = {(row["function"], row["change"], row["code"]) for row in rows
                       if row["module"] == name and row["verdict"] not in ("killed", "timeout")}  # fmt: skip
             return [(number, place) for number, place in everything if place[1:] in wanted]
