@@ -1,6 +1,7 @@
 """Write files whole or not at all; save and load explanations without pickle."""
 
 import contextlib
+import io
 import json
 import os
 import pathlib
@@ -8,7 +9,10 @@ import tempfile
 
 import numpy as np
 
+from eegexplain._reading import check_seal, check_unpacked, read_npz, reading, seal
 from eegexplain._validation import check_option
+
+MAX_EXPLANATION = 2**30  # bytes in memory: a thousand outputs, channels and frequencies each are less
 
 
 @contextlib.contextmanager
@@ -49,7 +53,7 @@ def atomic_write(path):
 
 
 def save_explanation(dataset, path):
-    """Save an ``explanation_`` as NetCDF (``.nc``, needs h5netcdf or netCDF4) or as NumPy archive (``.npz``).
+    """Save an ``explanation_`` as NetCDF (``.nc``) or as NumPy archive (``.npz``), with a checksum.
 
     Parameters
     ----------
@@ -70,6 +74,7 @@ def save_explanation(dataset, path):
     with atomic_write(path) as temporary:
         if path.suffix == ".nc":
             dataset.to_netcdf(temporary)
+            seal(temporary)
             return
         header = {"attrs": {key: _plain(value) for key, value in dataset.attrs.items()}, "dims": {}, "coords": []}
         arrays = {}
@@ -80,6 +85,7 @@ def save_explanation(dataset, path):
         header["coords"] = list(dataset.coords)
         with open(temporary, "wb") as file:
             np.savez_compressed(file, header=np.asarray(json.dumps(header)), **arrays)
+        seal(temporary)
 
 
 def _plain(value):
@@ -103,19 +109,45 @@ def load_explanation(path):
     Raises
     ------
     ValueError
-        When the file is not an explanation.
+        When the file is not an explanation, is damaged, contradicts itself or needs more than 1 GiB of memory.
+    FileNotFoundError
     """
-    import xarray as xr
-
     path = pathlib.Path(path)
     check_option("the ending of path", path.suffix, (".nc", ".npz"))
-    if path.suffix == ".nc":
-        return xr.load_dataset(path)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            header = json.loads(str(archive["header"]))
-            variables = {name: (dims, archive[f"v/{name}"]) for name, dims in header["dims"].items()}
-    except (KeyError, OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} is not an explanation saved by eegexplain ({error}).") from error
+    with reading(path, "is not an explanation saved by eegexplain"):
+        check_seal(path)
+        return _load_netcdf(path) if path.suffix == ".nc" else _load_archive(path)
+
+
+def _load_netcdf(path):
+    """A dataset, once its declared sizes are known to be small enough."""
+    import xarray as xr
+
+    check_unpacked(path.stat().st_size, path.stat().st_size, MAX_EXPLANATION)
+    with open(path, "rb") as file:
+        # Buffers give what they hold, where files are asked for as much room as a damaged header declares.
+        classic = io.BytesIO(file.read()) if file.read(3) == b"CDF" and not file.seek(0) else None
+    with xr.open_dataset(path if classic is None else classic) as dataset:
+        check_unpacked(dataset.nbytes, path.stat().st_size, MAX_EXPLANATION)
+        return dataset.load()
+
+
+def _load_archive(path):
+    """A dataset from arrays and the header that names their dimensions."""
+    import xarray as xr
+
+    header = json.loads(str(read_npz(path, lambda found: ["header"], MAX_EXPLANATION)["header"]))
+    names = [f"v/{name}" for name in header["dims"]]
+
+    def choose(found):
+        sizes = {}
+        for name, dims in zip(names, header["dims"].values(), strict=True):
+            for dim, size in zip(dims, found[name][1], strict=True):
+                if sizes.setdefault(dim, size) != size:
+                    raise ValueError(f"{dim} has sizes {sizes[dim]} and {size}")
+        return names
+
+    arrays = read_npz(path, choose, MAX_EXPLANATION)
+    variables = {name: (dims, arrays[f"v/{name}"]) for name, dims in header["dims"].items()}
     coords = {name: variables.pop(name) for name in header["coords"]}
     return xr.Dataset(variables, coords=coords, attrs=header["attrs"])

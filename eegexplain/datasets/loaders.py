@@ -1,21 +1,20 @@
 """Trials from disk: NumPy archives, MNE epochs, the UCI EEG database."""
 
+import math
 import pathlib
-import zipfile
-import zlib
 
 import numpy as np
-from sklearn.utils import Bunch
 
-from eegexplain._validation import check_ch_names, check_sfreq, suggest
+from eegexplain._reading import MAX_BYTES, check_unpacked, read_npz, reading
+from eegexplain._validation import suggest
+from eegexplain.datasets._trials import check_classes, check_fif, make_trials
 from eegexplain.datasets.uci import load_uci_eeg
 
 REQUIRED = ("X", "y", "ch_names", "sfreq")
-LARGEST = 1e15  # the power of anything larger leaves single precision
 EPOCH_READERS = {".fif": "read_epochs", ".gz": "read_epochs", ".set": "read_epochs_eeglab"}
 
 
-def load_trials(path):
+def load_trials(path, *, max_bytes=MAX_BYTES):
     """Load EEG trials from a file, a folder or a list of files.
 
     Parameters
@@ -25,6 +24,8 @@ def load_trials(path):
           ``subject`` (n_trials,);
         - epochs that MNE reads: ``-epo.fif``, EEGLAB's ``.set``;
         - a folder or a list of ``.rd`` or ``.rd.gz`` files of the UCI EEG database.
+    max_bytes : int, default=2**34
+        Files that declare more than this in memory are refused before they are read.
 
     Returns
     -------
@@ -35,8 +36,8 @@ def load_trials(path):
     Raises
     ------
     ValueError
-        Naming the file and what is wrong in it: a truncated file, a missing entry, sizes that contradict each other,
-        NaN or infinite samples.
+        Naming the file and what is wrong in it, whatever it is: truncation, damage, a missing entry, sizes that
+        contradict each other or `max_bytes`, NaN, infinite or absurdly large samples.
     FileNotFoundError
 
     Examples
@@ -58,68 +59,61 @@ def load_trials(path):
     if path.is_dir() or ".rd" in path.suffixes:
         return load_uci_eeg(path)
     if path.suffix == ".npz":
-        return _load_npz(path)
+        return _load_npz(path, max_bytes)
     if path.suffix in EPOCH_READERS:
-        return _load_epochs(path)
+        return _load_epochs(path, max_bytes)
     raise ValueError(
         f"{path} ends in {path.suffix!r}: trials are read from .npz, -epo.fif, .set and .rd[.gz] files, or a folder of "
         "the latter"
     )
 
 
-def _load_npz(path):
+def _load_npz(path, max_bytes):
     """Trials from a NumPy archive; every array as long as ``y`` comes along."""
-    try:
-        with open(path, "rb") as file:
-            if not zipfile.is_zipfile(file):
-                raise zipfile.BadZipFile("it is no zip file")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {key: archive[key] for key in archive.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError, AttributeError, zlib.error) as error:
-        pickled = "Object arrays" in str(error)
-        why = "it holds pickled Python objects: save plain arrays" if pickled else f"it may be truncated ({error})"
-        raise ValueError(f"{path} is not a readable .npz archive, {why}") from error
-    missing = [key for key in REQUIRED if key not in arrays]
+
+    def choose(found):
+        with reading(path, ""):
+            return _check_headers(found)
+
+    with reading(path, "is not a readable .npz archive: it may be truncated or damaged"):
+        arrays = read_npz(path, choose, max_bytes)
+    with reading(path, ""):
+        X, y = arrays.pop("X"), check_classes(arrays.pop("y"))
+        sfreq, ch_names = float(arrays.pop("sfreq").item()), arrays.pop("ch_names").tolist()
+        return make_trials(X, y, sfreq, ch_names, **{"subject": None, **arrays})
+
+
+def _check_headers(found):
+    """Names of the arrays that belong to trials, once their types and shapes fit each other."""
+    missing = [key for key in REQUIRED if key not in found]
     if missing:
         raise ValueError(
-            f"{path} lacks {', '.join(missing)} (it holds {', '.join(sorted(arrays)) or 'nothing'}): save it with "
+            f"it lacks {', '.join(missing)} (it holds {', '.join(sorted(found)) or 'nothing'}): save it with "
             "np.savez(path, X=X, y=y, ch_names=ch_names, sfreq=sfreq, subject=subject)"
         )
-    X, y = arrays["X"], arrays["y"]
-    if X.ndim != 3 or 0 in X.shape or X.dtype.kind not in "fiu":
-        raise ValueError(f"{path}: X must be real numbers (n_trials, n_channels, n_times), got {X.dtype} {X.shape}")
-    if y.shape != X.shape[:1]:
-        raise ValueError(f"{path}: y has shape {y.shape}, but X has {len(X)} trials")
-    if arrays["sfreq"].size != 1 or arrays["sfreq"].dtype.kind not in "fiu":
-        raise ValueError(f"{path}: sfreq must be one number in Hz, got {arrays['sfreq']!r}")
-    extras = {key: value for key, value in arrays.items() if key not in REQUIRED and value.shape[:1] == y.shape}
-    if "subject" in arrays and arrays["subject"].shape != y.shape:
-        raise ValueError(f"{path}: subject has shape {arrays['subject'].shape}, but X has {len(X)} trials")
-    try:
-        y = check_classes(y)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    dtype = np.float64 if X.dtype == np.float64 else np.float32
-    try:
-        ch_names = check_ch_names(arrays["ch_names"].tolist(), X.shape[1])
-        sfreq = check_sfreq(float(arrays["sfreq"].item()))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return _bunch(path, X.astype(dtype, copy=False), y, sfreq, ch_names, **{"subject": None, **extras})
+    dtype, shape = found["X"]
+    if len(shape) != 3 or 0 in shape or dtype.kind not in "fiu":
+        raise ValueError(f"X must be real numbers (n_trials, n_channels, n_times), got {dtype} {shape}")
+    for key in {"y", "subject"} & set(found):
+        if found[key][1] != shape[:1]:
+            raise ValueError(f"{key} has shape {found[key][1]}, but X has {shape[0]} trials")
+    if found["ch_names"][1] != shape[1:2]:
+        raise ValueError(f"ch_names has {math.prod(found['ch_names'][1])} names, but X has {shape[1]} channels")
+    if math.prod(found["sfreq"][1]) != 1 or found["sfreq"][0].kind not in "fiu":
+        raise ValueError(f"sfreq must be one number in Hz, got {found['sfreq'][0]} {found['sfreq'][1]}")
+    return [key for key, (_, other) in found.items() if key in REQUIRED or other[:1] == shape[:1]]
 
 
-def _load_epochs(path):
+def _load_epochs(path, max_bytes):
     """Trials from any epochs file that MNE reads."""
     import mne
 
-    try:
-        epochs = getattr(mne, EPOCH_READERS[path.suffix])(path, verbose="error")
-        data = from_epochs(epochs)
-    except Exception as error:  # MNE raises whatever its parsers meet in a foreign or damaged file
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path} cannot be read as MNE epochs ({reason})") from error
-    return data
+    with reading(path, "cannot be read as MNE epochs"):
+        if path.suffix == ".set":
+            check_unpacked(path.stat().st_size, path.stat().st_size, max_bytes)
+        else:
+            check_fif(path, max_bytes)
+        return from_epochs(getattr(mne, EPOCH_READERS[path.suffix])(path, verbose="error"))
 
 
 def from_epochs(epochs):
@@ -169,39 +163,7 @@ def from_epochs(epochs):
     metadata = epochs.metadata
     subject = None if metadata is None or "subject" not in metadata else metadata["subject"].to_numpy()
     info = mne.pick_info(epochs.info, picks)
-    return _bunch("The epochs", X, y, float(info["sfreq"]), info["ch_names"], subject=subject, info=info)
-
-
-def check_classes(y):
-    """Classes as integers, truth values or strings; bytes are decoded.
-
-    Raises
-    ------
-    ValueError
-        For anything else: dates, complex numbers, or measurements.
-    """
-    if y.dtype.kind == "S":
-        return np.char.decode(y, "utf-8", "replace")
-    if y.dtype.kind not in "biufU":
-        raise ValueError(f"y must hold classes as integers or strings, got {y.dtype}")
-    broken = np.flatnonzero(y != np.round(y)) if y.dtype.kind == "f" else []
-    if len(broken):
-        raise ValueError(f"y must hold classes as integers or strings, but trial {broken[0]} has {y[broken[0]]}")
-    return y
-
-
-def _bunch(source, X, y, sfreq, ch_names, **extras):
-    """Check what all sources have in common."""
-    if not len(X):
-        raise ValueError(f"{source}: there are no trials")
-    broken = np.flatnonzero(~np.isfinite(X).all(axis=(1, 2)))
-    if len(broken):
-        raise ValueError(
-            f"{source}: trial {broken[0]} holds NaN or infinite samples ({len(broken)} such trials): drop them"
-        )
-    low, high = X.min(axis=2), X.max(axis=2)
-    if (low == high).all():
-        raise ValueError(f"{source}: every trial is flat in every channel: there is no signal")
-    if max(high.max(), -low.min()) > LARGEST:
-        raise ValueError(f"{source}: samples reach {max(high.max(), -low.min()):.2g}, which is no EEG in any unit")
-    return Bunch(X=X, y=y, sfreq=sfreq, ch_names=list(ch_names), classes=np.unique(y), **extras)
+    try:
+        return make_trials(X, y, float(info["sfreq"]), info["ch_names"], subject=subject, info=info)
+    except ValueError as error:
+        raise ValueError(f"The epochs: {error}") from error

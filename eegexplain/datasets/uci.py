@@ -1,15 +1,18 @@
 """The UCI EEG database: its text format, and the download."""
 
-import gzip
 import pathlib
 import re
 import warnings
-import zlib
 
 import numpy as np
 from sklearn.utils import Bunch
 
+from eegexplain._reading import MAX_BYTES, check_unpacked, gunzip, reading
+from eegexplain._validation import check_sfreq
+from eegexplain.datasets._trials import check_samples, make_trials
+
 URL = "https://archive.ics.uci.edu/static/public/121/eeg+database.zip"
+MAX_TRIAL = 2**23  # bytes of text; a trial of the database has 0.3 million
 _SUBJECT = re.compile(r"co\d([ac])\d{7}")
 _SIZES = re.compile(r"#\s*([\d.]+)\s*msecs")
 _CONDITION = re.compile(r"#\s*(S\d.*?)\s*,\s*trial\s+(\d+)")
@@ -34,9 +37,15 @@ def read_uci_trial(path):
     Raises
     ------
     ValueError
-        Naming file and line, for a truncated, mislabelled or non-finite file.
+        Naming file and line, for a truncated, damaged, mislabelled or non-finite file, or one above 8 MiB of text.
     """
     path = pathlib.Path(path)
+    with reading(path, ""):
+        return _parse_trial(path)
+
+
+def _parse_trial(path):
+    """Read one trial; errors may be of any kind."""
     lines = _read_lines(path)
     subject = _search(_SUBJECT, lines[:1], path, "a subject such as co2a0000364 in line 1")
     named = _SUBJECT.search(path.name)
@@ -46,6 +55,9 @@ def read_uci_trial(path):
     condition = _search(_CONDITION, lines[:8], path, "a condition and trial number")
     rows = _number_rows(lines, path)
     X, ch_names = _channels(rows, lines, path, trial=int(condition.group(2)))
+    check_samples(X[None])
+    if not 1e-6 < period < 1e6:
+        raise ValueError(f"its sampling period is {period:g} msecs")
     return Bunch(
         X=X,
         y=int(subject.group(1) == "a"),
@@ -53,19 +65,18 @@ def read_uci_trial(path):
         condition=condition.group(1),
         trial=int(condition.group(2)),
         ch_names=ch_names,
-        sfreq=float(round(1000 / period)),
+        sfreq=check_sfreq(float(round(1000 / period))),
     )
 
 
 def _read_lines(path):
     """Lines of a text file, unpacked where its name ends in ``.gz``."""
-    try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    with reading(path, "is damaged or not gzip-compressed" if path.suffix == ".gz" else "cannot be read"):
+        if path.suffix != ".gz":
+            check_unpacked(path.stat().st_size, path.stat().st_size, MAX_TRIAL)
+        raw = gunzip(path, MAX_TRIAL) if path.suffix == ".gz" else path.read_bytes()
+    with reading(path, "is not a text file of the UCI EEG database"):
         lines = raw.decode("ascii").splitlines()
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is damaged or not gzip-compressed ({error})") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text file of the UCI EEG database ({error})") from error
     if not lines:
         raise ValueError(f"{path} is empty")
     if not raw.endswith(b"\n"):
@@ -167,7 +178,8 @@ def load_uci_eeg(paths):
     if flat:
         warnings.warn(f"{len(flat)} trial-channels are flat: {', '.join(flat[:10])}", stacklevel=2)
     fields = {key: np.array([trial[key] for trial in trials]) for key in ("y", "subject", "condition", "trial")}
-    return Bunch(X=X, **fields, sfreq=first.sfreq, ch_names=first.ch_names, classes=np.unique(fields["y"]), flat=flat)
+    with reading(files[0], ""):
+        return make_trials(X, sfreq=first.sfreq, ch_names=first.ch_names, flat=flat, **fields)
 
 
 def _files_of(paths):
@@ -203,7 +215,7 @@ def fetch_uci_eeg(data_home=None, *, known_hash=None, verbose=0):
     Raises
     ------
     ValueError
-        When the file does not have the expected checksum.
+        When the file does not have the expected checksum, or cannot be unpacked.
 
     Notes
     -----
@@ -219,13 +231,15 @@ def fetch_uci_eeg(data_home=None, *, known_hash=None, verbose=0):
     folder = pathlib.Path(data_home) if data_home is not None else pooch.os_cache("eegexplain")
     note = folder / "uci_eeg.zip.sha256"
     if known_hash is None and note.exists():
-        known_hash = note.read_text().strip()
+        with reading(note, "holds no checksum"):
+            known_hash = note.read_text(encoding="ascii").strip()
     archive = pathlib.Path(pooch.retrieve(URL, known_hash, "uci_eeg.zip", folder, progressbar=bool(verbose)))
-    if not note.exists():
-        note.write_text(f"sha256:{pooch.file_hash(archive)}\n")
     unpacked = folder / "uci_eeg"
     if not unpacked.exists():
-        unpack_archive(archive, unpacked)
+        with reading(archive, "is no archive of the UCI EEG database: delete it, to have it downloaded again"):
+            unpack_archive(archive, unpacked)
+    if not note.exists():  # not before the archive has proved to be one
+        note.write_text(f"sha256:{pooch.file_hash(archive)}\n", encoding="ascii")
     return load_uci_eeg(unpacked)
 
 
@@ -234,11 +248,28 @@ def unpack_archive(archive, folder):
     import shutil
     import tempfile
 
+    endings = (".tar.gz", ".tgz", ".tar", ".zip")
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
         work = pathlib.Path(work) / folder.name
+        _check_archive(archive)
         shutil.unpack_archive(archive, work)
-        while packed := [file for file in work.rglob("*") if file.name.endswith((".tar.gz", ".tgz", ".tar", ".zip"))]:
+        while packed := [file for file in work.rglob("*") if file.name.endswith(endings) and file.is_file()]:
             for file in packed:
+                _check_archive(file)
                 shutil.unpack_archive(file, file.parent, filter=None if file.name.endswith(".zip") else "data")
                 file.unlink()
         work.rename(folder)
+
+
+def _check_archive(path):
+    """Compare the declared sizes of what an archive holds with its own."""
+    import tarfile
+    import zipfile
+
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            n_bytes = sum(info.file_size for info in archive.infolist())
+    else:
+        with tarfile.open(path) as archive:
+            n_bytes = sum(member.size for member in archive)
+    check_unpacked(n_bytes, path.stat().st_size, MAX_BYTES)
