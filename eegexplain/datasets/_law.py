@@ -55,6 +55,12 @@ class Law:
         covariances : ndarray of shape (n_classes, 2 * n_channels, 2 * n_channels)
             Of real and imaginary parts.
         """
+        for differs, means, covariances in self.bins():
+            if differs:
+                yield means, covariances
+
+    def bins(self):
+        """The same of every frequency bin, and before it whether the classes differ there."""
         parts = [factors(self, label) for label in range(self.n_classes)]
         background = np.kron(np.eye(2), self.mixing @ self.mixing.T)
         for f in range(1, len(self.background) - 1):
@@ -63,8 +69,28 @@ class Law:
             covariances = waves @ waves.transpose(0, 2, 1)
             level = self.n_times**2 * self.background[f] / 4
             floor = 1e-9 * level * np.trace(background)
-            if max(np.ptp(means**2, axis=0).max(), np.ptp(covariances, axis=0).max()) > floor:
-                yield means, covariances + level * background
+            differs = max(np.ptp(means**2, axis=0).max(), np.ptp(covariances, axis=0).max()) > floor
+            yield differs, means, covariances + level * background
+
+
+def blocks_of_a_stranger(law, others):
+    """What one subject's trials are drawn from, and what an observer believes who knows other subjects only.
+
+    Parameters
+    ----------
+    law : Law
+    others : list of Law
+        Their mean covariance per class and bin is the observer's belief.
+
+    Yields
+    ------
+    means, covariances : ndarray
+        As of `Law.blocks`.
+    believed_means, believed_covariances : ndarray of the same shapes
+    """
+    for own, *known in zip(law.bins(), *(other.bins() for other in others), strict=True):
+        if own[0] or any(differs for differs, _, _ in known):
+            yield *own[1:], np.mean([row[1] for row in known], axis=0), np.mean([row[2] for row in known], axis=0)
 
 
 def gaussian_spectrum(frequencies, centre, bandwidth):

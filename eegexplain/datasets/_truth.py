@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
+from eegexplain.datasets._law import blocks_of_a_stranger
+
 EFFECT_FLOOR = 1e-9  # effects below are rounding errors
 
 
@@ -47,7 +49,7 @@ def roles(strength, suppressor_share=None):
     return role
 
 
-def ideal_observer_accuracy(eeg, n_trials=2000, *, random_state=None):
+def ideal_observer_accuracy(eeg, n_trials=2000, *, new_subjects=False, random_state=None):
     """Accuracy of the classifier that knows the distributions the simulated trials were drawn from.
 
     No classifier does better on average, so it bounds what a network can reach and shows how much of it one did.
@@ -57,13 +59,22 @@ def ideal_observer_accuracy(eeg, n_trials=2000, *, random_state=None):
     eeg : Bunch
         From `make_oscillatory_eeg` or `make_synchrony_eeg`.
     n_trials : int, default=2000
-        Trials drawn from each class (and subject, who is known to the observer) to estimate the accuracy.
+        Trials drawn from each class (and subject) to estimate the accuracy.
+    new_subjects : bool, default=False
+        False: the observer knows the very subject, as no classifier can that is tested on new ones. True: of each
+        subject the observer knows the others only, whose mean covariance per class stands for the new one's: what
+        training on any number of trials of these subjects can give, with a Gaussian decision; no strict bound.
     random_state : int, RandomState or None
 
     Returns
     -------
     float
         Between 0 and 1, with a standard error of at most ``0.5 / sqrt(2 * n_trials)``.
+
+    Raises
+    ------
+    ValueError
+        For new subjects where there is only one.
 
     Notes
     -----
@@ -78,8 +89,13 @@ def ideal_observer_accuracy(eeg, n_trials=2000, *, random_state=None):
     """
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
     hits = []
-    for law in eeg.truth.laws:
-        scores = observer_scores(law.blocks(), len(eeg.classes), n_trials, rng)
+    laws = eeg.truth.laws
+    if new_subjects and len(laws) < 2:
+        raise ValueError("new_subjects=True needs at least 2 subjects, but these trials are of one: give n_subjects.")
+    for law in laws:
+        others = [other for other in laws if other is not law]
+        blocks = blocks_of_a_stranger(law, others) if new_subjects else law.blocks()
+        scores = observer_scores(blocks, len(eeg.classes), n_trials, rng)
         # Ties (nothing differs between classes) go to each class equally often.
         best = scores >= scores.max(axis=-1, keepdims=True)
         hits.append(np.mean([(best[k, :, k] / best[k].sum(axis=-1)).mean() for k in range(len(eeg.classes))]))
@@ -91,8 +107,9 @@ def observer_scores(blocks, n_classes, n_trials, rng):
 
     Parameters
     ----------
-    blocks : iterable of (means, covariances)
-        Independent Gaussian variables: arrays of shape (n_classes, d) and (n_classes, d, d).
+    blocks : iterable of (means, covariances) or (means, covariances, believed means, believed covariances)
+        Independent Gaussian variables: arrays of shape (n_classes, d) and (n_classes, d, d). Trials are drawn from the
+        first two and judged by the last two.
     n_classes : int
     n_trials : int
         Trials drawn from each class.
@@ -104,14 +121,15 @@ def observer_scores(blocks, n_classes, n_trials, rng):
         First axis: the class that was drawn; last axis: the class whose log-likelihood it is (up to a constant).
     """
     scores = np.zeros((n_classes, n_trials, n_classes))
-    for means, covariances in blocks:
+    for means, covariances, *believed in blocks:
         values, vectors = np.linalg.eigh(covariances.mean(axis=0))
         kept = values > 1e-9 * values[-1]
         whiten = vectors[:, kept] / np.sqrt(values[kept])
-        means, covariances = means @ whiten, whiten.T @ covariances @ whiten
-        roots = np.linalg.cholesky(covariances)
-        logdets = 2 * np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
+        means, roots = means @ whiten, np.linalg.cholesky(whiten.T @ covariances @ whiten)
         x = means[:, None] + rng.standard_normal((n_classes, n_trials, means.shape[1])) @ roots.transpose(0, 2, 1)
+        if believed:
+            means, roots = believed[0] @ whiten, np.linalg.cholesky(whiten.T @ believed[1] @ whiten)
+        logdets = 2 * np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
         for k, inverse in enumerate(np.linalg.inv(roots)):
             scores[:, :, k] -= 0.5 * ((((x - means[k]) @ inverse.T) ** 2).sum(axis=-1) + logdets[k])
     return scores

@@ -1,6 +1,7 @@
 """Can the map be trusted? Faithfulness, sanity checks, scores against a known truth, and the data on their own."""
 
 from eegexplain.inspection.contrast import power_contrast
+from eegexplain.inspection.coverage import UncoveredBand, uncovered_bands
 from eegexplain.inspection.faithfulness import (
     DeletionCurve,
     average_precision,
@@ -15,6 +16,7 @@ from eegexplain.inspection.sanity import SanityCheck, label_randomization, map_s
 __all__ = [
     "DeletionCurve",
     "SanityCheck",
+    "UncoveredBand",
     "average_precision",
     "complexity",
     "deletion_curve",
@@ -25,4 +27,5 @@ __all__ = [
     "relevance_mass_accuracy",
     "relevance_rank_accuracy",
     "sign_agreement",
+    "uncovered_bands",
 ]

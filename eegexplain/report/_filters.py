@@ -1,10 +1,14 @@
 """The learned filters of the network of the first fold, and what goes with their outputs in the data."""
 
+import html
+from dataclasses import asdict
+
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from eegexplain._text import legend_name
 from eegexplain._torch import TorchNet
+from eegexplain.inspection.coverage import class_rhythms, passes
 
 N_SHOWN = 4
 
@@ -48,8 +52,27 @@ def filters(job, part):
         "electrode. The two differ where channels share signals, because a filter also subtracts what it does not look "
         "for. The whole table, with the lags between electrodes, is in <code>filters.csv</code>.</p>"
     )
+    tell_uncovered(job, part)
     figure = draw(job, fold.net, table, order, reverse, sinusoids)
     part.figures.append(("filters", figure, "Learned filters and what goes with their outputs"))
+
+
+def tell_uncovered(job, part):
+    """Say which rhythms that tell the classes apart no filter of a network passes, for how many of all networks."""
+    data, counts = job.data, {}
+    nets = [net for fold in job.folds for net in fold.nets]
+    options = {"sfreq": data.sfreq, "ch_names": data.ch_names, "bands": job.bands, "groups": job.groups}
+    for rhythm in class_rhythms(data.X, data.y, **options):
+        missed = sum(not passes(net.filter_table_, rhythm.frequency) for net in nets)
+        counts |= {rhythm: missed} if missed else {}
+    part.summary["uncovered_bands"] = [asdict(found) | {"n_networks": n} for found, n in counts.items()]
+    for found, n in counts.items():
+        line = (
+            f"Warning: the classes differ at {found.frequency:.1f} Hz ({found.band}, {found.channel}), but {n} of "
+            f"{len(nets)} networks have no filter there and cannot use it"
+        )
+        part.lines.append(line)
+        part.html.append(f"<p><b>{html.escape(line)}.</b> More filters, or another seed, may reach it.</p>")
 
 
 def reverse_correlations(job, net, X, y):

@@ -38,12 +38,17 @@ def planted(job, part):
 
     truth = job.data.truth
     best = ideal_observer_accuracy(job.data, random_state=job.options.seed)
+    several = len(truth.laws) > 1
+    other = ideal_observer_accuracy(job.data, new_subjects=True, random_state=job.options.seed) if several else None
     network = score_map(part.variables["value_by_frequency"].values, truth)
     data = score_map(part.variables["contrast_value_by_frequency"].values, truth)
     evidence = score_map(part.variables["flex_value_by_frequency"].values, truth)
     part.summary["truth"] = {"network": network, "attribution": evidence, "data": data, "ideal_accuracy": best}
+    part.summary["truth"]["ideal_accuracy_new_subjects"] = other
     part.lines.append(
-        f"Planted truth: the best possible classifier reaches {best:.3f}; average precision on informative cells: map "
+        f"Planted truth: a classifier that knows each held-out subject reaches at best {best:.3f}"
+        + (f", one that knows only the others about {other:.3f}" if several else "")
+        + "; average precision on informative cells: map "
         f"{network['average_precision']:.2f}, attribution {evidence['average_precision']:.2f}, data-only map "
         f"{data['average_precision']:.2f}, chance {network['chance']:.2f}; the map has "
         f"{100 * network['sign_agreement']:.0f} % of their signs"
