@@ -170,24 +170,27 @@ def cluster_blocks(trials, groups=None, size=32):
 
 
 class ClusterTotals:
-    """Totals per cluster of one block of trials, filled part by part."""
+    """Totals per cluster of one block of trials, filled part by part; clusters without any do not count."""
 
     def __init__(self, n_clusters):
-        self.n_clusters = n_clusters
+        self._seen = np.zeros(n_clusters, dtype=bool)
         self._totals = None
 
     def add(self, clusters, *totals):
         """Add totals per trial ``(n_trials, ...)`` of consecutive trials; `clusters` are non-decreasing."""
         if self._totals is None:
-            self._totals = tuple(np.zeros((self.n_clusters, *total.shape[1:])) for total in totals)
+            self._totals = tuple(np.zeros((len(self._seen), *total.shape[1:])) for total in totals)
         starts = np.flatnonzero(np.diff(clusters, prepend=-1))
+        self._seen[clusters] = True
         for mine, total in zip(self._totals, totals, strict=True):
             summed = total if len(starts) == len(total) else np.add.reduceat(total, starts, axis=0, dtype=float)
             mine[clusters[starts]] += summed
 
     def second_moments(self):
         """Second moments over the clusters."""
-        return SecondMoments.of(*self._totals)
+        if self._totals is None:
+            return SecondMoments.none()
+        return SecondMoments.of(*(total[self._seen] for total in self._totals))
 
 
 def correlate_positions(x, y, constant):

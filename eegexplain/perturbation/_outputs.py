@@ -124,6 +124,11 @@ class Effects:
             return self.net.eps
         return float(np.finfo(f"float{8 * self.net.dtype.itemsize}").eps)
 
+    @property
+    def has_gradients(self):
+        """Whether the outputs are those of a network."""
+        return not isinstance(self.net, ScikitOutputs)
+
     def n_units(self, X):
         """Units per layer, seen on a few trials."""
         if not self.layers:

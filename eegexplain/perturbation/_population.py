@@ -7,17 +7,20 @@ import numpy as np
 
 from eegexplain._explanation import order_by_content
 from eegexplain._parallel import map_blocks, trial_blocks
-from eegexplain.perturbation._correlate import ClusterTotals
-from eegexplain.perturbation._gradient import CrossSlopes, data_terms, gradient_moments, independent_terms
+from eegexplain.perturbation._correlate import ClusterTotals, SecondMoments
+from eegexplain.perturbation._gradient import data_terms, gradient_moments, independent_terms
+from eegexplain.perturbation._influence import CrossSlopes, SpreadSlopes
 from eegexplain.perturbation._outputs import Effects
-from eegexplain.perturbation._sampling import Control, drawn_moments, measure, perturb
-from eegexplain.perturbation._spectra import Spectra
+from eegexplain.perturbation._sampling import Control, drawn_gradients, drawn_moments, measure, perturb
+from eegexplain.perturbation._spectra import CrossSpectrum, Deviation, MedianDeviation, Spectra, gradient_spectrum
 from eegexplain.perturbation.kinds import Perturbation, Setting
 
 _PILOT = 2**32 - 1  # key of the draws that centre the sums
 _CHECK = 2**32 - 2  # key of the draws that tell whether perturbed trials are still decoded
 _BANK = 2**32 - 3  # key of the draws that all single trials share
-_SLOPE_TRIALS = 128  # trials whose gradients tell how the map follows the cross-spectrum
+_SLOPES = 2**32 - 4  # key of the draws that stand for gradients
+_SLOPE_TRIALS = 64  # trials whose gradients tell how the map follows the size of the noise: their share in the variance
+#                     of a map is about 1 / 64 too much, and gradients cost what the map costs
 _DRAWS = 8  # draws of a trial that are evaluated together: the unit of the error over draws
 _ROUND = 16  # draws between two looks at the error, where there is a tolerance
 
@@ -27,29 +30,43 @@ class Noise:
     """What is done to spectra: a kind of perturbation with its size, and the space it is kept in.
 
     ``amount`` is ``(n_channels, n_frequencies)``; ``membership`` ``(n_bands, n_frequencies)`` or None; ``projector``
-    ``(n_channels, n_channels)`` or None; ``cross`` the cross-spectrum of noise that has the data's, or None.
+    ``(n_channels, n_channels)`` or None; ``cross`` the cross-spectrum of noise that has the data's, or None; ``unit``
+    how the size of independent noise was measured on trials, or None where it was not.
     """
 
     kind: Perturbation
     amount: np.ndarray
     membership: np.ndarray | None = None
     projector: np.ndarray | None = None
-    cross: np.ndarray | None = None
-    centre: np.ndarray | None = None  # mean spectrum of the trials that ``cross`` is of
-    scale: float = 1.0
+    cross: CrossSpectrum | None = None
+    unit: Deviation | MedianDeviation | None = None
 
     def setting(self, n_draws):
         """Setting for a number of draws per trial."""
         return Setting(self.amount, n_draws, self.membership)
 
     def size(self):
-        """SD of the values of independent noise, ``(n_channels * n_features,)``."""
-        return (self.amount if self.membership is None else self.amount @ self.membership.T).ravel()
+        """SD of the values of noise per channel and bin or band, ``(n_channels * n_features,)``."""
+        size = self.amount if self.cross is None else self.cross.power() / 2  # half is along the phase
+        size = size if self.membership is None else size @ self.membership.T
+        return (size if self.cross is None else np.sqrt(size)).ravel()
+
+    def slopes(self, parts):
+        """How the terms follow what was measured on trials; see `SpreadSlopes.of`."""
+        if self.cross is not None:
+            return CrossSlopes.of(parts, self.cross, self.membership)
+        return SpreadSlopes.of(parts, self.unit, self.amount, self.membership)
+
+    def drawn_influence(self, influence, n_draws):
+        """Influence on unit noise, in the totals of draws: the noise of the data has half its power along the phase."""
+        covariances, noise, changes = influence
+        size, share = self.size(), 1.0 if self.cross is None else 0.5
+        return n_draws * covariances * size * np.sqrt(share), n_draws * noise * size**2, n_draws * share * changes
 
     def terms(self, gradients, spectra):
         """Covariances and variances in closed form."""
         if self.cross is not None:
-            return data_terms(gradients, spectra, self.cross, membership=self.membership)
+            return data_terms(gradients, spectra, self.cross.cross, membership=self.membership)
         return independent_terms(
             gradients,
             spectra,
@@ -71,9 +88,9 @@ class Task:
     noise: Noise
     seed: int
     part_size: int
+    pooled: np.ndarray  # which trials make the map; the others only have a share in the size of the noise
     control: bool = False  # whether draws only measure what gradients leave
-    own_cross: bool = False  # whether the noise has the cross-spectrum of these very trials
-    slopes: CrossSlopes | None = None
+    slopes: SpreadSlopes | CrossSlopes | None = None  # where the size of the noise was measured on these very trials
 
     def rng(self, *key):
         """Generator for a part of the noise; the same in every worker."""
@@ -85,6 +102,19 @@ class Task:
         evaluate = partial(self.effects.changes, outputs=outputs, activations=activations)
         noise = self.noise
         return measure(spectra, evaluate, noise.kind, noise.setting(n_draws), self.rng(*key), noise.projector)
+
+    def influence(self, spectra):
+        """What trials add to their terms through the size of the noise, all of which share in it."""
+        return [part * (self.pooled.sum() / len(self.pooled)) for part in self.slopes.influence(spectra)]
+
+    def parts(self, block):
+        """Yield index, trials, clusters and spectra of parts of a block, then which of the trials make the map."""
+        for index, (trials, clusters) in enumerate(block.parts(self.part_size)):
+            inside = self.pooled[trials]
+            if self.slopes is None:
+                trials, clusters, inside = trials[inside], clusters[inside], inside[inside]
+            if len(trials):
+                yield index, trials, clusters, Spectra.of(self.X[trials]), inside
 
     def kept(self, trials, spectra, outputs, key):
         """Sums for `kept_score` from one draw."""
@@ -101,51 +131,70 @@ def draw_batches(n_draws, at_once=_DRAWS):
     return [len(part) for part in np.array_split(np.arange(n_draws), n_batches)]
 
 
-# ------------------------------------------------------------------------------------------------------ closed form
-def gradient_population(task, blocks, *, n_jobs=None, verbose=0):
-    """Moments in closed form and the sums for `kept_score`."""
-    if task.own_cross:
-        [slopes] = map_blocks(partial(_slopes, task), [order_by_content(task.X)[:_SLOPE_TRIALS]])
-        task = replace(task, slopes=slopes)
-    results = map_blocks(partial(_gradient_block, task), blocks, n_jobs=n_jobs, verbose=verbose, desc="gradients")
-    return _merge(results)
+def with_slopes(task, n_draws):
+    """The task with how its map follows the size of the noise: from gradients or, without any, from draws."""
+    chosen = order_by_content(task.X)
+    chosen = chosen[task.pooled[chosen]][:_SLOPE_TRIALS]
+    [slopes] = map_blocks(partial(_slopes, task, n_draws), [chosen])
+    return replace(task, slopes=slopes)
 
 
-def _slopes(task, trials):
-    """How the map follows the cross-spectrum of the noise."""
-
+def _slopes(task, n_draws, trials):
     def parts():
         for start in range(0, len(trials), task.part_size):
             X = task.X[trials[start : start + task.part_size]]
             spectra = Spectra.of(X)
-            for part, _, gradients in task.effects.net.gradients(X, task.effects.response, task.effects.batch_size):
-                yield gradients, replace(spectra, unit=spectra.unit[part])
+            yield *_gradient_pair(task, X, spectra, start, n_draws), spectra
 
-    noise = task.noise
-    return CrossSlopes.of(parts(), noise.cross, noise.centre, noise.scale, noise.membership)
+    return task.noise.slopes(parts())
+
+
+def _gradient_pair(task, X, spectra, key, n_draws):
+    """Spectra of the gradients of all outputs and units, twice where they are measured by draws."""
+    effects, noise = task.effects, task.noise
+    projector, exact, drawn = None if noise.cross is not None else noise.projector, (), ()
+    if effects.has_gradients:
+        parts = effects.net.gradients(X, effects.response, effects.batch_size)
+        exact = [np.concatenate([gradient_spectrum(gradients, projector) for _, _, gradients in parts])] * 2
+    if n_draws and (effects.layers or not exact):
+        outputs, activations, _ = effects.reference(X)
+        evaluate = partial(effects.changes, outputs=outputs, activations=activations)
+        size = noise.amount if noise.cross is None else np.sqrt(noise.cross.power())
+        size = size if noise.membership is None else size * noise.membership.any(axis=0)
+        batches = draw_batches(max(n_draws, 2))
+        drawn = drawn_gradients(spectra, evaluate, size, batches, task.rng(_SLOPES, key), projector)
+    if not exact or not drawn:
+        return exact or drawn
+    return [np.concatenate([a, b[:, a.shape[1] :]], axis=1) for a, b in zip(exact, drawn, strict=True)]
+
+
+# ------------------------------------------------------------------------------------------------------ closed form
+def gradient_population(task, blocks, *, n_jobs=None, verbose=0):
+    """Moments in closed form and the sums for `kept_score`."""
+    results = map_blocks(partial(_gradient_block, task), blocks, n_jobs=n_jobs, verbose=verbose, desc="gradients")
+    return _merge(results)
 
 
 def _gradient_block(task, block):
-    kept = []
-
-    def parts():
-        for index, (trials, clusters) in enumerate(block.parts(task.part_size)):
-            X = task.X[trials]
-            spectra = Spectra.of(X)
-            outputs, terms = _terms(task, X, spectra)
-            kept.append(task.kept(trials, spectra, outputs, (block.index, index)))
-            influence = () if task.slopes is None else (task.slopes.influence(spectra),)
-            yield clusters, *terms, outputs, *influence
-
-    return gradient_moments(parts(), block.n_clusters), sum(kept)
+    totals, moments, kept = ClusterTotals(block.n_clusters), None, 0
+    for index, trials, clusters, spectra, inside in task.parts(block):
+        if task.slopes is not None:
+            totals.add(clusters, *task.influence(spectra))
+        if not inside.any():
+            continue
+        trials, spectra = trials[inside], spectra.of_trials(inside)
+        outputs, terms = _terms(task, task.X[trials], spectra)
+        part = gradient_moments(*terms, outputs, clusters[inside], totals)
+        moments = part if moments is None else moments + part
+        kept = kept + task.kept(trials, spectra, outputs, (block.index, index))
+    return moments, totals.second_moments(), kept
 
 
 def _terms(task, X, spectra):
     effects, values, terms = task.effects, [], []
     for part, value, gradient in effects.net.gradients(X, effects.response, effects.batch_size):
-        here = replace(spectra, values=spectra.values[part], amplitude=spectra.amplitude[part], unit=spectra.unit[part])
         values.append(value)
-        terms.append(task.noise.terms(gradient, here))
+        terms.append(task.noise.terms(gradient, spectra.of_trials(part)))
     return np.concatenate(values), tuple(np.concatenate(term) for term in zip(*terms, strict=True))
 
 
@@ -175,7 +224,7 @@ def sampled_population(task, blocks, n_draws, *, enough=None, n_jobs=None, verbo
     kept : array
     n_draws : int
     """
-    X = task.X[blocks[0].trials[: task.part_size]]
+    X = task.X[np.flatnonzero(task.pooled)[: task.part_size]]
     values, changes = task.drawn(Spectra.of(X), task.effects.reference(X), (_PILOT,), min(_DRAWS, n_draws))
     centre = values.mean(axis=(0, 1), dtype=float), changes.mean(axis=(0, 1))
     if task.control:
@@ -193,18 +242,23 @@ def sampled_population(task, blocks, n_draws, *, enough=None, n_jobs=None, verbo
 
 def _sampled_block(task, centre, number, n_draws, block):
     totals, moments, kept = ClusterTotals(block.n_clusters), None, 0
-    for index, (trials, clusters) in enumerate(block.parts(task.part_size)):
+    for index, trials, clusters, spectra, inside in task.parts(block):
+        if task.slopes is not None:
+            totals.add(clusters, *task.noise.drawn_influence(task.influence(spectra), n_draws))
+        if not inside.any():
+            continue
+        trials, spectra = trials[inside], spectra.of_trials(inside)
         X = task.X[trials]
-        spectra, reference = Spectra.of(X), task.effects.reference(X)
+        reference = task.effects.reference(X)
         batches = (
             task.drawn(spectra, reference, (number, block.index, index, batch), n)
             for batch, n in enumerate(draw_batches(n_draws))
         )
         control = _control(task, X, spectra) if task.control else None
-        part = drawn_moments(batches, reference[2], centre, clusters, totals, control)
+        part = drawn_moments(batches, reference[2], centre, clusters[inside], totals, control)
         moments = part if moments is None else moments + part
         kept = kept + task.kept(trials, spectra, reference[0], (block.index, index))
-    return replace(moments, clusters=totals.second_moments()), kept
+    return moments, totals.second_moments(), kept
 
 
 def _control(task, X, spectra):
@@ -252,8 +306,10 @@ def kept_score(sums):
 
 
 def _merge(results):
-    """Add up (moments, sums) in order."""
-    moments, kept = None, 0
-    for part, sums in results:
-        moments, kept = part if moments is None else moments + part, kept + sums
-    return replace(moments, n_rounds=1), kept
+    """Add up (moments, those over clusters, sums) in order; a block without trials of the map has no moments."""
+    moments, clusters, kept = None, SecondMoments.none(), 0
+    for part, mine, sums in results:
+        if part is not None:
+            moments = part if moments is None else moments + part
+        clusters, kept = clusters + mine, kept + sums
+    return replace(moments, clusters=clusters, n_rounds=1), kept

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eegexplain._meta import make_explanation
-from eegexplain.perturbation._population import gradient_population, kept_score, sampled_population
+from eegexplain.perturbation._population import gradient_population, kept_score, sampled_population, with_slopes
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class PooledMap:
         return replace(self, n_iterations=other.n_iterations, **rows)
 
 
-def pooled_map(task, blocks, *, gradient, n_iterations, tol=None, eps, n_jobs=None, verbose=0):
+def pooled_map(task, blocks, *, gradient, own, n_iterations, tol=None, eps, n_jobs=None, verbose=0):
     """Measure some trials: outputs by gradient or draws, layers by draws.
 
     Parameters
@@ -62,6 +62,8 @@ def pooled_map(task, blocks, *, gradient, n_iterations, tol=None, eps, n_jobs=No
     task : Task
     blocks : list of Block
     gradient : bool
+    own : bool
+        Whether the size of the noise was measured on these very trials.
     n_iterations : int
     tol : float or None
     eps : float
@@ -74,12 +76,14 @@ def pooled_map(task, blocks, *, gradient, n_iterations, tol=None, eps, n_jobs=No
     """
     by_gradient = by_draws = None
     if gradient:
-        moments, kept = gradient_population(task, blocks, n_jobs=n_jobs, verbose=verbose)
+        measured = with_slopes(task, 0) if own else task
+        moments, kept = gradient_population(measured, blocks, n_jobs=n_jobs, verbose=verbose)
         by_gradient = PooledMap.of(moments, eps, kept_score(kept), 0)
     if not gradient or task.effects.layers:
+        measured = with_slopes(task, n_iterations) if own else task
         enough = None if tol is None else lambda moments: np.nanmax(moments.draw_error(eps)) < tol
         moments, kept, done = sampled_population(
-            task, blocks, n_iterations, enough=enough, n_jobs=n_jobs, verbose=verbose
+            measured, blocks, n_iterations, enough=enough, n_jobs=n_jobs, verbose=verbose
         )
         by_draws = PooledMap.of(moments, eps, kept_score(kept), done)
     if by_gradient is None or by_draws is None:

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.fft
 
 from eegexplain.perturbation._correlate import Moments, SecondMoments
+from eegexplain.perturbation._spectra import frozen_bins
 
 
 def perturb(spectra, kind, setting, rng, projector=None):
@@ -41,6 +42,42 @@ def measure(spectra, evaluate, kind, setting, rng, projector=None):
     if setting.membership is not None:
         values = values @ setting.membership.T.astype(values.dtype)
     return values.reshape(*values.shape[:2], -1), evaluate(perturbed)
+
+
+def drawn_gradients(spectra, evaluate, size, batches, rng, projector=None):
+    """Gradients as `gradient_spectrum` gives them, from the changes that white noise in real and imaginary parts makes.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        Of some trials.
+    evaluate : callable (perturbed) -> array (n_draws, n_trials, n_outputs)
+        Change of the outputs.
+    size : array (n_channels, n_frequencies)
+        SD of the noise; where it is 0, so is the gradient.
+    batches : list of int
+        Draws made together; at least two.
+    rng : numpy.random.Generator
+    projector : array (n_channels, n_channels) or None
+
+    Returns
+    -------
+    list of two arrays (n_trials, n_outputs, n_channels, n_frequencies)
+        From every other batch: their errors are independent.
+    """
+    sums, counts = [0, 0], [0, 0]
+    for number, n_draws in enumerate(batches):
+        shape = (n_draws, *spectra.values.shape)
+        white = rng.standard_normal(shape, dtype=np.float32) + 1j * rng.standard_normal(shape, dtype=np.float32)
+        white[..., frozen_bins(spectra.n_times)] = white[..., frozen_bins(spectra.n_times)].real
+        added = white * size.astype(spectra.amplitude.dtype)
+        added = added if projector is None else projector.astype(spectra.amplitude.dtype) @ added
+        X = scipy.fft.irfft((spectra.values + added).astype(spectra.values.dtype), n=spectra.n_times, axis=-1)
+        changes = evaluate(X.reshape(-1, *X.shape[2:]))
+        sums[number % 2] = sums[number % 2] + np.einsum("dbk,dbcf->bkcf", changes, white, optimize=True)
+        counts[number % 2] += n_draws
+    weight = np.divide(1, size, out=np.zeros_like(size, dtype=float), where=size > 0)
+    return [total / count * weight for total, count in zip(sums, counts, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -52,46 +52,134 @@ class Spectra:
         unit = np.divide(values, amplitude, out=np.zeros_like(values), where=amplitude > 0)
         return cls(values, amplitude, unit, X.shape[-1])
 
+    def of_trials(self, chosen):
+        """Of some of the trials."""
+        if isinstance(chosen, np.ndarray) and chosen.dtype == bool and chosen.all():
+            return self
+        return Spectra(self.values[chosen], self.amplitude[chosen], self.unit[chosen], self.n_times)
 
-def amplitude_gradients(gradients, unit, projector=None):
-    """Turn gradients over time into gradients over the amplitude of each bin at fixed phase.
+
+def gradient_spectrum(gradients, projector=None):
+    """Spectrum of gradients: the derivative by each bin, real and imaginary part.
 
     Parameters
     ----------
     gradients : array (n_trials, n_outputs, n_channels, n_times)
-    unit : complex array (n_trials, n_channels, n_frequencies)
-        ``exp(i phase)`` of the trials.
+        Over time.
     projector : array (n_channels, n_channels) or None
         Projection onto the space that the data fill.
 
     Returns
     -------
-    array (n_trials, n_outputs, n_channels, n_frequencies)
+    complex array (n_trials, n_outputs, n_channels, n_frequencies)
     """
     n_times = gradients.shape[-1]
     if projector is not None:
         gradients = projector.astype(gradients.dtype) @ gradients
-    spectrum = scipy.fft.rfft(gradients, axis=-1)
-    weights = (bin_weights(n_times) / n_times).astype(gradients.dtype)
+    return scipy.fft.rfft(gradients, axis=-1) * (bin_weights(n_times) / n_times).astype(gradients.dtype)
+
+
+def gradient_along(spectrum, unit):
+    """Derivative by the amplitude of each bin at fixed phase, from `gradient_spectrum` and ``exp(i phase)``."""
     unit = unit[:, None]
-    return weights * (unit.real * spectrum.real + unit.imag * spectrum.imag)
+    return unit.real * spectrum.real + unit.imag * spectrum.imag
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Standard deviation of the amplitudes over trials; ``(n_channels, n_frequencies)``, 0 where constant."""
+
+    size: np.ndarray
+    centre: np.ndarray
+
+    def influence(self, amplitude):
+        """Influence of each trial on the logarithm of the size, ``(n_trials, n_channels, n_frequencies)``."""
+        size = np.where(self.size > 0, self.size, np.inf)
+        ratio = np.square((amplitude - self.centre) / size)
+        return np.where(self.size > 0, (ratio - 1) / 2, 0.0)
+
+
+@dataclass(frozen=True)
+class MedianDeviation:
+    """Median absolute deviation of the amplitudes over trials, scaled to the SD of a normal.
+
+    Its influence [1]_ needs the density f of the amplitudes: ``density = f(m + d) + f(m - d)`` and ``tilt = (f(m + d) -
+    f(m - d)) / (2 f(m))`` at the median m and the unscaled deviation d.
+
+    References
+    ----------
+    .. [1] F. R. Hampel, "The influence curve and its role in robust estimation", Journal of the American Statistical
+           Association 69 (1974), doi:10.1080/01621459.1974.10482962.
+    """
+
+    size: np.ndarray
+    centre: np.ndarray
+    density: np.ndarray
+    tilt: np.ndarray
+
+    SCALE = 1.4826
+
+    @classmethod
+    def of(cls, X):
+        """Of trials ``(n_trials, n_channels, n_times)``, one channel in memory at a time."""
+        channels = [cls._of(np.abs(scipy.fft.rfft(X[:, c], axis=-1)).astype(float)) for c in range(X.shape[1])]
+        return cls(*(np.array(part) for part in zip(*channels, strict=True)))
+
+    @classmethod
+    def _of(cls, amplitude):
+        centre = np.median(amplitude, axis=0)
+        deviation = np.median(np.abs(amplitude - centre), axis=0)
+        width = 1.06 * len(amplitude) ** -0.2 * cls.SCALE * deviation  # of the kernel: the rule of thumb for a normal
+        width = np.where(width > 0, width, 1.0)
+
+        def density(at):
+            return np.exp(-np.square((amplitude - at) / width) / 2).mean(axis=0) / (width * np.sqrt(2 * np.pi))
+
+        low, high = density(centre - deviation), density(centre + deviation)
+        return cls.SCALE * deviation, centre, low + high, (high - low) / (2 * density(centre))
+
+    def influence(self, amplitude):
+        """As `Deviation.influence`."""
+        deviation, distance = self.size / self.SCALE, amplitude - self.centre
+        moved = np.where(np.abs(distance) > deviation, 0.5, -0.5) - self.tilt * np.sign(distance)
+        scale = deviation * self.density
+        return np.divide(moved, scale, out=np.zeros(moved.shape), where=scale > 0)
+
+
+@dataclass(frozen=True)
+class CrossSpectrum:
+    """Cross-spectrum of `scale` times the trials' spectra, around their mean over trials.
+
+    ``cross`` is ``(n_frequencies, n_channels, n_channels)``, ``centre`` the mean ``(n_channels, n_frequencies)``.
+    """
+
+    cross: np.ndarray
+    centre: np.ndarray
+    scale: float = 1.0
+
+    def power(self):
+        """Power per channel and bin, ``(n_channels, n_frequencies)``."""
+        return np.einsum("fcc->cf", self.cross).real
+
+    def scaled(self, scale):
+        """Of so many times the trials."""
+        return CrossSpectrum(scale**2 * self.cross, self.centre, scale * self.scale)
 
 
 @dataclass(frozen=True)
 class DataScale:
     """Spread of the trials' spectra, and the space the channels fill.
 
-    ``spread`` is ``(n_channels, n_frequencies)``, zero where a bin is constant; ``cross`` the cross-spectrum over
-    trials ``(n_frequencies, n_channels, n_channels)`` and ``centre`` the mean spectrum, or both None; ``projector``
-    ``(n_channels, n_channels)``, or None where the channels fill the whole space; ``rank`` the number of dimensions
-    filled.
+    ``spread`` is ``(n_channels, n_frequencies)``, zero where a bin is constant, and ``unit`` tells how it was measured
+    (None where it was not); ``cross`` is the cross-spectrum over trials or None; ``projector`` ``(n_channels,
+    n_channels)``, or None where the channels fill the whole space; ``rank`` the number of dimensions filled.
     """
 
     spread: np.ndarray
-    cross: np.ndarray | None
+    unit: Deviation | MedianDeviation | None
+    cross: CrossSpectrum | None
     projector: np.ndarray | None
     rank: int
-    centre: np.ndarray | None = None
 
 
 def column_space(second_moment):
@@ -153,20 +241,25 @@ def data_scale(X, *, scale_by="sd", cross=False, subspace="data"):
         total = sums if total is None else {name: total[name] + sums[name] for name in sums}
     n_trials, eps = total["n"], np.finfo(np.result_type(X.dtype, np.float32)).eps
     size = np.sqrt(total["power"] / n_trials)
-    if scale_by == "absolute":
-        spread = np.ones_like(size)
-    elif scale_by == "mad":
-        spread = _median_deviation(X)
-    else:
-        spread = np.sqrt(np.maximum(total["power"] / n_trials - (total["amplitude"] / n_trials) ** 2, 0))
-    if scale_by != "absolute":
-        spread[spread <= _ROUNDING * eps * size.max(axis=1, keepdims=True)] = 0.0
+    unit = _spread_unit(X, total, scale_by)
+    if unit is not None:
+        unit.size[unit.size <= _ROUNDING * eps * size.max(axis=1, keepdims=True)] = 0.0
+    spread = np.ones_like(size) if unit is None else unit.size
     projector, rank = column_space(total["moment"])
     if subspace == "full" or rank == len(projector):
         projector = None
-    if not cross:
-        return DataScale(spread, None, projector, rank)
-    return DataScale(spread, _covariance(total, size, eps), projector, rank, total["mean"] / n_trials)
+    spectrum = CrossSpectrum(_covariance(total, size, eps), total["mean"] / n_trials) if cross else None
+    return DataScale(spread, unit, spectrum, projector, rank)
+
+
+def _spread_unit(X, total, scale_by):
+    """How the spread over trials is measured, or None."""
+    if scale_by == "absolute":
+        return None
+    if scale_by == "mad":
+        return MedianDeviation.of(X)
+    mean = total["amplitude"] / total["n"]
+    return Deviation(np.sqrt(np.maximum(total["power"] / total["n"] - mean**2, 0)), mean)
 
 
 def _covariance(total, size, eps):
@@ -178,12 +271,3 @@ def _covariance(total, size, eps):
     cross[constant] = 0
     cross.transpose(0, 2, 1)[constant] = 0
     return cross
-
-
-def _median_deviation(X):
-    """Median absolute deviation of each bin's amplitude, one channel in memory at a time."""
-    deviations = []
-    for channel in range(X.shape[1]):
-        amplitude = np.abs(scipy.fft.rfft(X[:, channel], axis=-1)).astype(float)
-        deviations.append(np.median(np.abs(amplitude - np.median(amplitude, axis=0)), axis=0))
-    return 1.4826 * np.array(deviations)

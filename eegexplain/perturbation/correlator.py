@@ -128,8 +128,9 @@ class PerturbationCorrelator(Explainer):
     output in this data set: noise has the trials' own cross-spectrum, as a pattern [2]_ has the data's covariance.
     On simulated tangential sources it has the sign of the class effect on all informative channels.
 
-    The error over trials takes the noise as given, except ``noise="data"`` with gradients (and all classes pooled),
-    where it contains that of the cross-spectrum, which is then measured on the same trials.
+    Where the size of the noise is measured on trials (``scale_by`` "sd" or "mad", or the cross-spectrum), errors of
+    ``fit`` contain what that adds; those of ``explain_population`` take the noise as given. Intervals take the quantile
+    of t with ``explanation_.attrs["degrees_of_freedom"]``.
 
     A fixed network's map always differs from zero, an untrained one's too: standard errors say how well the map is
     known, not that the network has learned something.
@@ -226,9 +227,10 @@ class PerturbationCorrelator(Explainer):
         amount = np.full(scale.spread.shape, self.scale) if not kind.relative else self.scale * scale.spread
         cross = None
         if self.noise == "data":
-            cross = self.scale**2 * scale.cross
-            kind = with_data_noise(kind, cross)
-        self._noise = Noise(kind, amount, membership, scale.projector, cross, scale.centre, float(self.scale))
+            cross = scale.cross.scaled(float(self.scale))
+            kind = with_data_noise(kind, cross.cross)
+        unit = scale.unit if kind.relative and kind.closed_form else None
+        self._noise = Noise(kind, amount, membership, scale.projector, cross, unit)
 
     def _check_options(self):
         kind = resolve_kind(self.perturbation)
@@ -255,13 +257,13 @@ class PerturbationCorrelator(Explainer):
         return kind
 
     def _explain_training(self, X, y, groups):
-        return self._population(X, y, groups, own=self._noise.cross is not None)
+        return self._population(X, y, groups, own=self._noise.cross is not None or self._noise.unit is not None)
 
     def _explain_population(self, X, y, groups):
         return self._population(X, y, groups, own=False)
 
     def _population(self, X, y, groups, *, own):
-        """Population map; `own` where the noise has the cross-spectrum of these very trials."""
+        """Population map; `own` where the size of the noise was measured on these very trials."""
         effects = self._effects()
         n_outputs = effects.check_deterministic(X[:4])
         classes = is_classifier(self.estimator_)
@@ -269,20 +271,20 @@ class PerturbationCorrelator(Explainer):
         gradient = isinstance(effects.net, TorchNet) and self._noise.kind.closed_form and self.method != "sampling"
         control = not gradient and self._uses_control(effects.net)
         size = part_size(X.shape[1:])
-        own = own and not self.per_class
-        task = Task(X, truth, classes, effects, self._noise, self._seed, size, control, own)
+        blocks = cluster_blocks(np.arange(len(X)), groups, size)
         maps = [
             pooled_map(
-                task,
-                cluster_blocks(trials, groups, size),
+                Task(X, truth, classes, effects, self._noise, self._seed, size, pooled, control),
+                blocks,
                 gradient=gradient,
+                own=own,
                 n_iterations=self.n_iterations,
                 tol=self.tol,
                 eps=max(effects.eps, np.finfo(X.dtype).eps),
                 n_jobs=self.n_jobs,
                 verbose=self.verbose,
             )
-            for trials in self._selections(y, len(X))
+            for pooled in self._selections(y, len(X))
         ]
         if not gradient and not control and all(m.is_noise(n_outputs) for m in maps):
             warnings.warn(
@@ -340,7 +342,7 @@ class PerturbationCorrelator(Explainer):
     def _explain_trials(self, X):
         effects = self._effects(layers=())
         size = part_size(X.shape[1:])
-        task = Task(X, None, False, effects, self._noise, self._seed, size)
+        task = Task(X, None, False, effects, self._noise, self._seed, size, np.ones(len(X), dtype=bool))
         noise, change = self._size
         if self.method_ == "gradient":
             covariance = trial_sensitivity(task)
@@ -377,13 +379,13 @@ class PerturbationCorrelator(Explainer):
         return possible and self.control_variate is not False
 
     def _selections(self, y, n_trials):
-        """Trials that are pooled: all, or those of each class."""
+        """Which trials are pooled, per map: all, or those of each class."""
         if not self.per_class:
-            return [np.arange(n_trials)]
+            return [np.ones(n_trials, dtype=bool)]
         if y is None or not hasattr(self, "classes_"):
             raise ValueError("per_class=True needs a classifier and y: the trials of each class are pooled")
-        selections = [np.flatnonzero(y == name) for name in self.classes_]
-        for name, trials in zip(self.classes_, selections, strict=True):
-            if len(trials) < 2:
-                raise ValueError(f"per_class=True needs at least 2 trials of each class; {name!r} has {len(trials)}")
+        selections = [y == name for name in self.classes_]
+        for name, pooled in zip(self.classes_, selections, strict=True):
+            if pooled.sum() < 2:
+                raise ValueError(f"per_class=True needs at least 2 trials of each class; {name!r} has {pooled.sum()}")
         return selections

@@ -16,9 +16,11 @@ def gradient_map(covariances, variances, groups=None, size=7):
     """Moments over blocks, as the population does it."""
     moments = None
     for block in cluster_blocks(np.arange(len(covariances)), groups, size):
-        parts = ((c, covariances[t], variances[t], np.ones_like(variances[t])) for t, c in block.parts(size))
-        part = gradient_moments(parts, block.n_clusters)
-        moments = part if moments is None else moments + part
+        totals = ClusterTotals(block.n_clusters)
+        for t, c in block.parts(size):
+            part = gradient_moments(covariances[t], variances[t], np.ones_like(variances[t]), c, totals)
+            moments = part if moments is None else moments + part
+        object.__setattr__(moments, "clusters", moments.clusters + totals.second_moments())
     object.__setattr__(moments, "n_rounds", 1)
     return moments
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -47,7 +49,9 @@ def test_weights_on_amplitudes_give_the_map_known_by_hand(bands):
         effect = np.stack([effect[..., (frequencies >= a) & (frequencies < b)].sum(-1) for a, b in bands.values()], -1)
     expected = effect / np.sqrt((effect**2).sum(axis=(1, 2), keepdims=True))
     np.testing.assert_allclose(correlator.correlations_, expected, atol=1e-12)
-    np.testing.assert_allclose(correlator.standard_errors_, 0, atol=1e-7)  # every trial has the same gradient
+    given = correlator.explain_population(X)["standard_error"]
+    np.testing.assert_allclose(given, 0, atol=1e-7)  # every trial has the same gradient
+    assert correlator.standard_errors_.min() > 1e-5  # but the deviations of the amplitudes have errors
     assert correlator.method_ == "gradient"
     np.testing.assert_array_equal(correlator.frequencies_, np.arange(17) / 32)
 
@@ -180,7 +184,8 @@ def test_workers_batches_and_memory_maps_do_not_matter(method, tmp_path):
 
 
 @pytest.mark.parametrize("method", ["gradient", "sampling"])
-def test_groups_cluster_the_error_and_leave_the_map(method):
+def test_groups_cluster_the_error_and_leave_the_map(method, monkeypatch):
+    monkeypatch.setattr("eegexplain.perturbation._population._SLOPE_TRIALS", 180)  # all
     X, y = noise_trials(30)
     net, params = frozen(Squares(), 3), {"bands": BANDS, "method": method, "n_iterations": 20}
     single = fitted(net, X, y, **params)
@@ -195,24 +200,75 @@ def test_groups_cluster_the_error_and_leave_the_map(method):
     assert np.isnan(one.standard_errors_).all()
 
 
-@pytest.mark.parametrize("bands", [None, BANDS])
-@pytest.mark.parametrize("clustered", [False, True])
-def test_error_with_the_noise_of_the_data_is_that_of_the_jackknife(bands, clustered):
-    """Leaving out one trial (or group) also changes the cross-spectrum that the noise has."""
+def varied_trials():
+    """Pairs of trials that are alike in size, which differs between pairs: 24 groups, or 48 trials."""
     X, y = noise_trials(48, n_times=16)
     X[:, 1] *= np.exp(0.5 * np.random.default_rng(1).normal(size=(24, 1)).repeat(2, axis=0))
-    units = np.arange(48) // 2 if clustered else np.arange(48)
-    params = {"bands": bands, "noise": "data"}
-    found = fitted(frozen(Squares(), 3), X, y, **params)
-    if clustered:
-        found.fit(X, y, groups=units)
-    maps = np.array(
-        [fitted(frozen(Squares(), 3), X[units != u], y[units != u], **params).correlations_ for u in np.unique(units)]
-    )
-    n_units = len(maps)
-    jackknife = np.sqrt((n_units - 1) * maps.var(axis=0))
+    return X, y, np.arange(48) // 2
+
+
+@pytest.mark.parametrize("bands", [None, BANDS])
+@pytest.mark.parametrize(
+    ("params", "clustered"),
+    [
+        ({"noise": "data"}, False),
+        ({"noise": "data"}, True),
+        ({"noise": "independent"}, False),
+        ({"noise": "independent"}, True),
+        ({"noise": "data", "per_class": True}, True),
+        ({"noise": "independent", "per_class": True}, True),
+    ],
+    ids=str,
+)
+def test_error_of_fit_is_that_of_the_jackknife(params, clustered, bands):
+    """Leaving out one trial (or group) also changes the size of the noise."""
+    X, y, groups = varied_trials()
+    units, net = groups if clustered else np.arange(48), frozen(Squares(), 3)
+    found = PerturbationCorrelator(net, bands=bands, random_state=0, **params).fit(X, y, groups=units)
+    kept = [units != unit for unit in np.unique(units)]
+    maps = np.array([fitted(net, X[k], y[k], bands=bands, **params).correlations_ for k in kept])
+    jackknife = np.sqrt((len(maps) - 1) * maps.var(axis=0))
     ratio = found.standard_errors_ / jackknife
-    assert 0.9 < np.median(ratio) < 1.1 and 0.6 < ratio.min() and ratio.max() < 1.5
+    assert 0.85 < np.median(ratio) < 1.1 and 0.5 < ratio.min() and ratio.max() < 1.5
+    given = found.explain_population(X, y, groups=units)["standard_error"].to_numpy()
+    assert np.median(np.abs(given / jackknife - 1)) > 1.1 * np.median(np.abs(ratio - 1))
+
+
+class Outputs(ClassifierMixin, BaseEstimator):
+    """A network as a classifier that nobody can take gradients of."""
+
+    def __init__(self, net):
+        self.net = net
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def decision_function(self, X):
+        return self.net.estimator.module_(torch.from_numpy(X)).detach().numpy()
+
+    def predict(self, X):
+        return self.classes_[self.decision_function(X).argmax(axis=1)]
+
+
+@pytest.mark.parametrize("bands", [None, BANDS])
+@pytest.mark.parametrize("per_class", [False, True])
+@pytest.mark.parametrize("noise", ["independent", "data"])
+@pytest.mark.parametrize("kind", ["control", "plain", "no network"])
+def test_draws_have_the_errors_of_the_closed_form_and_their_own(kind, noise, per_class, bands):
+    X, y, groups = varied_trials()
+    net, params = frozen(Squares(), 3), {"noise": noise, "per_class": per_class, "bands": bands, "random_state": 0}
+    exact = PerturbationCorrelator(net, **params).fit(X, y, groups=groups)
+    estimator = FrozenEstimator(Outputs(net).fit(X, y)) if kind == "no network" else net
+    control = "auto" if kind == "control" else False
+    drawn = PerturbationCorrelator(estimator, method="sampling", n_iterations=150, control_variate=control, **params)
+    drawn.fit(X, y, groups=groups)
+    expected = np.sqrt(exact.standard_errors_**2 + drawn.mc_standard_errors_**2)
+    ratio = drawn.standard_errors_ / expected
+    assert 0.93 < np.median(ratio) < 1.1 and np.mean(np.abs(ratio - 1) < 0.3) > 0.9
+    given = drawn.explain_population(X, y, groups=groups)["standard_error"].to_numpy()
+    distance = [np.sqrt(np.mean(np.square(error / expected - 1))) for error in (given, drawn.standard_errors_)]
+    assert distance[0] > 1.1 * distance[1]
 
 
 def test_only_fit_knows_that_the_noise_was_measured_on_these_trials():

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from eegexplain.perturbation._gradient import CrossSlopes, data_terms, independent_terms
-from eegexplain.perturbation._spectra import Spectra, amplitude_gradients
+from eegexplain.perturbation._gradient import data_terms, independent_terms
+from eegexplain.perturbation._influence import CrossSlopes, SpreadSlopes
+from eegexplain.perturbation._spectra import CrossSpectrum, Deviation, Spectra, gradient_along, gradient_spectrum
 
 from .nets import Squares
 
@@ -21,7 +22,7 @@ def net_gradients(X):
 def test_amplitude_gradients_are_finite_differences(n_times):
     X = np.random.default_rng(0).normal(size=(2, 3, n_times))
     function, gradients = net_gradients(X)
-    found = amplitude_gradients(gradients, Spectra.of(X).unit)
+    found = gradient_along(gradient_spectrum(gradients), Spectra.of(X).unit)
     expected = np.empty_like(found)
     step = 1e-5
     for channel in range(3):
@@ -131,8 +132,8 @@ def test_influence_through_the_cross_spectrum_is_its_derivative(banded):
         size = np.sqrt(power if membership is None else power @ membership.T)
         return (covariances * size).mean(axis=0), size**2, variances.mean(axis=0)
 
-    parts = [(gradients[:2], Spectra.of(X[:2])), (gradients[2:], Spectra.of(X[2:]))]
-    slopes = CrossSlopes.of(parts, cross, centre, scale, membership)
+    parts = [(*[gradient_spectrum(gradients[rows])] * 2, Spectra.of(X[rows])) for rows in (slice(2), slice(2, None))]
+    slopes = CrossSlopes.of(parts, CrossSpectrum(cross, centre, scale), membership)
     found, base, step = slopes.influence(spectra), mean_terms(cross), 1e-6
     for b in range(n_trials):
         moved = mean_terms(cross + step * (single[b] - cross))
@@ -143,10 +144,41 @@ def test_influence_through_the_cross_spectrum_is_its_derivative(banded):
         np.testing.assert_allclose(found[2][b], by_hand[2], atol=1e-6)
 
 
+@pytest.mark.parametrize("banded", [False, True])
+def test_influence_through_the_unit_is_its_derivative(banded):
+    """Each trial's weight in the standard deviation is raised a little: the mean terms follow as said."""
+    rng = np.random.default_rng(3)
+    n_trials, n_times, step = 5, 8, 1e-6
+    X, gradients = rng.normal(size=(n_trials, 3, n_times)), rng.normal(size=(n_trials, 2, 3, n_times))
+    spectra = Spectra.of(X)
+    membership = np.array([[0, 1, 1, 0, 0], [0, 0, 1, 1, 0.0]]) if banded else None
+
+    def spread(weights):
+        mean = np.tensordot(weights, spectra.amplitude, 1)
+        return np.sqrt(np.tensordot(weights, spectra.amplitude**2, 1) - mean**2)
+
+    def mean_terms(weights):
+        terms = independent_terms(gradients, spectra, spread(weights), membership=membership)
+        return [term.mean(axis=0) for term in terms]
+
+    equal = np.full(n_trials, 1 / n_trials)
+    unit = Deviation(spread(equal), spectra.amplitude.mean(axis=0))
+    parts = [(*[gradient_spectrum(gradients[rows])] * 2, Spectra.of(X[rows])) for rows in (slice(2), slice(2, None))]
+    slopes = SpreadSlopes.of(parts, unit, unit.size, membership)
+    covariances, noise, changes = slopes.influence(spectra)
+    base = mean_terms(equal)
+    assert not noise.any()
+    for b in range(n_trials):
+        moved = mean_terms((1 - step) * equal + step * np.eye(n_trials)[b])
+        by_hand = [(new - old) / step for new, old in zip(moved, base, strict=True)]
+        np.testing.assert_allclose(covariances[b], by_hand[0].reshape(2, -1), atol=1e-5)
+        np.testing.assert_allclose(changes[b], by_hand[1], atol=1e-5)
+
+
 def test_a_bin_without_amplitude_has_no_gradient():
     X = np.zeros((1, 1, 8))
     X[..., :] = np.cos(2 * np.pi * np.arange(8) / 4)
     unit = Spectra.of(X).unit
     assert np.count_nonzero(np.abs(unit) > 0.5) >= 1
     silent = Spectra.of(np.zeros((1, 1, 8)))
-    assert not amplitude_gradients(np.ones((1, 1, 1, 8)), silent.unit).any()
+    assert not gradient_along(gradient_spectrum(np.ones((1, 1, 1, 8))), silent.unit).any()

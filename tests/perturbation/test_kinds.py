@@ -67,16 +67,17 @@ def test_data_noise_has_the_cross_spectrum_of_the_trials(n_times):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(3, 3)) @ rng.normal(size=(400, 3, n_times)) + 5
     scale = data_scale(X, cross=True)
-    kind = with_data_noise(KINDS["additive"], scale.cross)
+    kind = with_data_noise(KINDS["additive"], scale.cross.cross)
     new, _ = disturbed(kind, X[:2], n_draws=4000)
     added = np.fft.rfft(new - X[:2]).reshape(-1, *scale.spread.shape)
     found = np.einsum("ncf,ndf->fcd", added, added.conj()) / len(added)
-    expected = scale.cross.copy()
+    expected = scale.cross.cross.copy()
     expected[[0, -1] if n_times % 2 == 0 else [0]] /= 2  # real bins hold half the variance, in the real part
     assert np.abs(found - expected).max() < 0.08 * np.abs(expected).max()
     empirical = np.fft.rfft(X)
     empirical = empirical - empirical.mean(axis=0)
-    np.testing.assert_allclose(scale.cross, np.einsum("ncf,ndf->fcd", empirical, empirical.conj()) / 400, atol=1e-8)
+    covariance = np.einsum("ncf,ndf->fcd", empirical, empirical.conj()) / 400
+    np.testing.assert_allclose(scale.cross.cross, covariance, atol=1e-8)
 
 
 def test_perturbed_trials_stay_in_the_space_of_the_data(X):
