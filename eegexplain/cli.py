@@ -40,7 +40,7 @@ def make_parser():
     demo.set_defaults(run=run_demo)
     explain = commands.add_parser("explain", help="train a network on your trials and explain it")
     explain.add_argument("data", help=".npz, -epo.fif, .set, .rd[.gz], or a folder of the latter")
-    explain.add_argument("--group-by", metavar="KEY", help="never split these groups, e.g. subject")
+    explain.add_argument("--group-by", metavar="KEY", help="never split these groups: subject, or any metadata")
     explain.add_argument("--out", default="eegexplain-report", help="folder for the report (default: %(default)s)")
     explain.add_argument("--bands", default="eeg", help="'eeg' or name=low-high,... in Hz (default: %(default)s)")
     explain.set_defaults(run=run_explain)
@@ -146,11 +146,12 @@ def run_demo(arguments):
 def run_explain(arguments):
     """Load, train, explain."""
     from eegexplain.datasets import load_trials
+    from eegexplain.report import find_identities
 
     bands = parse_bands(arguments.bands)
     _notify(f"loading {arguments.data}")
     data = load_trials(arguments.data)
-    data.shared_subjects = data.subject is not None and len(set(data.subject)) > 1
+    data.identities = find_identities(data)  # the groups take the place of the subject
     data.subject = pick_groups(data, arguments.group_by)
     return _report(data, arguments, bands=bands, title=f"EEG explained: {pathlib.Path(arguments.data).name}")
 
@@ -173,6 +174,7 @@ def pick_groups(data, key):
         When the file holds nothing of that name.
     """
     import numpy as np
+    import pandas as pd
 
     from eegexplain._validation import lookup
 
@@ -181,9 +183,10 @@ def pick_groups(data, key):
     known = {name: value for name, value in data.items() if getattr(value, "shape", None) == data.y.shape}
     known.pop("y")
     groups = lookup(known, key, "--group-by")
-    if groups.dtype.kind == "f" and np.isnan(groups).any():
-        raise ValueError(f"--group-by {key}: trial {np.flatnonzero(np.isnan(groups))[0]} has no group, it is NaN")
-    return groups
+    missing = np.flatnonzero(pd.isna(groups))
+    if len(missing):
+        raise ValueError(f"--group-by {key}: trial {missing[0]} has no group, it is NaN")
+    return groups.astype(str) if groups.dtype == object else groups
 
 
 def parse_bands(text):

@@ -11,6 +11,8 @@ from eegexplain.datasets._trials import check_classes, check_fif, make_trials
 from eegexplain.datasets.uci import load_uci_eeg
 
 REQUIRED = ("X", "y", "ch_names", "sfreq")
+TAKEN = {"X", "y", "sfreq", "ch_names", "classes", "info", "highpass", "lowpass"}  # no metadata under these names
+FILTER_LIMITS = ("highpass", "lowpass")
 EPOCH_READERS = {".fif": "read_epochs", ".gz": "read_epochs", ".set": "read_epochs_eeglab"}
 
 
@@ -21,7 +23,7 @@ def load_trials(path, *, max_bytes=MAX_BYTES):
     ----------
     path : str, path-like or list of them
         - ``.npz`` with ``X`` (n_trials, n_channels, n_times), ``y`` (n_trials,), ``ch_names``, ``sfreq`` and, if known,
-          ``subject`` (n_trials,);
+          ``subject`` (n_trials,), ``highpass`` and ``lowpass`` (Hz, of the filter the trials went through);
         - epochs that MNE reads: ``-epo.fif``, EEGLAB's ``.set``;
         - a folder or a list of ``.rd`` or ``.rd.gz`` files of the UCI EEG database.
     max_bytes : int, default=2**34
@@ -80,7 +82,9 @@ def _load_npz(path, max_bytes):
     with reading(path, ""):
         X, y = arrays.pop("X"), check_classes(arrays.pop("y"))
         sfreq, ch_names = float(arrays.pop("sfreq").item()), arrays.pop("ch_names").tolist()
-        return make_trials(X, y, sfreq, ch_names, **{"subject": None, **arrays})
+        limits = _filter_limits({key: arrays.pop(key) for key in FILTER_LIMITS if key in arrays}, sfreq)
+        columns = {key: array for key, array in arrays.items() if key not in TAKEN}
+        return make_trials(X, y, sfreq, ch_names, **{"subject": None, **columns}, **limits)
 
 
 def _check_headers(found):
@@ -101,7 +105,25 @@ def _check_headers(found):
         raise ValueError(f"ch_names has {math.prod(found['ch_names'][1])} names, but X has {shape[1]} channels")
     if math.prod(found["sfreq"][1]) != 1 or found["sfreq"][0].kind not in "fiu":
         raise ValueError(f"sfreq must be one number in Hz, got {found['sfreq'][0]} {found['sfreq'][1]}")
-    return [key for key, (_, other) in found.items() if key in REQUIRED or other[:1] == shape[:1]]
+    for key in set(FILTER_LIMITS) & set(found):
+        if math.prod(found[key][1]) != 1 or found[key][0].kind not in "fiu":
+            raise ValueError(f"{key} must be one number in Hz, got {found[key][0]} {found[key][1]}")
+    kept = {*REQUIRED, *FILTER_LIMITS}
+    return [key for key, (_, other) in found.items() if key in kept or other[:1] == shape[:1]]
+
+
+def _filter_limits(given, sfreq):
+    """Highpass and lowpass in Hz, None where nothing is cut: MNE writes 0 and the Nyquist frequency for that."""
+    limits = {}
+    for key in FILTER_LIMITS:
+        value = given.get(key)
+        value = 0.0 if value is None else float(np.asarray(value).item())
+        if not np.isfinite(value) or value < 0:
+            raise ValueError(f"{key} must be one number in Hz, got {value}")
+        limits[key] = value or None
+    if limits["lowpass"] is not None and limits["lowpass"] >= sfreq / 2:
+        limits["lowpass"] = None
+    return limits
 
 
 def _load_epochs(path, max_bytes):
@@ -128,8 +150,9 @@ def from_epochs(epochs):
     -------
     Bunch
         ``X`` (n_trials, n_channels, n_times) in microvolts, ``y`` the names of the events, ``sfreq``, ``ch_names``,
-        ``classes``, ``subject`` (the column of that name in ``epochs.metadata``, else None) and ``info``, an
-        `mne.Info` of the channels kept.
+        ``classes``, every column of ``epochs.metadata`` by its name (``subject`` is None where there is none),
+        ``highpass`` and ``lowpass`` (Hz, None where nothing was filtered) and ``info``, an `mne.Info` of the channels
+        kept.
 
     Raises
     ------
@@ -160,10 +183,12 @@ def from_epochs(epochs):
     X = 1e6 * epochs.get_data(picks=picks, copy=True)
     names = {code: name for name, code in epochs.event_id.items()}
     y = np.array([names[code] for code in epochs.events[:, 2]], dtype=str)
-    metadata = epochs.metadata
-    subject = None if metadata is None or "subject" not in metadata else metadata["subject"].to_numpy()
     info = mne.pick_info(epochs.info, picks)
+    sfreq = float(info["sfreq"])
+    metadata = {} if epochs.metadata is None else epochs.metadata
+    columns = {"subject": None} | {str(name): metadata[name].to_numpy() for name in metadata if str(name) not in TAKEN}
     try:
-        return make_trials(X, y, float(info["sfreq"]), info["ch_names"], subject=subject, info=info)
+        limits = _filter_limits({key: info[key] for key in FILTER_LIMITS}, sfreq)
+        return make_trials(X, y, sfreq, info["ch_names"], **columns, **limits, info=info)
     except ValueError as error:
         raise ValueError(f"The epochs: {error}") from error

@@ -1,7 +1,8 @@
-"""Can the map be trusted? Faithfulness, sanity checks, scores against a known truth, and the data on their own."""
+"""Does the network decode, and can its map be trusted? Sanity checks, scores against a known truth, the data alone."""
 
 from eegexplain.inspection.contrast import power_contrast
 from eegexplain.inspection.coverage import UncoveredBand, uncovered_bands
+from eegexplain.inspection.decoding import Decoding, assess_decoding, balanced_accuracy
 from eegexplain.inspection.faithfulness import (
     DeletionCurve,
     average_precision,
@@ -14,10 +15,13 @@ from eegexplain.inspection.faithfulness import (
 from eegexplain.inspection.sanity import SanityCheck, label_randomization, map_similarity, model_randomization
 
 __all__ = [
+    "Decoding",
     "DeletionCurve",
     "SanityCheck",
     "UncoveredBand",
+    "assess_decoding",
     "average_precision",
+    "balanced_accuracy",
     "complexity",
     "deletion_curve",
     "label_randomization",

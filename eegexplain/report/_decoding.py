@@ -1,81 +1,85 @@
-"""How well a network decodes held-out trials, and how well chance would."""
+"""How the report judges held-out predictions, and what it says about them."""
 
-from dataclasses import dataclass
+import re
 
 import numpy as np
-from scipy import stats
 
-from eegexplain._explanation import population_error
+from eegexplain._text import readable
+from eegexplain.inspection import assess_decoding
 
-
-@dataclass(frozen=True)
-class Decoding:
-    """Held-out accuracy with its 95 % interval, chance level, and what chance stays below in 95 % of cases."""
-
-    accuracy: float
-    low: float
-    high: float
-    chance: float
-    chance_upper: float
-    n_trials: int
-    n_groups: int | None
-
-    @property
-    def above_chance(self):
-        """Whether the accuracy exceeds what chance reaches in 95 % of cases."""
-        return self.accuracy > self.chance_upper
-
-    @property
-    def banner(self):
-        """The sentence that every figure of a network at chance carries; empty above chance."""
-        if self.above_chance:
-            return ""
-        return (
-            f"This network does not decode held-out data: accuracy {self.accuracy:.2f}, and chance reaches "
-            f"{self.chance_upper:.2f}. What it uses explains nothing about the classes"
-        )
-
-    def sentence(self):
-        """One line for people."""
-        unit = f"{self.n_groups} groups" if self.n_groups else f"{self.n_trials} trials"
-        return (
-            f"Held-out accuracy {self.accuracy:.3f} (95 % interval {self.low:.3f} to {self.high:.3f}, {unit}); "
-            f"chance {self.chance:.3f}, which reaches {self.chance_upper:.3f} in 95 % of cases"
-        )
+# Columns that say who or what a trial comes from; stimuli and conditions may well belong to one class.
+_IDENTITY = re.compile(r"(^|_)(subject|participant|patient|recording|session|run|block|day|site)s?(_id)?$", re.I)
 
 
-def balanced_accuracy(y, predicted):
-    """Mean over classes of the share of their trials that were predicted right."""
-    return float(np.mean([np.mean(predicted[y == name] == name) for name in np.unique(y)]))
-
-
-def assess(y, predicted, groups=None):
-    """Judge held-out predictions.
-
-    Chance always names the most frequent class. Its upper limit is binomial; trials of one group (a subject) are not
-    independent, so with groups the limit and the interval also allow for the spread of accuracy over groups, and the
-    wider limit counts.
+def find_identities(data):
+    """Columns of the data that say who or what each trial comes from.
 
     Parameters
     ----------
-    y, predicted : ndarray of shape (n_trials,)
-        Classes of the held-out trials, and what the network said.
-    groups : ndarray of shape (n_trials,) or None
+    data : Bunch
+        With ``y`` and one entry per column of metadata.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_trials,)
+        "subject" first; columns with missing entries are left out.
+    """
+    import pandas as pd
+
+    found = {
+        readable(name): np.asarray(column).astype(str)
+        for name, column in data.items()
+        if _IDENTITY.search(name) and np.shape(column) == np.shape(data.y) and not pd.isna(column).any()
+    }
+    return dict(sorted(found.items(), key=lambda item: item[0] != "subject"))
+
+
+def judge(data, predicted, tests, seed):
+    """Judge held-out predictions.
+
+    Parameters
+    ----------
+    data : Bunch
+        With ``y``, ``subject`` (the groups, or None) and perhaps ``identities``.
+    predicted : ndarray of shape (n_trials,)
+    tests : list of ndarray
+        Trials that each fold held out.
+    seed : int
 
     Returns
     -------
     Decoding
     """
-    correct = np.asarray(predicted == y, dtype=float)
-    n_trials, accuracy = len(y), float(np.mean(predicted == y))
-    chance = float(np.unique(y, return_counts=True)[1].max() / n_trials)
-    upper = float(stats.binom.ppf(0.95, n_trials, chance) / n_trials)
-    interval = stats.binomtest(int(correct.sum()), n_trials).proportion_ci(0.95, "wilson")
-    low, high, n_groups = float(interval.low), float(interval.high), None
-    if groups is not None:
-        n_groups = len(np.unique(groups))
-        error = float(population_error(correct - accuracy, groups))
-        width = stats.t.ppf(0.975, n_groups - 1) * error
-        low, high = min(low, max(0.0, accuracy - width)), max(high, min(1.0, accuracy + width))
-        upper = max(upper, min(1.0, chance + stats.t.ppf(0.95, n_groups - 1) * error))
-    return Decoding(accuracy, low, high, chance, float(upper), n_trials, n_groups)
+    folds = np.empty(len(data.y), int)
+    for number, test in enumerate(tests):
+        folds[test] = number
+    return assess_decoding(
+        data.y, predicted, folds=folds, groups=data.subject, identities=data.get("identities"), random_state=seed
+    )
+
+
+def banner(found):
+    """The sentence that every figure carries where accuracy does not show that classes are decoded; else empty."""
+    sentences = []
+    if not found.above_chance:
+        sentences.append(
+            f"Not shown to decode: balanced accuracy {found.balanced_accuracy:.2f} (95 % interval {found.low:.2f} to "
+            f"{found.high:.2f}), p = {found.p_value:.3f}; its maps are not shown to concern the classes"
+        )
+    if found.recognizable:
+        name = found.recognizable[0]
+        sentences.append(
+            f"Labels are a property of the {name}; this accuracy can be recognition of {name}s, whose trials are in "
+            f"training and test parts alike. --group-by {name} tests on {name}s that no network was trained on"
+        )
+    return ". ".join(sentences)
+
+
+def sentence(found):
+    """One line for people."""
+    unit = f"{found.n_groups} groups" if found.n_groups else f"{found.n_trials} trials"
+    return (
+        f"Held-out balanced accuracy {found.balanced_accuracy:.3f} (precision: 95 % interval {found.low:.3f} to "
+        f"{found.high:.3f} over {unit}); permuted labels reach {found.chance_upper:.3f} in 5 % of cases, "
+        f"p = {found.p_value:.3f}; accuracy {found.accuracy:.3f}"
+    )

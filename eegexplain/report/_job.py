@@ -10,7 +10,8 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from eegexplain._text import readable
 from eegexplain._validation import check_bands, check_groups, check_option, lookup, positive_int
 from eegexplain.inspection._errors import total_error
-from eegexplain.report._decoding import assess
+from eegexplain.inspection.decoding import is_shared
+from eegexplain.report._decoding import banner, judge
 
 
 def _syncnet(sfreq, seed):
@@ -62,11 +63,20 @@ class Job:
     predicted_alone: np.ndarray
     decoding: object
     left_out: list = field(default_factory=list)
+    bands_left_out: list = field(default_factory=list)
+
+    @property
+    def banner(self):
+        """What every figure must carry; empty where the networks are shown to decode the classes."""
+        return banner(self.decoding)
 
     @property
     def shared_subjects(self):
         """Whether trials of one subject are in training and test parts alike."""
-        return self.groups is None and bool(self.data.get("shared_subjects", False))
+        subject, folds = self.data.get("identities", {}).get("subject"), np.empty(len(self.data.y), int)
+        for number, fold in enumerate(self.folds):
+            folds[fold.test] = number
+        return subject is not None and is_shared(folds, subject)
 
     @property
     def groups(self):
@@ -193,6 +203,7 @@ def run_job(data, options, notify):
     make_model = lookup(MODELS, options.model, "model")
     n_seeds = positive_int("the number of seeds", options.n_seeds)
     bands = check_bands(options.bands, data.sfreq, data.X.shape[2])
+    bands, bands_left_out = inside_passband(bands, data.get("highpass"), data.get("lowpass"))
     data, left_out = only_scalp(with_readable_names(data))
     groups = None if data.subject is None else check_groups(data.subject, len(data.y))
     splits = split(data.y, groups, options.n_folds, options.seed)
@@ -206,7 +217,36 @@ def run_job(data, options, notify):
         predicted[test] = nets[0].classes_[logits.mean(axis=0).argmax(axis=1)]
         alone[:, test] = nets[0].classes_[logits.argmax(axis=2)]
         folds.append(Fold(nets, train, test))
-    return Job(data, options, bands, folds, predicted, alone, assess(data.y, predicted, groups), left_out)
+    decoding = judge(data, predicted, [fold.test for fold in folds], options.seed)
+    return Job(data, options, bands, folds, predicted, alone, decoding, left_out, bands_left_out)
+
+
+def inside_passband(bands, highpass, lowpass):
+    """Keep the bands of which a filter left at least half.
+
+    Parameters
+    ----------
+    bands : dict of str to (float, float)
+        In Hz.
+    highpass, lowpass : float or None
+        Limits of the filter that the data went through, in Hz; None where there is no such limit.
+
+    Returns
+    -------
+    kept : dict of str to (float, float)
+    left_out : list of str
+
+    Raises
+    ------
+    ValueError
+        When no band is left.
+    """
+    low, high = highpass or 0.0, lowpass or np.inf
+    shares = {name: (min(stop, high) - max(start, low)) / (stop - start) for name, (start, stop) in bands.items()}
+    kept = {name: limits for name, limits in bands.items() if shares[name] >= 0.5}
+    if not kept:
+        raise ValueError(f"The data were filtered to {low:g}-{high:g} Hz, which leaves none of the bands {bands}")
+    return kept, [name for name in bands if name not in kept]
 
 
 def own_seed(seed, *position):

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from eegexplain._text import plain
-from eegexplain.report._decoding import balanced_accuracy
+from eegexplain.inspection import balanced_accuracy
+from eegexplain.report._decoding import sentence
 from eegexplain.report._filters import filters
 from eegexplain.report._flex import attribution
 from eegexplain.report._layers import layers
@@ -49,24 +50,28 @@ class Section:
 def decoding(job, part):
     """Accuracy on held-out trials, by group or fold."""
     found = job.decoding
-    part.lines.append(found.sentence())
-    part.lines.append("The networks decode held-out trials above chance" if found.above_chance else found.banner)
+    part.lines.append(sentence(found))
+    part.lines.append(job.banner or "The networks decode held-out trials")
     alone = [balanced_accuracy(job.data.y, predicted) for predicted in job.predicted_alone]
     if len(alone) > 1:
         part.lines.append(
             f"{len(alone)} networks per fold that differ by their seed are judged by their mean logit; balanced "
             f"accuracy of one network per fold alone: {', '.join(f'{score:.3f}' for score in alone)}"
         )
-    if job.shared_subjects:
+    if job.shared_subjects and not found.recognizable:
         part.lines.append(SHARED_SUBJECTS)
     part.summary["decoding"] = {
+        "verdict": found.verdict,
         **asdict(found),
-        "above_chance": found.above_chance,
         "n_folds": len(job.folds),
         "n_seeds": len(alone),
         "balanced_accuracy_of_seeds": alone,
         "shared_subjects": job.shared_subjects,
     }
+    if job.bands_left_out:
+        part.lines.append(
+            f"Left out, as the data were filtered ({_passband(job.data)}): {', '.join(job.bands_left_out)}"
+        )
     lines = [*part.lines]
     if job.left_out:
         lines.append(f"Left out, as they are no scalp electrodes: {', '.join(job.left_out)}")
@@ -74,8 +79,14 @@ def decoding(job, part):
     part.figures.append(("accuracy", _draw_accuracy(job), "Accuracy of each group (or fold) on held-out trials"))
 
 
+def _passband(data):
+    """The filter that the data went through, in words."""
+    edges = {"highpass": data.get("highpass"), "lowpass": data.get("lowpass")}
+    return ", ".join(f"{name} {edge:g} Hz" for name, edge in edges.items() if edge)
+
+
 def _draw_accuracy(job):
-    """Accuracy of each group, or fold where there are no groups, with the interval of the mean and chance."""
+    """Accuracy of each group, or fold where there are no groups; balanced accuracy of all, its interval and chance."""
     import matplotlib.pyplot as plt
 
     correct, found = job.predicted == job.data.y, job.decoding
@@ -85,9 +96,9 @@ def _draw_accuracy(job):
         parts = {str(name): correct[job.groups == name] for name in np.unique(job.groups)}
     means = sorted((part.mean(), name) for name, part in parts.items())
     figure, ax = plt.subplots(figsize=(6, 0.17 * len(parts) + 1.2), layout="constrained")
-    ax.axvspan(found.low, found.high, color="C0", alpha=0.2, linewidth=0, label="mean, 95 % interval")
-    ax.axvline(found.accuracy, color="C0")
-    ax.axvspan(0, found.chance_upper, color="0.92", linewidth=0, zorder=0, label="reached by chance (95 %)")
+    ax.axvspan(found.low, found.high, color="C0", alpha=0.2, linewidth=0, label="balanced accuracy, 95 % interval")
+    ax.axvline(found.balanced_accuracy, color="C0")
+    ax.axvspan(0, found.chance_upper, color="0.92", linewidth=0, zorder=0, label="permuted labels (95 %)")
     ax.axvline(found.chance, color="0.6", linestyle=":")
     ax.plot([mean for mean, _ in means], range(len(means)), "o", color="0.2", markersize=4)
     ax.set_yticks(range(len(means)), [plain(name) for _, name in means], fontsize=7)

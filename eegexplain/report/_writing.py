@@ -6,7 +6,7 @@ import numpy as np
 
 from eegexplain._folders import publish_folder
 from eegexplain._io import save_explanation
-from eegexplain._text import write_csv
+from eegexplain._text import plain, write_csv
 from eegexplain.report._job import run_job
 from eegexplain.report._sections import SECTIONS, Part
 
@@ -66,8 +66,8 @@ def write_job(job, folder, notify):
     part = Part()
     with matplotlib.rc_context({"savefig.dpi": 150}):
         report = mne.Report(title=job.options.title, image_format="png", verbose=False)
-        if job.decoding.banner:
-            report.add_html(_banner(job.decoding.banner), title="Read this first", section="Decoding")
+        if job.banner:
+            report.add_html(_banner(job.banner), title="Read this first", section="Decoding")
         (folder / "figures").mkdir()
         for section in SECTIONS:
             if not section.needed(job):
@@ -78,7 +78,7 @@ def write_job(job, folder, notify):
             for text in part.html[seen_html:]:
                 report.add_html(text, title=section.title, section=section.title)
             for name, figure, caption in part.figures[seen_figures:]:
-                mark(figure, job.decoding.banner)
+                mark(figure, job.banner)
                 figure.savefig(folder / "figures" / f"{name}.png")
                 report.add_figure(figure, title=caption, section=section.title)
                 plt.close(figure)
@@ -91,9 +91,9 @@ def write_job(job, folder, notify):
 
 
 def mark(figure, banner):
-    """Write the banner of a network at chance over a figure."""
+    """Write the banner of networks that are not shown to decode over a figure."""
     if banner:
-        figure.suptitle(banner, color=WARNING_COLOUR, fontsize=8, wrap=True)
+        figure.suptitle(plain(banner), color=WARNING_COLOUR, fontsize=8, wrap=True)
 
 
 def _banner(text):
@@ -111,6 +111,9 @@ def _write_explanation(job, part, folder):
         **part.attributes,
         version=__version__,
         accuracy=job.decoding.accuracy,
+        balanced_accuracy=job.decoding.balanced_accuracy,
+        p_value=job.decoding.p_value,
+        verdict=job.decoding.verdict,
         chance_upper=job.decoding.chance_upper,
         bands=json.dumps(job.bands),
     )
@@ -126,7 +129,8 @@ def _summary(job, part):
 
     data, options = job.data, job.options
     return {
-        "banner": job.decoding.banner or None,
+        "verdict": job.decoding.verdict,
+        "banner": job.banner or None,
         **part.summary,
         "data": {
             "n_trials": len(data.y),
@@ -135,6 +139,7 @@ def _summary(job, part):
             "sfreq": data.sfreq,
             "classes": [str(name) for name in np.unique(data.y)],
             "left_out": job.left_out,
+            "bands_left_out": job.bands_left_out,
         },
         "options": {"model": options.model, "noise": options.noise, "seed": options.seed, "bands": job.bands},
         "version": __version__,

@@ -223,3 +223,26 @@ def test_classes_in_bytes_become_strings(tmp_path):
     y = np.array([b"left", b"right"])
     np.savez(tmp_path / "eeg.npz", X=np.eye(6).reshape(2, 3, 6), y=y, ch_names=["C3", "Cz", "C4"], sfreq=100.0)
     assert load_trials(tmp_path / "eeg.npz").y.tolist() == ["left", "right"]
+
+
+def test_every_column_and_the_passband_of_epochs_come_along():
+    columns = {"recording": list("aabbcc"), "age": [1.5, None] * 3, "X": range(6), "sfreq": range(6)}
+    epochs = make_epochs(metadata=pd.DataFrame(columns))
+    with epochs.info._unlock():
+        epochs.info.update(highpass=8.0, lowpass=30.0)
+    data = from_epochs(epochs)
+    assert data.recording.tolist() == list("aabbcc") and data.subject is None and data.age.shape == (6,)
+    assert data.X.ndim == 3 and isinstance(data.sfreq, float)
+    assert (data.highpass, data.lowpass) == (8.0, 30.0)
+    plain = from_epochs(make_epochs())
+    assert plain.highpass is None and plain.lowpass is None, "MNE writes 0 and Nyquist where nothing was filtered"
+
+
+def test_the_passband_of_an_archive(tmp_path):
+    arrays = {"X": np.random.default_rng(0).standard_normal((4, 2, 8)), "y": [0, 1, 0, 1], "ch_names": ["C3", "C4"]}
+    np.savez(tmp_path / "a.npz", **arrays, sfreq=100.0, highpass=8, lowpass=50.0)
+    data = load_trials(tmp_path / "a.npz")
+    assert data.highpass == 8.0 and data.lowpass is None
+    np.savez(tmp_path / "b.npz", **arrays, sfreq=100.0, lowpass=np.nan)
+    with pytest.raises(ValueError, match="b.npz: lowpass must be one number in Hz"):
+        load_trials(tmp_path / "b.npz")

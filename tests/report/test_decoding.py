@@ -1,52 +1,67 @@
-"""Accuracy, chance and their limits, against brute force."""
+"""What the report says about held-out predictions."""
 
 import numpy as np
 import pytest
-from scipy import stats
+from sklearn.utils import Bunch
 
-from eegexplain.report._decoding import assess
+from eegexplain.report import find_identities
+from eegexplain.report._decoding import banner, judge, sentence
+from eegexplain.report._job import inside_passband
 
-
-def test_limit_of_chance_is_binomial_over_trials():
-    y = np.repeat([0, 1, 2], [60, 20, 20])
-    found = assess(y, np.zeros(100, int))
-    assert found.accuracy == found.chance == 0.6 and found.n_groups is None
-    upper = next(k for k in range(101) if stats.binom.cdf(k, 100, 0.6) >= 0.95) / 100
-    assert found.chance_upper == upper and not found.above_chance
-    assert "does not decode" in found.banner and "0.60" in found.banner
-    good = assess(y, y)
-    assert good.above_chance and good.banner == "" and good.high == 1.0 and good.low < 1.0
+BANDS = {"delta": (1.0, 4.0), "alpha": (8.0, 13.0), "beta": (13.0, 30.0), "gamma": (30.0, 45.0)}
 
 
-def test_groups_widen_the_limits():
-    """20 subjects of 30 trials, each all right or all wrong: there are 20 independent answers, not 600."""
-    y = np.arange(600) % 2
-    groups = np.repeat(np.arange(20), 30)
-    right = np.repeat(np.arange(20) < 13, 30)
-    predicted = np.where(right, y, 1 - y)
-    alone, clustered = assess(y, predicted), assess(y, predicted, groups)
-    assert alone.above_chance and not clustered.above_chance
-    spread = np.repeat([1.0, 0.0], [13, 7]).std(ddof=1) / np.sqrt(20)
-    np.testing.assert_allclose(clustered.chance_upper, 0.5 + stats.t.ppf(0.95, 19) * spread)
-    np.testing.assert_allclose(clustered.high - clustered.accuracy, stats.t.ppf(0.975, 19) * spread)
+def judged(y, predicted, folds, subject=None, **identities):
+    tests = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+    return judge(Bunch(y=y, subject=subject, identities=identities), predicted, tests, seed=0)
 
 
-def test_false_alarms_of_networks_at_chance_are_rare():
-    rng = np.random.default_rng(0)
-    alarms = []
-    for _ in range(400):
-        tendency = np.clip(rng.normal(0.5, 0.25, 12), 0, 1)  # subjects differ in how often the network is right
-        groups = np.repeat(np.arange(12), 20)
-        y = rng.permutation(np.arange(240) % 2)
-        predicted = np.where(rng.uniform(size=240) < tendency[groups], y, 1 - y)
-        alarms.append(assess(y, predicted, groups).above_chance)
-    assert np.mean(alarms) < 0.08
+def test_three_verdicts_have_three_texts():
+    subjects = np.repeat(np.arange(10), 20)
+    y, folds = subjects % 2, np.arange(200) % 5
+    decodes = judged(y, y, folds)
+    assert decodes.verdict == "decodes" and banner(decodes) == ""
+    recognizes = judged(y, y, folds, subject=None, recording=subjects)
+    assert recognizes.verdict == "may recognise subjects"
+    assert "Labels are a property of the recording; this accuracy can be recognition of" in banner(recognizes)
+    assert "--group-by recording tests on recordings that no network was trained on" in banner(recognizes)
+    apart = judged(y, y, subjects // 2, subject=subjects, recording=subjects)
+    assert apart.verdict == "decodes" and banner(apart) == ""
+    chance = judged(y, np.random.default_rng(0).integers(0, 2, 200), folds)
+    text = banner(chance)
+    assert text.startswith("Not shown to decode: balanced accuracy 0.") and "(95 % interval 0." in text
+    assert "nothing" not in text and "does not decode" not in text
+    assert "precision: 95 % interval" in sentence(chance) and "200 trials" in sentence(chance)
+    assert "10 groups" in sentence(apart)
+    both = banner(judged(y, 1 - y, folds, subject=None, recording=subjects))
+    assert both.index("Not shown") < both.index("Labels are a property")
 
 
-@pytest.mark.parametrize("groups", [None, np.arange(10) // 2])
-def test_one_wrong_prediction(groups):
-    y = np.arange(10) % 2
-    predicted = y.copy()
-    predicted[0] = 1
-    found = assess(y, predicted, groups)
-    assert found.accuracy == 0.9 and found.low <= 0.9 <= found.high
+def test_columns_that_say_where_trials_come_from():
+    column = np.array(["a", "b", "a", "b"])
+    names = ["stimulus", "condition", "recording", "participant_id", "Session", "subject", "daylight", "event"]
+    data = Bunch(y=np.arange(4), X=np.zeros((4, 2, 2)), **dict.fromkeys(names, column))
+    assert list(find_identities(data)) == ["subject", "recording", "participant_id", "Session"]
+    data = Bunch(y=np.arange(2), subject=None, session=np.array([1.0, np.nan]), run=np.array([1, "x"], dtype=object))
+    assert list(find_identities(data)) == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "left_out"),
+    [
+        ((None, None), []),
+        ((0.5, 50.0), []),
+        ((8.0, 30.0), ["delta", "gamma"]),
+        ((2.4, 38.0), []),
+        ((2.6, 37.0), ["delta", "gamma"]),
+        ((None, 30.0), ["gamma"]),
+    ],
+)
+def test_bands_outside_of_the_passband_are_left_out(limits, left_out):
+    kept, out = inside_passband(BANDS, *limits)
+    assert out == left_out and [*kept] == [name for name in BANDS if name not in left_out]
+
+
+def test_a_passband_without_any_band_is_named():
+    with pytest.raises(ValueError, match="filtered to 50-60 Hz, which leaves none of the bands"):
+        inside_passband(BANDS, 50.0, 60.0)

@@ -69,7 +69,7 @@ def test_every_file_is_there_and_complete(demo):
 def test_summary_and_explanation_hold_the_numbers(demo):
     out, job, part = demo
     summary = json.loads((out / "summary.json").read_text())
-    assert list(summary)[:2] == ["banner", "decoding"]
+    assert list(summary)[:3] == ["verdict", "banner", "decoding"] and summary["verdict"] == "decodes"
     accuracy = np.mean(job.predicted == job.data.y)
     assert summary["decoding"]["accuracy"] == accuracy > 0.6 and summary["banner"] is None
     assert summary["truth"]["network"]["average_precision"] > 3 * summary["truth"]["network"]["chance"]
@@ -277,11 +277,12 @@ def test_network_at_chance_carries_the_banner_everywhere(tmp_path):
     job = run_job(data, Options(n_folds=3, n_seeds=1), lambda message: None)
     assert not job.decoding.above_chance
     part = write_job(job, tmp_path, lambda message: None)
-    assert json.loads((tmp_path / "summary.json").read_text())["banner"] == job.decoding.banner
-    assert "does not decode held-out data" in part.lines[1]
+    assert json.loads((tmp_path / "summary.json").read_text())["banner"] == job.banner
+    assert "Not shown to decode: balanced accuracy" in part.lines[1] and "(95 % interval" in part.lines[1]
+    assert json.loads((tmp_path / "summary.json").read_text())["verdict"] == "not shown to decode"
     html = (tmp_path / "report.html").read_text()
-    assert html.index(job.decoding.banner) < html.index("<p>Held-out accuracy") < html.index("<p>Correlation of")
-    assert all("does not decode" in figure.get_suptitle() for _, figure, _ in part.figures)
+    assert html.index(job.banner) < html.index("<p>Held-out balanced accuracy") < html.index("<p>Correlation of")
+    assert all("Not shown to decode" in figure.get_suptitle() for _, figure, _ in part.figures)
     assert (tmp_path / "figures" / "network_by_band.png").exists()
 
 
@@ -327,7 +328,11 @@ def test_explain_prints_a_summary_and_returns_0(tmp_path, capsys):
     options = ["--bands", bands, "--folds", "2", "--seeds", "2", "--seed", "3"]
     status = cli.main(["explain", path, "--out", str(out), *options])
     printed, notes = capsys.readouterr()
-    assert status == 0 and printed.startswith("Held-out accuracy") and printed.endswith(f"Report: {out}/report.html\n")
+    assert (
+        status == 0
+        and printed.startswith("Held-out balanced accuracy")
+        and printed.endswith(f"Report: {out}/report.html\n")
+    )
     assert "--group-by subject prevents it" in printed and "training 2 networks of fold 2 of 2" in notes
     assert "perturbation correlation ± total error" in printed
     assert list(xr.load_dataset(out / "explanation.nc")["band"].values) == ["low", "alpha"]
@@ -340,9 +345,46 @@ def test_explain_reads_the_original_files(real_data, tmp_path, capsys):
     arguments = ["explain", str(real_data / "uci_eeg_raw"), "--group-by", "subject", "--folds", "2", "--seeds", "1"]
     assert cli.main([*arguments, "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert "4 groups" in printed and "does not decode held-out data" in printed  # four subjects prove nothing
+    assert "4 groups" in printed and "Not shown to decode" in printed  # four subjects prove nothing
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["data"]["n_channels"] == 61 and summary["data"]["left_out"] == ["X", "nd", "Y"]
+
+
+def save_epochs(path, **info):
+    """Epochs of eight recordings, each of one class, as MNE stores them."""
+    import mne
+    import pandas as pd
+
+    data = easy_eeg(48, n_subjects=2)
+    made = mne.create_info(CHANNELS, data.sfreq, "eeg")
+    with made._unlock():
+        made.update(info)
+    events = np.column_stack([np.arange(48) * 200, np.zeros(48, int), np.arange(48) % 2 + 1])
+    metadata = pd.DataFrame({"recording": [f"r{i % 8}" for i in range(48)], "trial": np.arange(48)})
+    options = {"event_id": {"left": 1, "right": 2}, "metadata": metadata, "verbose": False}
+    mne.EpochsArray(1e-6 * data.X[np.argsort(data.y)].reshape(2, 24, 6, -1).swapaxes(0, 1).reshape(data.X.shape),
+                    made, events, **options).save(path, verbose=False)  # fmt: skip
+    return str(path)
+
+
+def test_recordings_of_one_class_are_recognized_and_kept_apart_on_request(tmp_path, capsys):
+    """The label is a property of the recording: success without --group-by carries the banner, in a passband."""
+    path = save_epochs(tmp_path / "eeg-epo.fif", highpass=8.0, lowpass=30.0)
+    options = ["--folds", "2", "--seeds", "1"]
+    assert cli.main(["explain", path, "--out", str(tmp_path / "mixed"), *options]) == 0
+    printed = capsys.readouterr().out
+    summary = json.loads((tmp_path / "mixed" / "summary.json").read_text())
+    assert summary["verdict"] == "may recognise subjects" and summary["decoding"]["recognizable"] == ["recording"]
+    assert "Labels are a property of the recording" in summary["banner"]
+    assert summary["banner"] in printed and summary["banner"] in (tmp_path / "mixed" / "report.html").read_text()
+    assert printed.count("highpass 8 Hz, lowpass 30 Hz") == 1
+    assert summary["data"]["bands_left_out"] == ["delta", "theta", "gamma"]
+    stored = xr.load_dataset(tmp_path / "mixed" / "explanation.nc")
+    assert list(stored["band"].values) == ["alpha", "beta"] and stored.attrs["verdict"] == summary["verdict"]
+    assert cli.main(["explain", path, "--group-by", "recording", "--out", str(tmp_path / "apart"), *options]) == 0
+    assert "8 groups" in capsys.readouterr().out
+    apart = json.loads((tmp_path / "apart" / "summary.json").read_text())
+    assert apart["decoding"]["recognizable"] == [] and apart["verdict"] != "may recognise subjects"
 
 
 BAD = {
