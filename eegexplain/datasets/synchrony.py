@@ -3,11 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.fft import next_fast_len
 from sklearn.utils import Bunch, check_random_state
 
 from eegexplain._validation import check_sfreq, positive_int
 from eegexplain.datasets import _law
 from eegexplain.datasets._truth import class_effect, roles
+
+# Up to this many samples the rhythm is drawn through a root of its whole covariance, whose numbers seeds stand for.
+_DENSE = 512
+_NEGLIGIBLE = 37.0  # exp(-37) is below the rounding of a number near 1
+_OBSERVED = 10_000  # samples of a trial, over all channels, whose covariance fits in memory
 
 
 @dataclass(frozen=True)
@@ -15,37 +21,97 @@ class SynchronyLaw:
     """Covariance ``Re(across x along) + noise``: the same lags at all times, the same time course in all channels."""
 
     across: np.ndarray  # (n_classes, n_channels, n_channels), Hermitian
-    along: np.ndarray  # (n_times, n_times), Hermitian
+    frequency: float  # Hz
+    decay: float  # per squared second
+    sfreq: float  # Hz
+    n_times: int
     noise: float
+
+    def correlation(self, steps):
+        """Correlation of the rhythm with itself so many samples earlier, complex."""
+        distance = steps / self.sfreq
+        return np.exp(2j * np.pi * self.frequency * distance - self.decay * distance**2)
+
+    @property
+    def along(self):
+        """Covariance of one channel's rhythm, (n_times, n_times), Hermitian."""
+        return self.correlation(np.subtract.outer(np.arange(self.n_times), np.arange(self.n_times)))
 
     def draw(self, y, rng):
         """Trials of classes ``y``, of shape (n_trials, n_channels, n_times)."""
-        mixing, course = [_root(matrix) for matrix in self.across], _root(self.along)
-        X = np.empty((len(y), len(mixing[0]), len(course)))
+        mixing, (n_white, color) = [_root(matrix) for matrix in self.across], coloring(self)
+        X = np.empty((len(y), len(mixing[0]), self.n_times))
         for trial, label in zip(X, y, strict=True):
-            parts = rng.standard_normal((2, *trial.shape))
-            trial[:] = (mixing[label] @ (parts[0] + 1j * parts[1]) @ course.T).real
+            parts = rng.standard_normal((2, len(trial), n_white))
+            trial[:] = color(mixing[label] @ (parts[0] + 1j * parts[1])).real
             trial += np.sqrt(self.noise) * rng.standard_normal(trial.shape)
         return X
 
     def blocks(self):
         """Mean and covariance of each class over all channels and times, as one block."""
+        n_samples = self.across.shape[1] * self.n_times
+        if n_samples > _OBSERVED:
+            raise ValueError(
+                f"The ideal observer needs the covariance of all {n_samples} samples of a trial (at most {_OBSERVED}): "
+                "ask for it with shorter trials."
+            )
         covariances = np.array([np.kron(matrix, self.along).real for matrix in self.across])
         covariances += self.noise * np.eye(covariances.shape[1])
         yield np.zeros(covariances.shape[:2]), covariances
 
     def spectrum(self):
         """Variance of a rhythm of unit variance in each frequency bin, of shape (n_frequencies,)."""
-        n_times = len(self.along)
-        waves = np.fft.rfft(np.eye(n_times))
-        power = np.einsum("tf,tu,uf->f", waves.conj(), self.along.real, waves, optimize=True).real
-        return power * _law.one_sided(n_times)
+        steps = np.arange(self.n_times)
+        lagged = (self.n_times - steps) * self.correlation(steps).real  # sums over pairs of samples so far apart
+        lagged[1:] += lagged[:0:-1].copy()
+        return np.fft.rfft(lagged).real * _law.one_sided(self.n_times)
+
+
+def coloring(law):
+    """Return how white noise becomes the rhythm: how many numbers it takes, and the linear map of them to a trial.
+
+    Parameters
+    ----------
+    law : SynchronyLaw
+
+    Returns
+    -------
+    n_white : int
+    color : callable
+        Maps ``(n_channels, n_white)`` complex white noise to ``(n_channels, n_times)``. Short trials go through a root
+        of the covariance; long ones through a circle on which the correlation dies away before it closes or, where it
+        outlasts the trial, through the few waves that its spectrum then holds.
+    """
+    n_times, steps = law.n_times, np.arange(law.n_times)
+    if n_times <= _DENSE:
+        root = _root(law.along)
+        return n_times, lambda white: white @ root.T
+    reach = np.sqrt(_NEGLIGIBLE / law.decay) * law.sfreq if law.decay > 0 else np.inf
+    if reach <= n_times:
+        carrier = np.exp(2j * np.pi * law.frequency * steps / law.sfreq)
+        size = next_fast_len(n_times + int(np.ceil(reach)))
+        distance = np.minimum(np.arange(size), size - np.arange(size)) / law.sfreq
+        gain = np.sqrt(np.maximum(np.fft.fft(np.exp(-law.decay * distance**2)).real, 0) / size)
+        return size, lambda white: carrier * np.fft.fft(white * gain)[:, :n_times]
+    waves = _few_waves(law, (n_times + reach) / law.sfreq)
+    return len(waves), lambda white: white @ waves
 
 
 def _root(matrix):
     """Matrix whose product with its conjugate transpose is ``matrix``."""
     values, vectors = np.linalg.eigh(matrix)
     return vectors * np.sqrt(np.maximum(values, 0))
+
+
+def _few_waves(law, period):
+    """Waves at multiples of ``1 / period`` Hz around the frequency, of their own variance; one without decay."""
+    offsets, weights = np.zeros(1), np.ones(1)
+    if law.decay > 0:
+        highest = np.sqrt(_NEGLIGIBLE * law.decay) / np.pi
+        offsets = np.arange(-int(highest * period), int(highest * period) + 1) / period
+        weights = np.sqrt(np.pi / law.decay) / period * np.exp(-((np.pi * offsets) ** 2) / law.decay)
+    seconds = np.arange(law.n_times) / law.sfreq
+    return np.sqrt(weights)[:, None] * np.exp(2j * np.pi * (law.frequency + offsets)[:, None] * seconds)
 
 
 def make_synchrony_eeg(
@@ -132,9 +198,8 @@ def make_synchrony_eeg(
     s = np.linspace(0.5, 2, n_channels) * np.exp(2j * np.pi * np.arange(n_channels) / n_channels)
     apart = np.eye(n_channels) + (np.diag(np.abs(s) ** 2) if equal_power else 0)
     together = np.eye(n_channels) + np.outer(s, s.conj())
-    distance = np.subtract.outer(np.arange(n_times), np.arange(n_times)) / sfreq
-    along = np.exp(2j * np.pi * frequency * distance - decay * distance**2)
-    law = SynchronyLaw(np.array([apart, together]), along, float(noise_variance))
+    across = np.array([apart, together])
+    law = SynchronyLaw(across, float(frequency), float(decay), sfreq, n_times, float(noise_variance))
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
     y = rng.permutation(np.arange(n_trials) % 2)
     return Bunch(
@@ -151,7 +216,7 @@ def make_synchrony_eeg(
 
 def _truth(law, s, duration):
     """What is known about the simulated data."""
-    rhythm, white = law.spectrum(), law.noise * _law.one_sided(len(law.along)) * len(law.along)
+    rhythm, white = law.spectrum(), law.noise * _law.one_sided(law.n_times) * law.n_times
     power = np.array([np.outer(np.diag(matrix).real, rhythm) + white for matrix in law.across])
     share = np.outer(np.abs(s) ** 2, rhythm) / power[1]
     return Bunch(

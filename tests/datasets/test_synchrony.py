@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eegexplain.datasets import ideal_observer_accuracy, make_synchrony_eeg
+from eegexplain.datasets import ideal_observer_accuracy, make_synchrony_eeg, synchrony
 
 
 @pytest.mark.parametrize("equal_power", [True, False])
@@ -83,3 +83,31 @@ def test_random_state_alone_decides():
 def test_bad_input_is_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         make_synchrony_eeg(**arguments)
+
+
+@pytest.mark.parametrize("decay", [0.0, 1e-12, 0.01, 2.0, 40.0, 1e6])
+@pytest.mark.parametrize("duration", [0.6, 5.0])
+def test_long_trials_have_the_law_of_short_ones(decay, duration, monkeypatch):
+    """Every way to draw, brought to short trials, gives the covariance and the spectrum of the whole matrix."""
+    law = synchrony.SynchronyLaw(np.eye(2)[None], 10.0, decay, 50.0, int(50 * duration), 1.0)
+    monkeypatch.setattr(synchrony, "_DENSE", 0)
+    n_white, color = synchrony.coloring(law)
+    response = color(np.eye(n_white))
+    np.testing.assert_allclose(response.T @ response.conj(), law.along, atol=1e-12)
+    waves = np.fft.rfft(np.eye(law.n_times))
+    power = np.einsum("tf,tu,uf->f", waves.conj(), law.along.real, waves, optimize=True).real
+    measured = law.spectrum() / synchrony._law.one_sided(law.n_times)
+    np.testing.assert_allclose(measured, power, atol=1e-9 * power.max())
+
+
+@pytest.mark.parametrize("decay", [0.0, 1e-9, 40.0])
+def test_half_an_hour_is_drawn_without_the_whole_covariance(decay):
+    eeg = make_synchrony_eeg(2, n_channels=2, sfreq=100.0, duration=1800.0, decay=decay, random_state=0)
+    assert eeg.X.shape == (2, 2, 180_000) and np.isfinite(eeg.X).all()
+    assert eeg.truth.power.shape == (2, 2, 90_001)
+    if decay == 40.0:
+        measured = (np.abs(np.fft.rfft(eeg.X)) ** 2 * synchrony._law.one_sided(180_000))[:, :, 1:-1]
+        expected = eeg.truth.power[eeg.y][:, :, 1:-1].sum(-1)
+        np.testing.assert_allclose(measured.sum(-1), expected, rtol=0.05)
+    with pytest.raises(ValueError, match="shorter trials"):
+        ideal_observer_accuracy(eeg)
