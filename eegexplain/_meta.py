@@ -1,6 +1,7 @@
 """What all analyses share: the inner estimator, its delegation, tags and routing."""
 
 import copy
+import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone, is_regressor
@@ -13,8 +14,10 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, h
 
 from eegexplain._explanation import flat_names, make_explanation, population_error
 from eegexplain._module import default_dtype
+from eegexplain._parallel import keep_interrupts
+from eegexplain._scale import warn_of_scale
 from eegexplain._settings import check_numbers
-from eegexplain._torch import TorchNet, is_skorch_net
+from eegexplain._torch import TorchNet, check_finished, is_skorch_net, seen_scale
 from eegexplain._validation import as_trials, check_ch_names, check_groups, check_sfreq, validate_trials
 
 __all__ = ["Explainer", "default_estimator", "flat_names", "make_explanation", "population_error"]
@@ -91,6 +94,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self._prepare(as_trials(X), y)
         self._fit_inner(X, y, codes, fit_params)
         dataset = _with_degrees_of_freedom(self._explain_training(as_trials(X), y, codes), len(X), codes)
+        _warn_of_zeros(dataset)
         self._store(dataset)
         self.explanation_ = dataset
         return self
@@ -123,7 +127,13 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
         for name in ("estimator_", "classes_"):  # tags and outputs are those of this fit, not of the last
             vars(self).pop(name, None)
-        self.estimator_ = clone(inner).fit(self._inner_input(X, inner), _inner_target(y, inner), **fit_params)
+        with keep_interrupts():
+            fitted = clone(inner).fit(self._inner_input(X, inner), _inner_target(y, inner), **fit_params)
+        if type(inner).__name__ == "FrozenEstimator":
+            warn_of_scale(X, seen_scale(fitted), type(fitted.estimator).__name__)
+        else:
+            check_finished(fitted)
+        self.estimator_ = fitted
         if hasattr(self.estimator_, "classes_"):
             self.classes_ = self.estimator_.classes_
             self._check_labels(y)
@@ -215,7 +225,8 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         value = np.asarray(self._explain_trials(as_trials(X)))
         population = ("version", "degrees_of_freedom")
         attrs = {key: item for key, item in self.explanation_.attrs.items() if key not in population}
-        attrs["label"] = self._trial_label or attrs["label"]
+        if self._trial_label is not None:
+            attrs["label"] = self._trial_label
         return make_explanation(value, ("trial", *coords), {"trial": np.arange(len(X)), **coords}, **attrs)
 
     def explain_population(self, X, y=None, groups=None):
@@ -244,7 +255,9 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             X, y = validate_trials(self, X, y, reset=False, kind="classifier" if hasattr(self, "classes_") else None)
             self._check_labels(y)
         codes = None if groups is None else check_groups(groups, len(X))
-        return _with_degrees_of_freedom(self._explain_population(as_trials(X), y, codes), len(X), codes)
+        dataset = _with_degrees_of_freedom(self._explain_population(as_trials(X), y, codes), len(X), codes)
+        _warn_of_zeros(dataset)
+        return dataset
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns of `transform`, such as ``"C3@10Hz@left"``.
@@ -332,6 +345,16 @@ def _with_degrees_of_freedom(dataset, n_trials, groups):
     if "standard_error" in dataset:
         dataset.attrs.setdefault("degrees_of_freedom", n_trials - 1 if groups is None else int(groups.max()))
     return dataset
+
+
+def _warn_of_zeros(dataset):
+    """Warn when a whole map is 0: more often a mistake than a finding."""
+    if not dataset["value"].values.any():
+        warnings.warn(
+            "The whole map is 0: nothing of these trials moves what is explained. Look at their unit (volts or "
+            "microvolts), at constant channels and at whether the network was trained.",
+            stacklevel=3,
+        )
 
 
 def _is_continuous(y):

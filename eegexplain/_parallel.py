@@ -1,6 +1,7 @@
 """Map over blocks of trials with joblib: the same bits for any ``n_jobs``."""
 
 import contextlib
+import signal
 import threading
 
 import joblib
@@ -48,6 +49,36 @@ def single_thread():
         torch.set_num_threads(before)
 
 
+@contextlib.contextmanager
+def keep_interrupts():
+    """Raise again, at the end, what a signal raised inside and something there swallowed: skorch ends a fit by Ctrl-C.
+
+    Signals reach the main thread only; elsewhere this does nothing.
+    """
+    raised = []
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)} if main else {}
+    before = {number: handler for number, handler in before.items() if callable(handler)}
+
+    def note(number, frame):
+        try:
+            before[number](number, frame)
+        except BaseException as error:
+            raised.append(error)
+            raise
+
+    try:
+        for number in before:
+            signal.signal(number, note)
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is note:
+                signal.signal(number, handler)
+    if raised:
+        raise raised[0]
+
+
 def trial_blocks(n_trials, size=BLOCK_SIZE):
     """Return slices that cover ``range(n_trials)`` in blocks of `size`."""
     return [slice(start, min(start + size, n_trials)) for start in range(0, n_trials, size)]
@@ -84,6 +115,8 @@ def map_blocks(function, blocks, *, n_jobs=None, verbose=0, desc=""):
     result : object
         In the order of `blocks`, so that sums over results do not depend on `n_jobs`.
     """
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
+    backend, _ = joblib.parallel.get_active_backend()
+    lazy = getattr(backend, "supports_return_generator", False)  # multiprocessing does not: all results at once
+    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator" if lazy else "list")
     results = parallel(joblib.delayed(_single_threaded)(function, block) for block in blocks)
     yield from progress(results, verbose, desc, total=len(blocks))

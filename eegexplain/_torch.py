@@ -27,6 +27,36 @@ def _unwrap(estimator):
             return estimator
 
 
+def seen_scale(estimator):
+    """Levels of the trials that a fitted network has seen: `input_scale_`, or its own scale; None where unknown."""
+    held = _unwrap(estimator)
+    if hasattr(held, "input_scale_"):
+        return held.input_scale_
+    module = getattr(getattr(held, "net_", held), "module_", None)
+    scale = None if not isinstance(module, nn.Module) else dict(module.named_buffers()).get("input_scale")
+    known = scale is not None and scale.numel() == 1 and float(scale) != 1.0  # 1 is that of a module never told
+    return (float(scale), float(scale)) if known else None
+
+
+def check_finished(estimator):
+    """Raise `KeyboardInterrupt` where training of a skorch net, bare or at the end of a pipeline, stopped mid-epoch.
+
+    skorch swallows this exception: it is its way to end a fit early, which callbacks do between epochs. An epoch that
+    has no training loss was cut off.
+    """
+    net = _unwrap(estimator)
+    while hasattr(net, "steps"):
+        net = _unwrap(net.steps[-1][1])
+    if not isinstance(net, NeuralNet) or not getattr(net, "history", None):
+        return
+    records = any(name == "train_loss" for name, _ in getattr(net, "callbacks_", ()))
+    if records and "train_loss" not in net.history[-1]:
+        raise KeyboardInterrupt(
+            f"Training of {type(net).__name__} was interrupted in epoch {len(net.history)}: there is no explanation "
+            "of a half-trained network."
+        )
+
+
 def is_skorch_net(estimator):
     """Tell whether this is a bare skorch net, fitted or not (it wants arrays of its module's dtype)."""
     return isinstance(_unwrap(estimator), NeuralNet)

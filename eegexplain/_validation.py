@@ -3,6 +3,7 @@
 import difflib
 import numbers
 import sys
+import warnings
 
 import numpy as np
 from sklearn.base import clone
@@ -20,6 +21,7 @@ from eegexplain._arrays import (  # noqa: F401  (the door of functions, re-expor
     refuse_masked,
     refuse_text,
 )
+from eegexplain._scale import level_range, warn_of_scale
 
 EEG_BANDS = {
     "delta": (1.0, 4.0),
@@ -144,7 +146,8 @@ def validate_trials(estimator, X, y="no_validation", *, reset, kind=None):
     Parameters
     ----------
     estimator : estimator instance
-        Gets ``trial_shape_`` (and ``n_features_in_``) when `reset` is true and is compared with them otherwise.
+        Gets ``trial_shape_``, ``input_scale_`` (and ``n_features_in_``) when `reset` is true and is compared with them
+        otherwise: another shape is an error, another unit a warning.
     X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
         Trials. Integers and numeric objects are converted to float64; float32 and float64 are kept, without a copy.
     y : array-like of shape (n_trials,) or (n_trials, n_targets), optional
@@ -194,6 +197,9 @@ def validate_trials(estimator, X, y="no_validation", *, reset, kind=None):
         if X.ndim == 3 and 0 in X.shape:
             raise ValueError(f"{name} got an empty X of shape {X.shape}: at least one channel and time are needed.")
         estimator.trial_shape_ = X.shape[1:]
+        estimator.input_scale_ = level_range(X)
+    else:
+        warn_of_scale(X, getattr(estimator, "input_scale_", None), name)
     if not given_y:
         return X
     y = _check_target(y, kind or estimator.__sklearn_tags__().estimator_type)
@@ -216,9 +222,20 @@ def _check_target(y, kind):
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError("Input y contains NaN or infinity: drop these trials first.")
+    _refuse_mixed("y", y)
     if kind == "classifier":
         check_classification_targets(y)
     return y
+
+
+def _refuse_mixed(name, labels):
+    """Raise a `TypeError` for labels of several types, which have no order."""
+    if labels.dtype == object:
+        try:
+            np.unique(labels)
+        except TypeError:
+            kinds = ", ".join(sorted({type(label).__name__ for label in labels.tolist()}))
+            raise TypeError(f"{name} mixes labels of several types ({kinds}): give all of one, such as text.") from None
 
 
 def positive_int(name, value):
@@ -260,6 +277,7 @@ def check_groups(groups, n_trials):
         raise ValueError("groups contains NaN: name the group of every trial, or drop the trials without one.")
     if len(groups) != n_trials:
         raise ValueError(f"groups has length {len(groups)}, but there are {n_trials} trials.")
+    _refuse_mixed("groups", groups)
     return np.unique(groups, return_inverse=True)[1]
 
 
@@ -292,16 +310,18 @@ def check_bands(bands, sfreq, n_times=None):
         raise ValueError(f"bands must be 'eeg' or a dict of name to (fmin, fmax) in Hz, got {bands!r}.")
     nyquist = sfreq / 2
     frequencies = None if n_times is None else np.fft.rfftfreq(n_times, 1 / sfreq)
-    checked = {}
+    checked, lost = {}, []
+    forgotten = " (1 where none is given: give sfreq)" if sfreq == 1 else ""
     for name, limits in bands.items():
         low, high = _band_limits(name, limits)
         empty = frequencies is not None and not ((frequencies >= low) & (frequencies < high)).any()
         if preset and (low >= nyquist or empty):
+            lost += [f"{name} ({low:g}-{high:g} Hz)"] if low < nyquist else []
             continue
         if low >= nyquist or (high > nyquist and not preset):
             raise ValueError(
                 f"Band {name!r} ({low:g}-{high:g} Hz) exceeds the Nyquist frequency of {nyquist:g} Hz "
-                f"(sfreq {sfreq:g} Hz): lower the band or give the right sfreq."
+                f"(sfreq {sfreq:g} Hz{forgotten}): lower the band or give the right sfreq."
             )
         if empty:
             raise ValueError(
@@ -310,7 +330,16 @@ def check_bands(bands, sfreq, n_times=None):
             )
         checked[str(name)] = (low, high)
     if not checked:
-        raise ValueError(f"No band of the preset lies below the Nyquist frequency {nyquist:g} Hz and contains a bin.")
+        raise ValueError(
+            f"No band of the preset lies below the Nyquist frequency {nyquist:g} Hz (sfreq {sfreq:g} Hz{forgotten}) "
+            "and contains a bin."
+        )
+    if lost:
+        warnings.warn(
+            f"{', '.join(lost)} left out: trials of {n_times} samples at {sfreq:g} Hz resolve {sfreq / n_times:g} Hz "
+            "and have no frequency bin there. Use longer trials, or name the bands you want.",
+            stacklevel=3,
+        )
     return checked
 
 

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "eegexplain"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    **dict.fromkeys(("_arrays", "_text", "_validation", "_settings"), 0),
+    **dict.fromkeys(("_arrays", "_text", "_validation", "_scale", "_settings"), 0),
     **dict.fromkeys(("_meta", "_explanation", "_module", "_torch", "_parallel", "_io", "_folders", "_reading"), 1),
     **dict.fromkeys(("bases", "datasets", "models"), 2),
     **dict.fromkeys(

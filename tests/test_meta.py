@@ -1,6 +1,7 @@
 """What all explainers share, on the least explainer there can be."""
 
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold, c
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skorch import NeuralNetClassifier, NeuralNetRegressor
+from skorch.callbacks import Callback
 from torch import nn
 
 from eegexplain import _meta
@@ -287,3 +289,66 @@ def test_names_are_short_and_unique():
 def test_the_default_is_imported_only_when_needed():
     assert isinstance(_meta.default_estimator(np.array([0, 1])), SyncNetClassifier)
     assert isinstance(_meta.default_estimator(np.array([0.5, 1.2])), SyncNetRegressor)
+
+
+class StopsAt(Callback):
+    """Raises at the given moment, or sends the signal that Ctrl-C sends."""
+
+    def __init__(self, moment, send=False):
+        self.moment, self.send = moment, send
+
+    def stop(self, moment):
+        if moment == self.moment:
+            if self.send:
+                signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
+
+    def on_batch_end(self, net, **kwargs):
+        self.stop("batch")
+
+    def on_epoch_end(self, net, **kwargs):
+        self.stop("epoch")
+
+
+def interrupted_net(moment, send):
+    return NeuralNetClassifier(
+        Tiny, criterion=nn.CrossEntropyLoss, max_epochs=3, train_split=None, verbose=0,
+        callbacks=[StopsAt(moment, send)],
+    )
+
+
+class Tiny(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.readout = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.readout(x.square().mean(-1))
+
+
+HOLDERS = {
+    "bare": lambda net: net,
+    "pipeline": lambda net: make_pipeline(FunctionTransformer(), net),
+    "search": lambda net: GridSearchCV(net, {"lr": [0.1]}, cv=2, error_score="raise"),
+    "pipeline in a search": lambda net: GridSearchCV(make_pipeline(FunctionTransformer(), net), {}, cv=2),
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+@pytest.mark.parametrize(("moment", "send"), [("batch", False), ("batch", True), ("epoch", True)])
+def test_a_half_trained_net_is_not_explained(holder, moment, send):
+    """skorch swallows Ctrl-C."""
+    X, y = trials()
+    before = signal.getsignal(signal.SIGINT)
+    explainer = GradientMean(HOLDERS[holder](interrupted_net(moment, send)))
+    with pytest.raises(KeyboardInterrupt):
+        explainer.fit(X.astype(np.float32), (y == "right").astype(int))
+    assert not hasattr(explainer, "explanation_") and not hasattr(explainer, "estimator_")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_early_stopping_is_no_interrupt():
+    X, y = trials()
+    explainer = GradientMean(interrupted_net("epoch", False))
+    explainer.fit(X.astype(np.float32), (y == "right").astype(int))  # as skorch's EarlyStopping ends a fit
+    assert len(explainer.estimator_.history) == 1

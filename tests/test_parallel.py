@@ -26,7 +26,7 @@ def test_blocks_cover_all_trials_with_constant_borders():
     assert p.trial_blocks(0) == []
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 def test_n_jobs_is_bit_neutral(backend):
     import joblib
 

@@ -349,3 +349,14 @@ def test_spawning_leaves_the_estimator_and_frozen_parts_alone():
     assert flex.random_state == 3 != spawned.random_state
     assert spawned.estimator is frozen and frozen.estimator.random_state == 3
     assert v.spawn_seeds(Probe(), 0).get_params() == {}
+
+
+@pytest.mark.parametrize("mixed", [["a", 1] * 3, [None, "a"] * 3, [(1, 2), "a"] * 3])
+def test_labels_of_several_types_are_named(mixed):
+    labels = np.empty(6, dtype=object)
+    labels[:] = mixed
+    X = np.ones((6, 2, 4))
+    with pytest.raises(TypeError, match=f"y mixes labels of several types .*{type(mixed[0]).__name__}"):
+        v.validate_trials(Probe(), X, labels, reset=True, kind="classifier")
+    with pytest.raises(TypeError, match="groups mixes labels of several types"):
+        v.check_groups(labels, 6)
