@@ -59,3 +59,11 @@ def test_phases_of_surrogates_are_uniform_and_of_their_own_in_every_bin_and_draw
         assert np.abs((free[:, 0] * free[:, 1].conj()).mean()) < 0.055
     signs = phase_factors(400, 8, np.random.RandomState(0))[:, -1]
     assert set(signs.tolist()) == {1.0, -1.0} and abs(signs.real.mean()) < 0.2
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_single_bad_value_in_a_given_baseline_is_refused(value):
+    given = np.zeros((3, 21))
+    given[1, 4] = value
+    with pytest.raises(ValueError, match="NaN|infin"):
+        make_bank(given, trials(), (3, 21), 1, np.random.RandomState(0))
