@@ -149,6 +149,15 @@ class Saturation(EncodingModel):
         return paradigm[:, :1] / (paradigm[:, :1] + half)
 
 
+def test_a_model_without_a_haemodynamic_response_hands_the_array_library_on():
+    class Library(Saturation):
+        def basis(self, paradigm, half, *, xp=np):
+            return xp
+
+    assert Library().response(np.ones((2, 1)), np.ones(1), xp="another") == "another"
+    assert DelayedModel(tmin=0.5, tmax=0.5, sfreq=4.0).get_times() == [0.5]  # a single lag is no empty range
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
