@@ -6,12 +6,15 @@ import json
 import os
 import pathlib
 import tempfile
+import time
 
 import numpy as np
 
+from eegexplain._folders import LOCK, PREFIX, try_lock
 from eegexplain._reading import check_seal, check_unpacked, read_npz, reading, seal
 from eegexplain._validation import check_option
 
+FRESH = 60  # seconds in which a temporary file may be without its lock yet
 MAX_EXPLANATION = 2**30  # bytes in memory: a thousand outputs, channels and frequencies each are less
 
 
@@ -39,10 +42,11 @@ def atomic_write(path):
         raise FileNotFoundError(f"The folder {path.parent} does not exist: create it first.")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: give the name of a file.")
-    handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent)
-    os.close(handle)
+    _remove_leftovers(path.parent)
+    handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=PREFIX, dir=path.parent)
     temporary = pathlib.Path(name)
     try:
+        try_lock(handle)  # as long as this process lives, others know that the file is in use
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
@@ -50,6 +54,21 @@ def atomic_write(path):
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _remove_leftovers(folder):
+    """Remove temporary files of processes that were killed while they wrote."""
+    for path in folder.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if path.name == LOCK or not path.is_file() or time.time() - path.stat().st_mtime < FRESH:
+                continue
+            handle = os.open(path, os.O_RDWR)
+            try:
+                if try_lock(handle):
+                    path.unlink()
+            finally:
+                os.close(handle)
 
 
 def save_explanation(dataset, path):

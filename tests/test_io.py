@@ -1,5 +1,7 @@
 """Files are written whole or not at all, and explanations come back as they were."""
 
+import os
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -47,6 +49,18 @@ def test_an_interrupt_leaves_the_old_file(tmp_path):
         temporary.write_text("new")
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o444 == 0o444
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+    fresh, dead = tmp_path / ".eegexplain-fresh.gif", tmp_path / ".eegexplain-dead.gif"
+    for file in (fresh, dead):
+        file.write_text("half")
+    os.utime(dead, (0, 0))
+    with _io.atomic_write(tmp_path / "slow.gif") as slow:
+        os.utime(slow, (0, 0))
+        with _io.atomic_write(tmp_path / "map.gif") as temporary:
+            assert slow.exists() and temporary.suffix == ".gif"
+    assert {file.name for file in tmp_path.iterdir()} == {fresh.name, "slow.gif", "map.gif"}
 
 
 def test_clear_errors(tmp_path):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import spearmanr
+from scipy.stats import t as student
 from sklearn.base import BaseEstimator, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.exceptions import ConvergenceWarning
@@ -409,3 +410,49 @@ def test_folds_without_trials_are_refused(cv):
 def test_the_first_time_is_a_number(tmin):
     with pytest.raises(ValueError, match="tmin must be a finite number"):
         TimeResolvedCoefficients(tmin=tmin).fit(X, Y)
+
+
+def draw_trials(n_trials, rng):
+    """Trials of two classes, with correlated channels and few times."""
+    y = np.arange(n_trials) % 2
+    X = rng.standard_normal((n_trials, 3, 2)) + rng.standard_normal((n_trials, 1, 2))
+    X[:, 1] += 0.8 * y[:, None]
+    return X, y
+
+
+@pytest.mark.parametrize("kind", ["coefficients", "patterns"])
+@pytest.mark.parametrize(("estimator", "cv"), [
+    (None, None), (Ridge(), KFold(10, shuffle=True, random_state=0)),
+    (LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1), ShuffleSplit(40, test_size=0.2, random_state=0)),
+])  # fmt: skip
+def test_errors_over_trials_are_the_spread_over_data_sets(estimator, cv, kind):
+    rng = np.random.default_rng(0)
+    fits = [TimeResolvedCoefficients(estimator, cv=cv, kind=kind).fit(*draw_trials(200, rng)) for _ in range(60)]
+    values = np.array([fit.explanation_["value"].values for fit in fits])
+    errors = np.array([fit.standard_errors_ for fit in fits])
+    assert 0.8 < (np.median(errors, axis=0) / values.std(axis=0)).mean() < 1.2
+    covered = np.abs(values - values.mean(axis=0)) <= student.ppf(0.975, 9) * errors
+    assert 0.90 <= covered.mean() <= 0.98
+
+
+def test_errors_over_trials_do_not_depend_on_the_order_of_trials():
+    order = np.random.default_rng(0).permutation(N_TRIALS)
+    first, second = (TimeResolvedCoefficients().fit(X[o], Y[o]).standard_errors_ for o in (slice(None), order))
+    np.testing.assert_allclose(first, second, rtol=1e-6)
+    assert first.shape == (2, N_CHANNELS, N_TIMES) and (first > 0).all()
+    np.testing.assert_array_equal(first[0], first[1])
+
+
+def test_where_no_error_is_known_it_is_nan():
+    few = np.flatnonzero(np.arange(N_TRIALS) < 18)  # nine of each class
+    assert np.isnan(TimeResolvedCoefficients().fit(X[few], Y[few]).standard_errors_).all()
+    one_split = TimeResolvedCoefficients(cv=ShuffleSplit(1, random_state=0)).fit(X, Y)
+    assert np.isnan(one_split.standard_errors_).all()
+
+
+def test_errors_over_subjects_contain_their_spread():
+    subject = np.arange(N_TRIALS) // 20
+    fit = TimeResolvedCoefficients(Ridge()).fit(X, NUMBERS, groups=subject)
+    alone = [TimeResolvedCoefficients(Ridge()).fit(X[subject == s], NUMBERS[subject == s]) for s in range(3)]
+    expected = np.std([one.explanation_["value"].values for one in alone], axis=0, ddof=1) / np.sqrt(3)
+    np.testing.assert_allclose(fit.standard_errors_, expected, rtol=1e-10)

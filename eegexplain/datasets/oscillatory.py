@@ -33,7 +33,7 @@ def make_oscillatory_eeg(
 
     Dipoles in a head of three concentric spheres; hundreds of background dipoles with 1/f activity; by default two
     classes and two sources, a 10 Hz rhythm under Oz that is stronger in class 0 and a 22 Hz rhythm under C3 that is
-    stronger in class 1 (stronger, not present against absent: an ideal classifier is right in about 90 % of trials).
+    stronger in class 1 (stronger, not present against absent: an ideal classifier is right in about 94 % of trials).
 
     Parameters
     ----------

@@ -10,12 +10,14 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 
+from eegexplain._explanation import order_by_content
 from eegexplain._parallel import map_blocks, trial_blocks
 from eegexplain._settings import as_splits, check_numbers
 from eegexplain._validation import as_trials, lookup, seeded_parameters
 from eegexplain.timecourse._fit import SCORES, fit_block
 from eegexplain.timecourse.ordinal import OrdinalLogisticRegression, class_codes, ordinal_log_proba, warn_not_converged
 
+N_LEFT_OUT = 10  # parts of the trials left out in turn, where no folds tell how a model varies over trials
 _TIME_BLOCK = 16  # time points solved together; a constant, so that n_jobs changes nothing
 
 
@@ -46,13 +48,17 @@ class LinearModelsOverTime(BaseEstimator):
             self.classes_, target = class_codes(y)
         subjects = np.zeros(len(X), dtype=int) if groups is None else groups
         rng = _generator_of(inner)
-        fits = [
-            self._fit_subject(inner, X, target, np.flatnonzero(subjects == subject), subject, rng)
-            for subject in np.unique(subjects)
-        ]
+        names = np.unique(subjects)
+        alone = len(names) == 1
+        fits, left_out = zip(*(
+            self._fit_subject(inner, X, target, np.flatnonzero(subjects == name), name, rng, alone) for name in names
+        ), strict=True)  # fmt: skip
         if len({fit["weights"].shape[1] for fit in fits}) > 1:
             raise ValueError("cv gives subjects different numbers of folds: use a fixed number, such as cv=5.")
         stacked = {key: np.stack([fit[key] for fit in fits]) for key in fits[0]}
+        self._keep_replicates(stacked, left_out[0], alone)
+        if self.cv is None:
+            stacked = {key: value[:, :, :1] for key, value in stacked.items()}
         # (subjects, times, folds, outputs, channels) -> (outputs, subjects, folds, times, channels)
         self.coef_ = stacked["weights"].transpose(3, 0, 2, 1, 4)
         self.patterns_ = stacked["patterns"].transpose(3, 0, 2, 1, 4)
@@ -63,6 +69,17 @@ class LinearModelsOverTime(BaseEstimator):
         if self.target_ == "ordinal":
             self.thresholds_ = stacked["thresholds"].mean(axis=(0, 1, 2))
         return self
+
+    def _keep_replicates(self, stacked, left_out, alone):
+        """Keep the models of one subject that left out some trials, and the factor of their jackknife variance."""
+        found = slice(None) if self.cv is not None else slice(1, None)
+        left_out = left_out[found]
+        usable = alone and len(left_out) > 1 and (left_out > 0).all()
+        self.replicates_ = {
+            kind: stacked[key][:, :, found].transpose(3, 0, 2, 1, 4)
+            for kind, key in (("coefficients", "weights"), ("patterns", "patterns")) if usable
+        }  # fmt: skip
+        self.jackknife_factor_ = float((1 / left_out - 1).mean()) if usable else np.nan
 
     def _inner(self, y):
         """The model to fit, and ``target_``: what kind of target it has."""
@@ -88,8 +105,12 @@ class LinearModelsOverTime(BaseEstimator):
             raise ValueError(f"scoring={name!r} does not fit {self.target_} targets: choose one of {fitting}.")
         return score
 
-    def _fit_subject(self, inner, X, y, trials, subject, rng):
+    def _fit_subject(self, inner, X, y, trials, subject, rng, alone):
+        """Models of one subject, and the share of the trials that each left out."""
         train, test = self._folds(y[trials], subject)
+        if alone and self.cv is None:
+            kept = self._all_but_some(X, y)
+            train, test = np.concatenate([train, kept]), np.concatenate([test, np.ones_like(kept)])
         seeds = None if rng is None else rng.randint(np.iinfo(np.int32).max, size=(X.shape[2], len(train)))
         trials = slice(None) if len(trials) == len(X) else trials  # no copy of a single subject
         work = partial(
@@ -100,7 +121,19 @@ class LinearModelsOverTime(BaseEstimator):
         parts = list(map_blocks(work, blocks, n_jobs=self.n_jobs, verbose=self.verbose, desc="time points"))
         if not all(part["converged"] for part in parts):
             warn_not_converged("A model at some time points")
-        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0] if key != "converged"}
+        found = {key: np.concatenate([part[key] for part in parts]) for key in parts[0] if key != "converged"}
+        return found, 1 - train.mean(axis=1)
+
+    def _all_but_some(self, X, y):
+        """Masks that leave out one of ten parts of the trials each; none with fewer than ten trials (of a class)."""
+        classes = y if self.target_ != "numbers" else np.zeros(len(y), dtype=int)
+        if np.unique(classes, return_counts=True)[1].min() < N_LEFT_OUT:
+            return np.zeros((0, len(y)), dtype=bool)
+        order = order_by_content(X)
+        order = order[np.argsort(classes[order], kind="stable")]
+        part = np.empty(len(y), dtype=int)
+        part[order] = np.arange(len(y)) % N_LEFT_OUT
+        return part != np.arange(N_LEFT_OUT)[:, None]
 
     def _folds(self, y, subject):
         """Masks of the training and the test trials of every fold; without `cv`, all trials are both."""

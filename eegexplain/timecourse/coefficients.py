@@ -51,6 +51,12 @@ class TimeResolvedCoefficients(Explainer):
         unordered classes there is an axis of classes in front.
     patterns_ : ndarray of the shape of coef_
         Channels, in standard deviations, that go with one unit of the decision value.
+    standard_errors_ : ndarray of shape (n_outputs, n_channels, n_times)
+        Of ``explanation_``'s values. With several subjects over subjects: their spread, and with it that over trials.
+        With one subject over its trials, by the jackknife: from models that leave out trials, those of `cv` or, without
+        `cv`, ten that leave out a tenth each (the model is then fitted eleven times). They hold for the same kind of
+        model and the same regularisation; what another subject would give is not in them. NaN where one class has fewer
+        than ten trials and `cv` is None.
     scores_ : ndarray of shape (n_subjects, n_folds, n_times)
         Scores of the held-out trials; only with `cv`.
     chance_ : float
@@ -62,14 +68,22 @@ class TimeResolvedCoefficients(Explainer):
     classes_ : ndarray of shape (n_classes,)
         For classifiers.
     explanation_ : xarray.Dataset
-        ``value`` over output, channel and time: means over subjects and folds; with several subjects their
-        ``standard_error``; with `cv` also ``score`` (and ``score_standard_error``) over time.
+        ``value`` over output, channel and time: means over subjects and folds; ``standard_error``; with `cv` also
+        ``score`` (and, with several subjects, ``score_standard_error``) over time.
+
+    Notes
+    -----
+    Models that leave out a share `d` of the trials differ by less than models of new trials would: the variance of
+    their mean is ``(1 - d) / d`` times the variance over them (delete-d jackknife [2]_). Folds that are a partition
+    have ``d = 1 / n_folds``, and one degree of freedom less than there are folds.
 
     References
     ----------
     .. [1] Haufe, S., Meinecke, F., Goergen, K., Daehne, S., Haynes, J.-D., Blankertz, B., Biessmann, F. (2014). On the
            interpretation of weight vectors of linear models in multivariate neuroimaging. NeuroImage 87, 96-110.
            https://doi.org/10.1016/j.neuroimage.2013.10.067
+    .. [2] Shao, J., Wu, C. F. J. (1989). A general theory for jackknife variance estimation. Annals of Statistics 17,
+           1176-1197. https://doi.org/10.1214/aos/1176347263
 
     Examples
     --------
@@ -130,22 +144,30 @@ class TimeResolvedCoefficients(Explainer):
     def _explain_population(self, X, y, groups):
         """Maps of the fitted models; with targets, the score of the mean model at each time of these trials."""
         models = self.estimator_
-        maps = models.patterns_ if self.kind == "patterns" else models.coef_
-        if models.target_ == "binary":  # one output per class, also when there are two
-            maps = np.concatenate([-maps, maps])
-        maps = (np.abs(maps) if self.absolute else maps).mean(axis=2)  # over folds
-        error = None
+        maps = self._shown(models.patterns_ if self.kind == "patterns" else models.coef_).mean(axis=2)  # over folds
         n_subjects = maps.shape[1]
         if n_subjects > 1:
-            error = (maps.std(axis=1, ddof=1) / np.sqrt(n_subjects)).swapaxes(1, 2)
+            error = maps.std(axis=1, ddof=1) / np.sqrt(n_subjects)
+        elif models.replicates_:
+            replicates = self._shown(models.replicates_[self.kind])[:, 0]
+            error = np.sqrt(models.jackknife_factor_) * replicates.std(axis=1)
+        else:
+            error = np.full(maps[:, 0].shape, np.nan)
         variables = {}
         if y is not None:
             variables["score"] = (("time",), models.scores_over_time(X, y))
         coords = {"output": self._output_labels(), "channel": self.ch_names_, "time": self.times_}
         return make_explanation(
-            maps.mean(axis=1).swapaxes(1, 2), ("output", "channel", "time"), coords, standard_error=error,
+            maps.mean(axis=1).swapaxes(1, 2), ("output", "channel", "time"), coords,
+            standard_error=error.swapaxes(1, 2),
             variables=variables, method=f"time-resolved {self.kind}", label=self._label(), chance=models.chance_,
         )  # fmt: skip
+
+    def _shown(self, maps):
+        """One output per class, also when there are two; absolute values if they are asked for."""
+        if self.estimator_.target_ == "binary":
+            maps = np.concatenate([-maps, maps])
+        return np.abs(maps) if self.absolute else maps
 
     def _label(self):
         what = "pattern (SD per unit of decision)" if self.kind == "patterns" else "coefficient (per SD)"
@@ -160,6 +182,7 @@ class TimeResolvedCoefficients(Explainer):
         single = len(models.coef_) == 1
         self.coef_ = models.coef_[0] if single else models.coef_
         self.patterns_ = models.patterns_[0] if single else models.patterns_
+        self.standard_errors_ = dataset["standard_error"].values
         self.chance_ = models.chance_
         del dataset["score"]
         if models.scores_ is None:
