@@ -9,7 +9,7 @@ from collections import Counter
 
 import numpy as np
 
-from eegexplain._validation import suggest
+from eegexplain._validation import check_array_like, check_number, suggest
 
 DEFAULT_MONTAGE = "spherical_1005"
 HEAD_RADIUS = 0.095  # metres: the head of MNE's template montages
@@ -57,6 +57,8 @@ def channel_positions(ch_names, positions=None, *, head_radius=None):
         For unknown names (all of them are listed), duplicate names, electrodes at the same place, and arrays of a wrong
         shape.
     """
+    if head_radius is not None:
+        check_number("head_radius", head_radius, above=0)
     ch_names = [str(name) for name in ch_names]
     repeated = [name for name, count in Counter(map(_fold, ch_names)).items() if count > 1]
     if repeated:
@@ -155,7 +157,7 @@ def _info_table(source):
 
 
 def _from_array(positions, n_channels, head_radius):
-    array = np.asarray(positions, dtype=float)
+    array = check_array_like("positions", positions, dtype=float, allow_nan=True, allow_inf=True)
     if array.ndim != 2 or array.shape[0] != n_channels or array.shape[1] not in (2, 3):
         raise ValueError(f"positions must have shape ({n_channels}, 2) or ({n_channels}, 3); got {array.shape}.")
     if not np.isfinite(array).all():

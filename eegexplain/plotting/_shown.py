@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from eegexplain._text import readable
-from eegexplain._validation import check_option
+from eegexplain._validation import check_array_like, check_option
 from eegexplain.plotting._look import make_look, time_label
 from eegexplain.plotting._selection import pick_label, pick_time, row_title
 from eegexplain.plotting._topography import topography
@@ -105,8 +105,11 @@ class ShownValues:
         return [pick_time(self.times, time) for time in times]
 
     def _check(self):
-        self.values = np.asarray(self.values, dtype=float)
-        self.positions = np.asarray(self.positions, dtype=float)
+        gaps = {"dtype": float, "allow_nan": True, "allow_inf": True}
+        self.values = check_array_like("values", self.values, **gaps)
+        self.positions = check_array_like("positions", self.positions, dtype=float)
+        if self.standard_error is not None:
+            self.standard_error = check_array_like("standard_error", self.standard_error, **gaps)
         check_option("method", self.method, ("cloughtocher", "spherical", "linear"))
         check_option("extrapolate", self.extrapolate, ("head", "hull"))
         if self.values.ndim != 3 or 0 in self.values.shape:
@@ -114,7 +117,7 @@ class ShownValues:
                 f"values must have shape (n_outputs, n_frames, n_channels), none of them 0; got {self.values.shape}."
             )
         n_outputs, n_frames, n_channels = self.values.shape
-        self.times = None if self.times is None else np.asarray(self.times, dtype=float)
+        self.times = None if self.times is None else check_array_like("times", self.times, dtype=float)
         for name, length, given in (
             ("positions", n_channels, self.positions), ("ch_names", n_channels, self.ch_names),
             ("times", n_frames, self.times), ("bands", n_frames, self.bands), ("outputs", n_outputs, self.outputs),

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eegexplain._validation import check_option, lookup
+from eegexplain._validation import check_array_like, check_option, lookup
 from eegexplain.plotting._positions import HEAD_RADIUS
 
 _CHUNK = 4096  # pixels evaluated at once
+MOST_RING_POINTS = 1000  # of the ring outside the map, however close electrodes are
 _HAIR = 1.03  # a map that reaches beyond the head by less than this is cut at the head
 
 
@@ -141,8 +142,20 @@ def interpolation_matrix(positions, points, *, method="cloughtocher", extrapolat
     Returns
     -------
     ndarray of shape (n_points, n_channels)
-        Rows of points that cannot be reached (outside the hull) are NaN.
+        Rows of points that cannot be reached (outside the hull, or far outside the head) are NaN.
+
+    Raises
+    ------
+    ValueError
+        For positions and points with NaN or infinities, electrodes at the same place, and a hull of electrodes on a
+        line.
     """
+    positions, points = (
+        _on_plane(name, given) for name, given in (("positions", positions), ("points", points))
+    )
+    gap = np.linalg.norm(positions[:, None] - positions[None], axis=-1) + np.diag(np.full(len(positions), np.inf))
+    if gap.min() <= 1e-6 * np.abs(positions).max():
+        raise ValueError("positions must differ: two electrodes lie at the same place.")
     prepare = lookup(_METHODS, method, "method")
     check_option("extrapolate", extrapolate, ("head", "hull"))
     if extrapolate == "hull" and _on_a_line(positions):
@@ -152,6 +165,14 @@ def interpolation_matrix(positions, points, *, method="cloughtocher", extrapolat
     for start in range(0, len(points), _CHUNK):
         matrix[start : start + _CHUNK] = weigh(points[start : start + _CHUNK])
     return matrix
+
+
+def _on_plane(name, given):
+    """Points of the plane, as floats."""
+    given = check_array_like(name, given, ndim=2, dtype=float)
+    if given.shape[1] != 2:
+        raise ValueError(f"{name} must be (n, 2), got shape {given.shape}.")
+    return given
 
 
 # -- piecewise polynomials on the triangles between electrodes
@@ -246,7 +267,8 @@ def _triangulate_with_ring(positions):
     triangles = None if flat else Delaunay(positions, incremental=True)
     spacing = _spacing_in_order(positions) if flat else _typical_side(triangles)
     radius = map_radius(positions)
-    n_points = max(12, int(np.round(2 * np.pi / np.arcsin(min(spacing / radius, 1)))))
+    n_points = int(np.round(2 * np.pi / np.arcsin(np.clip(spacing / radius, 2 * np.pi / MOST_RING_POINTS, 1))))
+    n_points = max(12, n_points)
     angles = np.linspace(0, 2 * np.pi, n_points, endpoint=False)
     ring = (1.1 * radius + spacing) * np.column_stack([np.cos(angles), np.sin(angles)])
     if flat:

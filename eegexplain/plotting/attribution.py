@@ -3,6 +3,7 @@
 import numpy as np
 
 from eegexplain._text import plain
+from eegexplain._validation import check_array_like, refuse_masked
 from eegexplain.plotting._look import DIVERGING, make_look
 from eegexplain.plotting._selection import pick_label, row_kind, row_title
 
@@ -41,7 +42,9 @@ class TimeFrequencyDisplay:
     """
 
     def __init__(self, values, times, rows, *, label="", title=""):
-        self.values, self.times, self.rows = (np.asarray(given) for given in (values, times, rows))
+        gaps = {"allow_nan": True, "allow_inf": True}
+        self.values, self.times = check_array_like("values", values, **gaps), check_array_like("times", times, **gaps)
+        self.rows = _cells("rows", rows, **gaps)
         if not self.values.shape == self.times.shape == self.rows.shape or self.values.ndim != 1:
             raise ValueError("values, times and rows are one per cell, got shapes "
                              f"{self.values.shape}, {self.times.shape} and {self.rows.shape}")
@@ -142,6 +145,15 @@ class TimeFrequencyDisplay:
             yield np.append(*_last(_edges(self.times[row]))), np.array([low, high]), self.values[row][None]
 
 
+def _cells(name, given, **gaps):
+    """Frequencies, or names of bands."""
+    refuse_masked(name, given)
+    cells = np.asarray(given)
+    if cells.dtype.kind == "O" and all(isinstance(cell, str) for cell in cells.flat):
+        cells = cells.astype(str)
+    return cells if cells.dtype.kind == "U" else check_array_like(name, cells, **gaps)
+
+
 def _edges(centres):
     """Lower and upper borders of cells around ascending centres."""
     if len(centres) == 1:
@@ -197,7 +209,8 @@ class TrialMapDisplay:
     """
 
     def __init__(self, values, cells, labels=None, *, label="", title=""):
-        self.values, self.cells = np.asarray(values, dtype=float), np.asarray(cells)
+        self.values = check_array_like("values", values, dtype=float, allow_nan=True, allow_inf=True)
+        self.cells = _cells("cells", cells)
         if self.values.ndim != 2 or self.values.shape[1:] != self.cells.shape:
             raise ValueError(f"values are (n_trials, n_cells) for {self.cells.size} cells, got {self.values.shape}")
         self.labels = None if labels is None else np.asarray(labels).astype(str)

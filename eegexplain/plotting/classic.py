@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 
 from eegexplain._text import plain
-from eegexplain._validation import check_option, suggest
+from eegexplain._validation import check_array_like, check_option, suggest
 from eegexplain.plotting._positions import ALIASES
 from eegexplain.plotting._topography import near_hull
 
@@ -104,7 +104,7 @@ def ax_scalp(
     import matplotlib.pyplot as plt
 
     check_option("interpolation", interpolation, ("bilinear", "nearest"))
-    values = np.asarray(v, dtype=float)
+    values = check_array_like("v", v, dtype=float, allow_nan=True, allow_inf=True)
     channels = [str(channel) for channel in channels]
     if values.shape != (len(channels),):
         raise ValueError(f"v must hold one value for each of the {len(channels)} channels; got shape {values.shape}.")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from eegexplain._text import legend_name
+from eegexplain._validation import check_array_like
 from eegexplain.plotting._drafts import draft, replace_draft
 
 # Okabe and Ito's colours, told apart by colour-blind readers; black is left for summaries.
@@ -51,11 +52,15 @@ class HRFDisplay:
     """
 
     def __init__(self, times, responses, labels):
-        self.times = [np.asarray(each, dtype=float) for each in times]
-        self.responses = [np.asarray(each, dtype=float) for each in responses]
+        self.times, self.responses = (
+            [check_array_like(name, each, ndim=1, dtype=float) for each in lists]
+            for name, lists in (("times", times), ("responses", responses))
+        )
         self.labels = [str(label) for label in labels]
         if not len(self.times) == len(self.responses) == len(self.labels):
             raise ValueError("times, responses and labels must have one entry per response.")
+        if any(a.shape != b.shape for a, b in zip(self.times, self.responses, strict=True)):
+            raise ValueError("times and responses must have the same lengths.")
 
     @classmethod
     def from_models(cls, models):
@@ -138,11 +143,16 @@ class TuningCurveDisplay:
     """
 
     def __init__(self, curves=None, positions=None, circles=None, *, labels, r2=None, points=None, log=False):
-        self.curves, self.positions, self.circles = curves, positions, circles
+        self.curves, self.positions, self.circles = (
+            None if given is None else check_array_like(name, given, ndim=ndim, dtype=float)
+            for name, given, ndim in (("curves", curves, 2), ("positions", positions, 1), ("circles", circles, 2))
+        )
         self.labels = [str(label) for label in labels]
         self.r2, self.points, self.log = r2, points, log
         if (curves is None) == (circles is None):
             raise ValueError("Give curves with their positions, or circles.")
+        if curves is not None and (positions is None or len(self.positions) != len(self.curves)):
+            raise ValueError("Give one position for each row of curves.")
 
     @classmethod
     def from_estimator(cls, fitter, X=None, y=None, *, targets=None, **plot_options):
@@ -302,9 +312,10 @@ class R2Display:
     """
 
     def __init__(self, r2, null=None):
-        self.r2 = np.asarray(r2, dtype=float).ravel()
+        gaps = {"dtype": float, "allow_nan": True, "allow_inf": True}
+        self.r2 = check_array_like("r2", r2, **gaps).ravel()
         self.r2 = self.r2[np.isfinite(self.r2)]
-        self.null = None if null is None else np.asarray(null, dtype=float).ravel()
+        self.null = None if null is None else check_array_like("null", null, **gaps).ravel()
         if not len(self.r2):
             raise ValueError("There is no finite R2 to draw.")
 

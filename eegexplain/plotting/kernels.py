@@ -3,7 +3,7 @@
 import numpy as np
 
 from eegexplain._text import plain
-from eegexplain._validation import check_option
+from eegexplain._validation import check_array_like, check_option
 from eegexplain.plotting._drafts import draft, replace_draft
 from eegexplain.plotting._look import SEQUENTIAL, draw_colorbar, time_label
 from eegexplain.plotting.scalp import TopomapDisplay
@@ -46,7 +46,8 @@ class TRFDisplay:
     """
 
     def __init__(self, kernels, times, ch_names=None, *, features=None, label="weight"):
-        self.kernels, self.times = np.asarray(kernels, dtype=float), np.asarray(times, dtype=float)
+        self.kernels = check_array_like("kernels", kernels, dtype=float)
+        self.times = check_array_like("times", times, dtype=float)
         if self.kernels.ndim != 3 or self.kernels.shape[2] != len(self.times):
             raise ValueError(
                 f"kernels must be (n_channels, n_features, n_lags) with {len(self.times)} lags as in times; "

@@ -3,7 +3,7 @@
 import numpy as np
 
 from eegexplain._text import plain
-from eegexplain._validation import EEG_BANDS, check_option
+from eegexplain._validation import EEG_BANDS, check_array_like, check_option
 from eegexplain.plotting._drafts import draft, replace_draft
 from eegexplain.plotting._look import DIVERGING, make_look
 from eegexplain.plotting._selection import row_kind, row_title
@@ -52,12 +52,15 @@ class SpectralMapDisplay:
         self, values, ch_names, *, frequencies=None, bands=None, outputs=None, standard_error=None, label="",
         row_kind="output",
     ):  # fmt: skip
-        self.values = np.asarray(values, dtype=float)
+        gaps = {"dtype": float, "allow_nan": True, "allow_inf": True}
+        self.values = check_array_like("values", values, **gaps)
         self.ch_names = [str(name) for name in ch_names]
-        self.frequencies = None if frequencies is None else np.asarray(frequencies, dtype=float)
+        self.frequencies = None if frequencies is None else check_array_like("frequencies", frequencies, dtype=float)
         self.bands = None if bands is None else [str(name) for name in bands]
         self.outputs = None if outputs is None else [str(name) for name in outputs]
-        self.standard_error = None if standard_error is None else np.asarray(standard_error, dtype=float)
+        self.standard_error = standard_error
+        if standard_error is not None:
+            self.standard_error = check_array_like("standard_error", standard_error, **gaps)
         self.label = label
         self.row_kind = row_kind
         self._check()

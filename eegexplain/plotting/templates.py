@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from eegexplain._text import plain
+from eegexplain._validation import check_array_like, check_indices, check_sfreq
 from eegexplain.plotting._drafts import draft, replace_draft
 
 TEMPLATE, FIT = "#1f4e79", "#d55e00"  # dark blue and vermilion: apart for colour-blind readers and in grey
@@ -52,13 +53,14 @@ class TemplateDisplay:
     def __init__(
         self, templates, ch_names, sfreq, *, params_sin=None, r2_sin=None, windows=None, window_index=None, label=""
     ):
-        self.templates = np.asarray(templates, dtype=float)
+        self.templates = check_array_like("templates", templates, dtype=float)
         self.ch_names = [str(name) for name in ch_names]
-        self.sfreq = float(sfreq)
-        self.params_sin = None if params_sin is None else np.asarray(params_sin, dtype=float)
-        self.r2_sin = None if r2_sin is None else np.asarray(r2_sin, dtype=float)
-        self.windows = None if windows is None else np.asarray(windows)
-        self.window_index = None if window_index is None else np.asarray(window_index)
+        self.sfreq = check_sfreq(sfreq)
+        self.params_sin, self.r2_sin, self.windows = (
+            None if given is None else check_array_like(name, given)
+            for name, given in (("params_sin", params_sin), ("r2_sin", r2_sin), ("windows", windows))
+        )
+        self.window_index = None if window_index is None else check_indices("window_index", window_index)
         self.label = label
         self._check()
 
@@ -313,8 +315,6 @@ class TemplateDisplay:
         n_filters, n_channels, width = self.templates.shape
         if len(self.ch_names) != n_channels:
             raise ValueError(f"There are {len(self.ch_names)} channel names for {n_channels} channels.")
-        if not self.sfreq > 0:
-            raise ValueError(f"sfreq must be above 0 Hz, got {self.sfreq}.")
         expected = {"params_sin": (n_filters, n_channels, 4), "r2_sin": (n_filters, n_channels)}
         for name, shape in expected.items():
             given = getattr(self, name)

@@ -8,7 +8,15 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from eegexplain._text import readable
-from eegexplain._validation import check_bands, check_groups, check_option, lookup, positive_int
+from eegexplain._validation import (
+    check_array_like,
+    check_bands,
+    check_groups,
+    check_option,
+    lookup,
+    positive_int,
+    refuse_masked,
+)
 from eegexplain.inspection._errors import total_error
 from eegexplain.inspection.decoding import is_shared
 from eegexplain.report._decoding import banner, judge
@@ -202,7 +210,12 @@ def run_job(data, options, notify):
     check_option("noise", options.noise, ("data", "independent"))
     make_model = lookup(MODELS, options.model, "model")
     n_seeds = positive_int("the number of seeds", options.n_seeds)
-    bands = check_bands(options.bands, data.sfreq, data.X.shape[2])
+    X = check_array_like("X", data.X, ndim="n_trials, n_channels, n_times")
+    for name in ("y", "subject"):
+        refuse_masked(name, data[name])
+    subject = None if data.subject is None else np.asarray(data.subject)
+    data = type(data)(**{**data, "X": X, "y": np.asarray(data.y), "subject": subject})
+    bands = check_bands(options.bands, data.sfreq, X.shape[2])
     bands, bands_left_out = inside_passband(bands, data.get("highpass"), data.get("lowpass"))
     data, left_out = only_scalp(with_readable_names(data))
     groups = None if data.subject is None else check_groups(data.subject, len(data.y))

@@ -89,7 +89,7 @@ def test_window_gallery():
     [
         ({"templates": np.zeros((2, 50))}, "n_filters, n_channels, width"),
         ({"ch_names": ["C3"]}, "1 channel names for 4"),
-        ({"sfreq": 0}, "above 0 Hz"),
+        ({"sfreq": 0}, "Hz above 0"),
         ({"params_sin": np.zeros((2, 4, 3))}, "params_sin must have shape"),
         ({"windows": np.zeros((1, 5, 4, 50))}, "windows must have shape"),
     ],

@@ -161,3 +161,14 @@ def test_collinear_electrodes_have_no_hull():
 def test_unknown_options_are_named(option, value):
     with pytest.raises(ValueError, match=f"{option}='{value}'"):
         topography(POSITIONS, **{option: value})
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-9])
+def test_electrodes_at_one_place_are_refused(apart):
+    with pytest.raises(ValueError, match="two electrodes lie at the same place"):
+        interpolation_matrix([[0.01, 0.0], [0.01 + apart, 0.0]], [[0.0, 0.0]])
+
+
+def test_close_electrodes_do_not_take_the_memory_of_their_distance():
+    weights = interpolation_matrix([[0.01, 0.0], [0.01 + 1e-6, 0.0]], [[0.0, 0.0], [0.01, 0.0]])
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
