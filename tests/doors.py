@@ -274,6 +274,12 @@ DOORS = {
         lambda maps, effect, scored: inspection.sign_agreement(maps, effect, scored=scored),
         arrays={"maps": MAPS, "effect": MAPS[0] + 0.1, "scored": np.ones((3, 4), bool)},
     ),
+    "uncovered_bands": Door(
+        lambda X, y, groups, sfreq: len(
+            inspection.uncovered_bands(network().filter_table_, X, y, sfreq=sfreq, groups=groups)
+        ),
+        arrays={"X": X}, labels={"y": y, "groups": GROUPS}, numbers={"sfreq": 64.0},
+    ),
     # models
     "SyncNetClassifier": Door(
         lambda X, y, **numbers: fast_classifier(**numbers).fit(X, y), arrays={"X": X}, labels={"y": y},
@@ -428,7 +434,7 @@ DOORS = {
 
 NO_ARRAYS = {
     "records": ("DeletionCurve", "SanityCheck", "Parameter", "Perturbation", "ReceptiveField", "SinusoidFit", "Source",
-                "Fold", "Job", "Options", "Part", "Section"),
+                "Fold", "Job", "Options", "Part", "Section", "UncoveredBand"),
     "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet"),
     "names, files, epochs and labelled results": ("as_basis", "class_contrast", "fetch_uci_eeg", "from_epochs",
                                                   "ideal_observer_accuracy", "load_trials", "load_uci_eeg"),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eegexplain._validation import check_bands
+from eegexplain._validation import check_array_like, check_bands, check_sfreq
 from eegexplain.inspection._errors import beyond_zero
 from eegexplain.inspection.contrast import power_contrast
 
@@ -77,9 +77,10 @@ def passes(filter_table, frequency):
 
 def class_rhythms(X, y, *, sfreq, ch_names=None, bands="eeg", groups=None):
     """Bands in which the classes differ, with the frequency of their own peak: parameters as of `uncovered_bands`."""
-    bands = check_bands(bands, sfreq, np.shape(X)[-1])
+    X, sfreq, given = check_array_like("X", X, ndim="n_trials, n_channels, n_times"), check_sfreq(sfreq), bands
+    bands = check_bands(bands, sfreq, X.shape[-1])
     options = {"sfreq": sfreq, "ch_names": ch_names, "groups": groups}
-    by_band, by_bin = (power_contrast(X, y, bands=each, **options) for each in (bands, None))
+    by_band, by_bin = (power_contrast(X, y, bands=each, **options) for each in (given, None))
     differs = beyond_zero(by_band["value"], by_band["standard_error"], by_band.attrs["degrees_of_freedom"])
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.nan_to_num(np.abs(by_bin["value"].values) / by_bin["standard_error"].values).max(axis=0)
