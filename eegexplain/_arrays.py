@@ -147,6 +147,17 @@ def check_mask(name, value, *, ndim=None):
     return value
 
 
+def check_labels(name, value):
+    """Return classes, one per trial, as they are: whatever can be compared, but not NaN, masked or complex."""
+    refuse_masked(name, value)
+    labels = np.asarray(value)
+    if labels.ndim != 1 or not labels.size or labels.dtype.kind == "c":
+        raise ValueError(f"{name} must hold one class per trial, got {labels.dtype} of shape {labels.shape}.")
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ValueError(f"{name} contains NaN or infinity: name the class of every trial.")
+    return labels
+
+
 def check_indices(name, value, *, ndim=None):
     """Return `value` as an array of whole numbers."""
     array = check_array_like(name, value, ndim=ndim, dtype=np.float64)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d, vali
 from eegexplain._arrays import (  # noqa: F401  (the door of functions, re-exported: callers import from here)
     check_array_like,
     check_indices,
+    check_labels,
     check_mask,
     check_number,
     check_same_shape,

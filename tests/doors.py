@@ -245,6 +245,14 @@ DOORS = {
         lambda X: encoding.unit_responses(FrozenEstimator(network()), X), arrays={"X": X}
     ),
     # inspection
+    "assess_decoding": Door(
+        lambda y, predicted, folds, groups, identities: vars(
+            inspection.assess_decoding(y, predicted, folds=folds, groups=groups, identities={"subject": identities},
+                                       n_permutations=19, random_state=0)
+        ),
+        labels={"y": y, "predicted": y[::-1], "folds": np.arange(8) // 4, "groups": GROUPS, "identities": GROUPS},
+    ),
+    "balanced_accuracy": Door(inspection.balanced_accuracy, labels={"y": y, "predicted": y[::-1]}),
     "average_precision": Door(
         lambda maps, truth, scored: inspection.average_precision(maps, truth, scored=scored),
         arrays={"maps": MAPS, "truth": TRUE, "scored": np.ones((3, 4), bool)},
@@ -433,11 +441,13 @@ DOORS = {
 }  # fmt: skip
 
 NO_ARRAYS = {
-    "records": ("DeletionCurve", "SanityCheck", "Parameter", "Perturbation", "ReceptiveField", "SinusoidFit", "Source",
-                "Fold", "Job", "Options", "Part", "Section", "UncoveredBand"),
+    "records": ("Decoding", "DeletionCurve", "SanityCheck", "Parameter", "Perturbation", "ReceptiveField",
+                "SinusoidFit", "Source", "Fold", "Job", "Options", "Part", "Section",
+                "UncoveredBand"),
     "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet"),
-    "names, files, epochs and labelled results": ("as_basis", "class_contrast", "fetch_uci_eeg", "from_epochs",
-                                                  "ideal_observer_accuracy", "load_trials", "load_uci_eeg"),
+    "names, files, epochs and labelled results": ("as_basis", "class_contrast", "find_identities", "fetch_uci_eeg",
+                                                  "from_epochs", "ideal_observer_accuracy", "load_trials",
+                                                  "load_uci_eeg"),
     "torch modules": ("FrequencyDomainModel", "SyncNet"),
     "drawn from a `DeletionCurve`": ("FaithfulnessDisplay",),
     "starts with `run_job`": ("make_report",),

@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.utils import check_random_state
 
 from eegexplain._explanation import population_error
-from eegexplain._validation import check_groups, positive_int
+from eegexplain._validation import check_groups, check_labels, positive_int
 
 LEVEL = 0.05  # of the verdict, and of what the interval leaves out
 
@@ -121,7 +121,7 @@ def assess_decoding(y, predicted, *, folds=None, groups=None, identities=None, n
     >>> always_the_first.accuracy, always_the_first.balanced_accuracy, always_the_first.verdict
     (0.8, 0.5, 'not shown to decode')
     """
-    y, predicted = np.asarray(y), np.asarray(predicted)
+    y, predicted = check_labels("y", y), check_labels("predicted", predicted)
     classes, codes = np.unique(y, return_inverse=True)
     if y.ndim != 1 or predicted.shape != y.shape or len(classes) < 2:
         raise ValueError(
@@ -174,8 +174,10 @@ def balanced_accuracy(y, predicted):
     -------
     float
     """
-    y = np.asarray(y)
-    return float(_balanced(np.unique(y, return_inverse=True)[1], np.asarray(predicted) == y))
+    y, predicted = check_labels("y", y), check_labels("predicted", predicted)
+    if y.shape != predicted.shape:
+        raise ValueError(f"y and predicted are one per trial, got {y.shape} and {predicted.shape}.")
+    return float(_balanced(np.unique(y, return_inverse=True)[1], predicted == y))
 
 
 def is_trait(y, levels):
