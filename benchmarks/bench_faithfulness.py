@@ -42,7 +42,7 @@ N_TRAIN, N_EPOCHS, N_TEST = 20000, 20, 200
 NOISE = {"low": 0.01, "high": 0.8}
 SELECTION, CONFIRMATION = range(5), range(5, 10)
 DELETED = np.linspace(0, 0.05, 17)  # 0 to 64 of 1281 bins: a trial has at most 49 tones
-RESPONSES = ("logit", "centred_logit", "logprob", "prob", "margin")
+RESPONSES = ("logit", "centered_logit", "logprob", "prob", "margin")
 METHODS = ("integrated_gradients", "input_x_gradient", "deep_lift", "gradient_shap", "saliency")
 
 

@@ -53,7 +53,7 @@ def inference(module):
                 parameter.requires_grad_(flag)
 
 
-def randomise(layer):
+def randomize(layer):
     """Draw a layer's own parameters anew: its own initialisation, else normal with mean and spread of its values."""
     if hasattr(layer, "reset_parameters"):
         layer.reset_parameters()
@@ -118,12 +118,12 @@ def _rebound(hook, twins):
     return hook if twin is None else hook.__func__.__get__(twin)
 
 
-def reinitialised(module, seed):
+def reinitialized(module, seed):
     """Return an untrained copy of `module`; buffers that layers do not reset (an input scale) stay."""
     module = copied(module)
     with seeded(seed):
         for child in module.modules():
-            randomise(child)
+            randomize(child)
     return module
 
 

@@ -13,7 +13,7 @@ from eegexplain._module import capture, find_layers, inference
 from eegexplain._parallel import trial_blocks
 from eegexplain._validation import check_option
 
-RESPONSES = ("logit", "centred_logit", "logprob", "prob", "margin")
+RESPONSES = ("logit", "centered_logit", "logprob", "prob", "margin")
 
 
 def _unwrap(estimator):
@@ -142,7 +142,7 @@ class TorchNet:
         return torch.from_numpy(X).to(self.device, self.dtype)
 
     def check_response(self, response):
-        """Return `response` with "auto" resolved: "centred_logit" for classifiers, "output" for regressors."""
+        """Return `response` with "auto" resolved: "centered_logit" for classifiers, "output" for regressors."""
         allowed = ("output",) if self.emits == "values" else RESPONSES
         return check_option("response", allowed[min(1, len(allowed) - 1)] if response == "auto" else response, allowed)
 
@@ -154,7 +154,7 @@ class TorchNet:
         x : torch.Tensor of shape (batch, n_channels, n_times)
         response : str
             "logit" (for nets that emit probabilities their logarithm: the logit up to a constant per trial),
-            "centred_logit", "logprob", "prob", "margin" (logit minus the largest other logit), "output", "auto".
+            "centered_logit", "logprob", "prob", "margin" (logit minus the largest other logit), "output", "auto".
         """
         response = self.check_response(response)
         raw = self._forward(x)
@@ -204,8 +204,8 @@ class TorchNet:
                     "cannot explain it. PerturbationCorrelator(method='sampling') can."
                 )
             wanted = list(range(values.shape[1])) if targets is None else list(targets)
-            # centred logits sum to zero, so that the last gradient follows from the others
-            spare = response == "centred_logit" and targets is None
+            # centered logits sum to zero, so that the last gradient follows from the others
+            spare = response == "centered_logit" and targets is None
             backward = wanted[:-1] if spare else wanted
             gradients = [
                 torch.autograd.grad(
@@ -293,7 +293,7 @@ def _margin(logits):
 
 _RESPONSES = {
     "logit": lambda logits: logits,
-    "centred_logit": lambda logits: logits - logits.mean(1, keepdim=True),
+    "centered_logit": lambda logits: logits - logits.mean(1, keepdim=True),
     "logprob": lambda logits: logits.log_softmax(1),
     "prob": lambda logits: logits.softmax(1),
     "margin": _margin,

@@ -139,7 +139,7 @@ class Watched(nn.Module):
         return self.conv(x).mean(-1)
 
 
-@pytest.mark.parametrize("copy", [m.copied, lambda module: m.reinitialised(module, 0)])
+@pytest.mark.parametrize("copy", [m.copied, lambda module: m.reinitialized(module, 0)])
 def test_hooks_that_cannot_be_copied_still_act_on_the_copy(copy):
     module, lock, x = Watched(), threading.Lock(), torch.ones(1, 3, 8)
 

@@ -217,8 +217,8 @@ def test_what_is_not_a_network_or_has_no_gradient(X):
 
 def test_unknown_response_and_wrong_kind(X):
     wrapped = t.TorchNet(skorch_net(), SHAPE)
-    with pytest.raises(ValueError, match="Did you mean 'centred_logit'"):
-        wrapped.outputs(X, "centered_logit")
+    with pytest.raises(ValueError, match="Did you mean 'centered_logit'"):
+        wrapped.outputs(X, "centred_logit")
     with pytest.raises(ValueError, match="choose one of 'output'"):
         t.TorchNet(skorch_net(NeuralNetRegressor, nn.MSELoss), SHAPE).outputs(X, "prob")
     with pytest.raises(ValueError, match="neither probabilities nor log-probabilities"):

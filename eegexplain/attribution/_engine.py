@@ -131,7 +131,7 @@ class Engine:
         """Maps of one block and some targets, averaged over baselines."""
         rows, panels, all_targets = plan
         method = METHODS[self.method]
-        closed = (self.response == "centred_logit" and all_targets and targets.shape[1] == self.net.n_outputs > 1
+        closed = (self.response == "centered_logit" and all_targets and targets.shape[1] == self.net.n_outputs > 1
                   and np.all(targets == np.arange(self.net.n_outputs)))
         X = X.astype(float)
         n_draws = max(len(self.bank), method.n_draws)

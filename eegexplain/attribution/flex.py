@@ -48,7 +48,7 @@ class FLEXAttributor(Explainer):
         Output that `transform` explains: ``"all"``, ``"predicted"`` or an index; `explain` also takes one per trial
         and ``"true"``.
     response : str
-        ``"auto"`` is ``"centred_logit"`` for classifiers and ``"output"`` for regressors; further ``"logit"``,
+        ``"auto"`` is ``"centered_logit"`` for classifiers and ``"output"`` for regressors; further ``"logit"``,
         ``"logprob"``, ``"prob"``, ``"margin"``.
     bands : dict or "eeg", optional
         Bands of the bases that have any; None is "eeg".

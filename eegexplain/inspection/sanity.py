@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import spearmanr
 from sklearn.utils import check_random_state
 
-from eegexplain._module import copied, randomise, seeded
+from eegexplain._module import copied, randomize, seeded
 from eegexplain._torch import TorchNet
 from eegexplain._validation import check_array_like, random_seed, refuse_masked, spawn_seeds
 
@@ -96,7 +96,7 @@ def model_randomization(explainer, X, y=None, *, random_state=None):
     steps, similarities = [], []
     with seeded(random_seed(random_state)):
         for name, child in reversed(owners):
-            randomise(child)
+            randomize(child)
             steps.append(name or type(module).__name__)
             changed = randomised.explain_population(X, y)["value"].values
             similarities.append(map_similarity(original, changed))

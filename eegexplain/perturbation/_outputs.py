@@ -74,7 +74,7 @@ def _margin(logits):
 
 _RESPONSES = {
     "logit": lambda logits: logits,
-    "centred_logit": lambda logits: logits - logits.mean(axis=1, keepdims=True),
+    "centered_logit": lambda logits: logits - logits.mean(axis=1, keepdims=True),
     "logprob": _log_softmax,
     "prob": lambda logits: np.exp(_log_softmax(logits)),
     "margin": _margin,

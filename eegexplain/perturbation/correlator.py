@@ -66,8 +66,8 @@ class PerturbationCorrelator(Explainer):
         In sampling of a torch network with independent amplitude noise, whether gradients give the linear part of the
         change and draws only the rest: the same map with far fewer draws. "auto" is wherever that is possible.
     response : str, default="auto"
-        What is explained: "logit", "centred_logit" (the logit minus its mean over classes), "logprob", "prob",
-        "margin", for regressors "output". "auto" is "centred_logit" or "output".
+        What is explained: "logit", "centered_logit" (the logit minus its mean over classes), "logprob", "prob",
+        "margin", for regressors "output". "auto" is "centered_logit" or "output".
     sfreq : float, optional
         Sampling frequency in Hz; None takes the inner estimator's, else 1.
     ch_names : list of str, optional

@@ -14,7 +14,7 @@ N_SHOWN = 4
 
 
 def contributions(net, X):
-    """How much each filter moves each output: standard deviation over trials of its part of the centred logit.
+    """How much each filter moves each output: standard deviation over trials of its part of the centered logit.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ def attribution(job, part):
     part.variables["flex_residual"] = by_band["value"].sum("band") - bands["value"].sum("band")
     part.variables |= {f"flex_{name}_by_frequency": by_bin[name] for name in by_bin}
     part.html.append(
-        "<p>Frequency attribution (integrated gradients read in frequency): the centred logit of a class, over "
+        "<p>Frequency attribution (integrated gradients read in frequency): the centered logit of a class, over "
         "held-out trials of that class, divided into what each channel and frequency adds. Red adds evidence for the "
         "right class, blue takes it away; all cells sum to the change of the logit from a flat signal. It tells what "
         "the network adds up, channel by channel; what <i>co-varies</i> with its output is the map of the section "

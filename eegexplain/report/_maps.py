@@ -54,7 +54,7 @@ def perturbation(job, part):
     part.summary["errors_over"] = job.errors_over
     part.lines += describe(part.summary["strongest"], label)
     part.html.append(
-        "<p>Correlation of small changes of amplitude with the change of the centred logit: "
+        "<p>Correlation of small changes of amplitude with the change of the centered logit: "
         f"{NOISE_MEANING[job.options.noise]}. Mean of {len(job.folds)} networks, each on trials it never saw. "
         f"{explain_marks(by_band, job)} That a map differs from zero does not show that the network decodes.</p>"
         f"{table_of_cells(part.summary['strongest'])}"

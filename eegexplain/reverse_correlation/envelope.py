@@ -6,7 +6,7 @@ import numpy as np
 
 from eegexplain._explanation import make_explanation
 from eegexplain._meta import Explainer
-from eegexplain._module import reinitialised
+from eegexplain._module import reinitialized
 from eegexplain._parallel import progress, single_thread, trial_blocks
 from eegexplain._validation import EEG_BANDS, check_bands, check_groups, random_seed
 from eegexplain.reverse_correlation._envelopes import (
@@ -149,7 +149,7 @@ class EnvelopeCorrelator(Explainer):
         envelopes = Envelopes(self.bands_, self.sfreq_, X.shape[-1])
         network = self._network()
         other = copy.copy(network)
-        other.module = reinitialised(network.module, self._baseline_seed)
+        other.module = reinitialized(network.module, self._baseline_seed)
         pairs = zip(*(net.activations(X, [self.layer_], self.batch_size) for net in (network, other)), strict=True)
         sums = None
         with single_thread():

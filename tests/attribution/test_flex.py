@@ -33,12 +33,12 @@ def flex(net):
     return FLEXAttributor(net, bands=BANDS, ch_names=["C3", "Cz", "C4"]).fit(X, Y)
 
 
-def response(net, X, kind="centred_logit"):
+def response(net, X, kind="centered_logit"):
     """Responses of a facade, from its module alone."""
     module = net.estimator.net_.module_
     with torch.no_grad():
         logits = module(torch.as_tensor(X, dtype=torch.float32)).double().numpy()
-    return logits - logits.mean(1, keepdims=True) if kind == "centred_logit" else logits
+    return logits - logits.mean(1, keepdims=True) if kind == "centered_logit" else logits
 
 
 def test_population_is_the_mean_of_trials(flex):
@@ -52,7 +52,7 @@ def test_population_is_the_mean_of_trials(flex):
         np.testing.assert_allclose(flex.class_standard_errors_[number], own.std(0, ddof=1) / np.sqrt(12), atol=1e-12)
     np.testing.assert_array_equal(flex.transform(X), single.reshape(24, -1))
     assert flex.get_feature_names_out()[5] == "C3@10Hz@left"
-    assert flex.explanation_.attrs["response"] == "centred_logit"
+    assert flex.explanation_.attrs["response"] == "centered_logit"
 
 
 def test_every_domain_sums_to_the_change_of_the_output(flex, net):

@@ -153,7 +153,7 @@ def test_explanation_is_labelled_and_the_same_numbers():
     np.testing.assert_array_equal(dataset["value"], correlator.correlations_)
     np.testing.assert_array_equal(dataset["standard_error"], correlator.standard_errors_)
     assert dataset.attrs["method"] == "gradient"
-    assert dataset.attrs["response"] == "centred_logit"
+    assert dataset.attrs["response"] == "centered_logit"
     assert list(correlator.get_feature_names_out()[:2]) == ["C3@low@0", "C3@high@0"]
 
 

@@ -79,7 +79,7 @@ def test_summary_and_explanation_hold_the_numbers(demo):
     cell = stored.sel(output="1", channel=best["channel"], band=best["band"])
     assert np.abs(stored["value"].sel(output="1")).max() == abs(best["value"]) == abs(float(cell["value"]))
     assert best["standard_error"] == float(cell["standard_error"]) > 0
-    assert stored.attrs["response"] == "centred_logit" and stored.attrs["noise"] == "data"
+    assert stored.attrs["response"] == "centered_logit" and stored.attrs["noise"] == "data"
     assert 0.9 < summary["perturbed_score"] == stored.attrs["perturbed_score"] <= 1.1
     assert {"contrast_value", "value_by_frequency", "fold_sd"} <= set(stored)
 
@@ -247,15 +247,15 @@ def test_contributions_follow_from_setting_a_filter_to_nothing(demo):
     found = contributions(net, X)
     layer = net.net_.module_.final_layer
 
-    def centred_logits():
+    def centered_logits():
         logits = net.decision_function(X)  # the difference of two logits is twice the centred one
         return np.stack([-logits, logits]) / 2
 
-    before, weight = centred_logits(), layer.weight.detach().clone()
+    before, weight = centered_logits(), layer.weight.detach().clone()
     n_pools = weight.shape[1] // 6
     with torch.no_grad():
         layer.weight[:, 2 * n_pools : 3 * n_pools] = 0
-    np.testing.assert_allclose(found[:, 2], (before - centred_logits()).std(axis=1), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(found[:, 2], (before - centered_logits()).std(axis=1), rtol=1e-3, atol=1e-5)
     with torch.no_grad():
         layer.weight.copy_(weight)
 
