@@ -38,7 +38,7 @@ LIBRARIES_AT_MODULE_LEVEL = {"numpy", "scipy", "sklearn", "eegexplain", *sys.std
 # Heavy libraries imported at module level, and where.
 HEAVY = {
     "torch": ("_module.py", "_torch.py", "_parallel.py", "models/", "attribution/", "reverse_correlation/_tracing.py",
-              "encoding/_solvers.py"),
+              "encoding/parameters/_descent.py"),
     "skorch": ("_torch.py", "models/"),
     "joblib": ("_parallel.py",),
     "threadpoolctl": ("_parallel.py",),

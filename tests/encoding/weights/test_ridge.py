@@ -6,7 +6,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, ShuffleSplit
 
-from eegexplain.encoding._ridge import decompose, decompose_gram, fold_sums, generalized_cross_validation, select, solve
+from eegexplain.encoding.weights._ridge import (
+    decompose,
+    decompose_gram,
+    fold_sums,
+    generalized_cross_validation,
+    select,
+    solve,
+)
 
 ALPHAS = np.array([0.1, 3.0, 100.0])
 CHUNKS = [slice(0, 2), slice(2, 3)]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eegexplain.encoding._moments import Problem, orthonormal_basis, remove_nuisance, sums_of_squares
+from eegexplain.encoding.parameters._moments import Problem, orthonormal_basis, remove_nuisance, sums_of_squares
 
 
 class Recording(NamedTuple):

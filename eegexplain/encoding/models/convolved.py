@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from eegexplain.encoding._differences import central_differences
-from eegexplain.encoding._parameters import Parameter
-from eegexplain.encoding.models import EncodingModel
+from eegexplain.encoding.models._differences import central_differences
+from eegexplain.encoding.models.base import EncodingModel
+from eegexplain.encoding.models.parameter import Parameter
 
 
 class HRFEncodingModel(EncodingModel):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 from numpy.testing import assert_allclose
 
-from eegexplain.encoding._log import FitLog
+from eegexplain.encoding.parameters._log import FitLog
 
 
 def log(data, **asked):
@@ -41,7 +41,7 @@ def test_scalars_are_the_mean_of_explained_variance_and_the_sum_of_squares(monke
     written = {}
     writer = SimpleNamespace(add_scalar=lambda name, value, step: written.update({(name, step): value}),
                              close=lambda: None)  # fmt: skip
-    monkeypatch.setattr("eegexplain.encoding._solvers.scalar_writer", lambda folder: writer)
+    monkeypatch.setattr("eegexplain.encoding.parameters._descent.scalar_writer", lambda folder: writer)
     data = np.random.default_rng(1).normal(size=(20, 3))
     total = ((data - data.mean(0)) ** 2).sum(0)
     with log(data, log_dir="somewhere") as notes:

@@ -3,9 +3,9 @@
 import numpy as np
 
 from eegexplain._validation import check_number, check_sfreq
-from eegexplain.encoding._parameters import Parameter
 from eegexplain.encoding._runs import check_run_lengths, run_slices
-from eegexplain.encoding.models import EncodingModel
+from eegexplain.encoding.models.base import EncodingModel
+from eegexplain.encoding.models.parameter import Parameter
 
 
 class LinearModelWithBaseline(EncodingModel):

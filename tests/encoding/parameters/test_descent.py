@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from eegexplain.encoding import GaussianTuningModel
-from eegexplain.encoding._solvers import _Convergence, _residual, _step
+from eegexplain.encoding.parameters._descent import _Convergence, _residual, _step
 
 SETTINGS = {"noise_model": "ssq", "max_n_iterations": 50, "min_n_iterations": 3, "lag": 2, "r2_atol": 0.015}
 

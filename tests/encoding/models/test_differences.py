@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from eegexplain.encoding._differences import central_differences
+from eegexplain.encoding.models._differences import central_differences
 
 
 @pytest.mark.parametrize("scale", [1e-2, 1.0, 1e3])

@@ -6,8 +6,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from eegexplain._validation import check_array_like
-from eegexplain.encoding._differences import central_differences
 from eegexplain.encoding._tables import check_finite_targets, frame, read_table
+from eegexplain.encoding.models._differences import central_differences
 
 
 class EncodingModel(BaseEstimator):

@@ -3,8 +3,8 @@
 import numpy as np
 
 from eegexplain._validation import check_array_like
-from eegexplain.encoding._parameters import Parameter
-from eegexplain.encoding.convolved import HRFEncodingModel
+from eegexplain.encoding.models.convolved import HRFEncodingModel
+from eegexplain.encoding.models.parameter import Parameter
 
 N_CENTRES = {1: 41, 2: 12}
 N_WIDTHS = {1: 16, 2: 6}

@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.testing import assert_allclose, assert_array_equal
 
 from eegexplain.encoding import GaussianTuningModel
-from eegexplain.encoding._start import make_layout, read_grid, read_start
+from eegexplain.encoding.parameters._start import make_layout, read_grid, read_start
 
 MODEL = GaussianTuningModel()  # mu, sd, amplitude, baseline
 NAN = np.nan

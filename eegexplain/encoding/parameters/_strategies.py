@@ -3,10 +3,11 @@
 import numpy as np
 
 from eegexplain._validation import random_seed
-from eegexplain.encoding._moments import orthonormal_basis, remove_nuisance, target_chunks
-from eegexplain.encoding._problem import Statistics, explained_share
+from eegexplain.encoding._chunks import target_chunks
 from eegexplain.encoding._tables import read_table
-from eegexplain.encoding._varpro import fit_independent, fit_together
+from eegexplain.encoding.parameters._moments import orthonormal_basis, remove_nuisance
+from eegexplain.encoding.parameters._problem import Statistics, explained_share
+from eegexplain.encoding.parameters._varpro import fit_independent, fit_together
 
 # A step that gains less than this share of `r2_atol` ends a variable projection: its last steps converge fast.
 FINAL_SHARE = 1e-4
@@ -73,7 +74,7 @@ def solve_gradient(fitter, layout, recording, theta, log):
     theta, n_iter, converged
         As for ``solve_varpro``.
     """
-    from eegexplain.encoding._solvers import find_optimizer, fit_gradient
+    from eegexplain.encoding.parameters._descent import find_optimizer, fit_gradient
 
     nuisance = orthonormal_basis(recording.confounds)
     settings = {name: getattr(fitter, name) for name in GRADIENT_SETTINGS}

@@ -441,7 +441,7 @@ def test_a_second_start_finds_the_better_optimum(monkeypatch):
     y = signal + rng.standard_normal(signal.shape) * signal.std(axis=0)
     r2 = ParameterFitter(MODEL).fit(x, y).r2_
     assert (r2 >= ParameterFitter(MODEL, init_pars=truth).fit(x, y).r2_ - 1e-6).all()
-    monkeypatch.setattr("eegexplain.encoding._search.RIVAL_MARGIN", -1.0)
+    monkeypatch.setattr("eegexplain.encoding.parameters._search.RIVAL_MARGIN", -1.0)
     single = ParameterFitter(MODEL).fit(x, y).r2_
     assert (single <= r2 + 1e-9).all()
     assert (single < r2 - 1e-6).any()

@@ -8,12 +8,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from eegexplain._settings import AT_LEAST_ONE, as_splits, check_numbers
 from eegexplain._validation import check_array_like, refuse_masked, refuse_text
-from eegexplain.encoding._moments import CHUNK_BYTES, target_chunks
-from eegexplain.encoding._ridge import decompose, select, solve
+from eegexplain.encoding._chunks import CHUNK_BYTES, target_chunks
 from eegexplain.encoding._runs import check_run_labels
 from eegexplain.encoding._scoring import EncodingRegressorMixin
 from eegexplain.encoding._tables import check_finite_targets, frame, read_table, varying_targets
-from eegexplain.encoding.linear import LinearModelWithBaseline
+from eegexplain.encoding.models.linear import LinearModelWithBaseline
+from eegexplain.encoding.weights._ridge import decompose, select, solve
 
 
 class WeightFitter(EncodingRegressorMixin, BaseEstimator):

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from eegexplain.encoding._moments import target_chunks
+from eegexplain.encoding._chunks import target_chunks
 
 # A second candidate is tried, too, if it correlates with the best by less than this, and explains less only by this
 # share of the data: then the finer optimum may be there.

@@ -1,17 +1,10 @@
-"""Inner products of responses and data, and what fits into memory."""
+"""Inner products of responses and data."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from eegexplain.encoding._moments import (
-    CHUNK_BYTES,
-    Problem,
-    orthonormal_basis,
-    remove_nuisance,
-    sums_of_squares,
-    target_chunks,
-)
+from eegexplain.encoding.parameters._moments import Problem, orthonormal_basis, remove_nuisance, sums_of_squares
 
 
 def problem(rng, constant, memory_limit=np.inf):
@@ -41,16 +34,6 @@ def test_moments_of_some_targets_equal_explicit_products(constant, memory_limit)
             columns += [np.ones(9), y - y.mean()] if constant else [y]
             expected = np.array(columns) @ np.array(columns).T
             assert_allclose(gram, expected, atol=1e-12)
-
-
-@pytest.mark.parametrize(("n_targets", "n_values", "limit"), [(10, 100, 2400.0), (10, 100, 1.0), (7, 0, 16.0),
-                                                             (1000, 4096, np.inf), (0, 5, 80.0)])  # fmt: skip
-def test_chunks_cover_all_targets_once_and_hold_no_more_than_the_limit(n_targets, n_values, limit):
-    chunks = target_chunks(n_targets, n_values, limit)
-    assert [k for chunk in chunks for k in range(chunk.start, chunk.stop)] == list(range(n_targets))
-    sizes = [chunk.stop - chunk.start for chunk in chunks]
-    most = max(1, int(min(limit, CHUNK_BYTES) // (8 * max(n_values, 1))))
-    assert all(size == most for size in sizes[:-1]) and all(1 <= size <= most for size in sizes)
 
 
 def test_nuisance_goes_and_nothing_else():

@@ -30,7 +30,7 @@ class FitLog:
 
     def __enter__(self):
         if self.log_dir:
-            from eegexplain.encoding._solvers import scalar_writer
+            from eegexplain.encoding.parameters._descent import scalar_writer
 
             self.writer = scalar_writer(self.log_dir)
         if self.show_progress:

@@ -8,16 +8,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from eegexplain._settings import AT_LEAST_ONE, Number, check_numbers
 from eegexplain._validation import check_option
-from eegexplain.encoding._log import FitLog
-from eegexplain.encoding._problem import Recording, final_statistics, make_problem, no_statistics
 from eegexplain.encoding._runs import check_run_labels
 from eegexplain.encoding._scoring import EncodingRegressorMixin
-from eegexplain.encoding._search import search_start
-from eegexplain.encoding._start import make_layout, read_grid, read_start
-from eegexplain.encoding._strategies import solve_gradient, solve_linear, solve_varpro
 from eegexplain.encoding._tables import check_finite_targets, frame, read_table, series, varying_targets
-from eegexplain.encoding._varpro import NOISE_MODELS, Layout, evaluate
-from eegexplain.encoding.linear import LinearModelWithBaseline
+from eegexplain.encoding.models.linear import LinearModelWithBaseline
+from eegexplain.encoding.parameters._log import FitLog
+from eegexplain.encoding.parameters._problem import Recording, final_statistics, make_problem, no_statistics
+from eegexplain.encoding.parameters._search import search_start
+from eegexplain.encoding.parameters._start import make_layout, read_grid, read_start
+from eegexplain.encoding.parameters._strategies import solve_gradient, solve_linear, solve_varpro
+from eegexplain.encoding.parameters._varpro import NOISE_MODELS, Layout, evaluate
 
 
 class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
