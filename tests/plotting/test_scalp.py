@@ -206,7 +206,7 @@ def test_an_explanation_without_channels_is_refused():
     ("arguments", "message"),
     [
         ((VALUES, NAMES[:19]), "19 channel names for 20 values"),
-        ((np.zeros((0, 20)), NAMES), "none of them 0"),
+        ((np.zeros((0, 20)), NAMES), "values is empty"),
         ((GRID[0], NAMES, TIMES[:3]), "times has length 3"),
         ((np.full(20, np.nan), NAMES), "nothing to draw"),
         ((np.zeros((1, 1, 1, 20)), NAMES), "must have shape"),
