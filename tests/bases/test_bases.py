@@ -31,7 +31,7 @@ seeds = st.integers(0, 1000)
 dtypes = st.sampled_from([np.float32, np.float64])
 
 
-@pytest.mark.parametrize("name", ["time", "fourier", "time_bands", "stft", "wavelet"])
+@pytest.mark.parametrize("name", [name for name in NAMES if BASES[name].complete])
 @given(n_times=lengths, seed=seeds, dtype=dtypes)
 def test_complete_bases_give_the_signal_back(name, n_times, seed, dtype):
     x, _ = signals(seed, n_times, dtype)
