@@ -25,7 +25,7 @@ import scipy
 import threadpoolctl
 
 from eegexplain.plotting import TopomapDisplay, channel_positions
-from eegexplain.plotting._topography import interpolation_matrix
+from eegexplain.plotting.scalp.topography import interpolation_matrix
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "scalp.md"
 NAMES = (

@@ -3,20 +3,20 @@
 import importlib
 
 _LAZY = {
-    "FaithfulnessDisplay": "eegexplain.plotting.attribution",
-    "TimeFrequencyDisplay": "eegexplain.plotting.attribution",
-    "TrialMapDisplay": "eegexplain.plotting.attribution",
-    "CHANNEL_10_20_APPROX": "eegexplain.plotting.classic",
-    "HRFDisplay": "eegexplain.plotting.encoding",
-    "R2Display": "eegexplain.plotting.encoding",
-    "SpectralMapDisplay": "eegexplain.plotting.spectra",
-    "TRFDisplay": "eegexplain.plotting.kernels",
-    "TemplateDisplay": "eegexplain.plotting.templates",
-    "TopomapDisplay": "eegexplain.plotting.scalp",
-    "TuningCurveDisplay": "eegexplain.plotting.encoding",
-    "ax_scalp": "eegexplain.plotting.classic",
-    "channel_positions": "eegexplain.plotting._positions",
-    "interpolation_matrix": "eegexplain.plotting._topography",
+    "FaithfulnessDisplay": "eegexplain.plotting.displays.attribution",
+    "TimeFrequencyDisplay": "eegexplain.plotting.displays.attribution",
+    "TrialMapDisplay": "eegexplain.plotting.displays.attribution",
+    "CHANNEL_10_20_APPROX": "eegexplain.plotting.scalp.classic",
+    "HRFDisplay": "eegexplain.plotting.displays.encoding",
+    "R2Display": "eegexplain.plotting.displays.encoding",
+    "SpectralMapDisplay": "eegexplain.plotting.displays.spectra",
+    "TRFDisplay": "eegexplain.plotting.displays.kernels",
+    "TemplateDisplay": "eegexplain.plotting.displays.templates",
+    "TopomapDisplay": "eegexplain.plotting.scalp.maps",
+    "TuningCurveDisplay": "eegexplain.plotting.displays.encoding",
+    "ax_scalp": "eegexplain.plotting.scalp.classic",
+    "channel_positions": "eegexplain.plotting.scalp.positions",
+    "interpolation_matrix": "eegexplain.plotting.scalp.topography",
 }
 
 __all__ = sorted(_LAZY)

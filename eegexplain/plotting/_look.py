@@ -1,10 +1,8 @@
-"""How maps are coloured: limits, contour levels, colour bar; shared by panels and frames."""
+"""How pictures look: limits and levels of colours, colour bars, and sizes that follow the axes."""
 
 from dataclasses import dataclass
 
 import numpy as np
-
-from eegexplain.plotting import _head
 
 DIVERGING = "RdBu_r"
 SEQUENTIAL = "Reds"
@@ -50,32 +48,10 @@ def _limits(vlim, values, sequential):
     return low, high
 
 
-def draw_contours(ax, operator, picture, levels):
-    """Draw contour lines, clipped to the map; None for a map that crosses no level.
-
-    The lines are one `matplotlib.collections.LineCollection` with an attribute ``levels``: ``Axes.contour`` takes as
-    long as the rest of the map.
-    """
-    from contourpy import contour_generator  # comes with matplotlib
-    from matplotlib.collections import LineCollection
-
-    low, high = np.nanmin(picture), np.nanmax(picture)
-    levels = levels[(levels > low) & (levels < high)]
-    if not len(levels):
-        return None
-    trace = contour_generator(operator.centres, operator.centres, np.ma.masked_invalid(picture))
-    segments = [line for level in levels for line in trace.lines(level)]
-    lines = LineCollection(segments, colors="black", linewidths=0.45 * _head.line_width(ax), zorder=2)
-    lines.levels = levels
-    ax.add_collection(lines, autolim=False)
-    lines.set_clip_path(outline_patch(ax, operator))
-    return lines
-
-
 def draw_colorbar(image, ax, levels, label):
     """Draw one colour bar beside these axes, with the contour levels in it."""
     bar = image.figure.colorbar(image, ax=ax, shrink=0.65, aspect=18, pad=0.02)
-    size = _head.font_size(np.ravel(ax)[0])
+    size = font_size(np.ravel(ax)[0])
     bar.outline.set_linewidth(0.5)
     bar.ax.tick_params(labelsize=size, width=0.5, length=2.5)
     bar.ax.hlines(levels, 0, 1, transform=bar.ax.get_yaxis_transform(), color="black", linewidth=0.4)
@@ -88,8 +64,17 @@ def time_label(seconds):
     return f"{1000 * seconds:.0f} ms" if abs(seconds) < 10 else f"{seconds:.2f} s"
 
 
-def outline_patch(ax, operator):
-    """Patch to which a map is clipped."""
-    from matplotlib.patches import Polygon
+def axes_size(ax):
+    """Shorter side of the axes, in inches."""
+    box = ax.get_window_extent()
+    return min(box.width, box.height) / ax.figure.dpi
 
-    return Polygon(operator.outline, transform=ax.transData)
+
+def line_width(ax):
+    """Width of the head's outline in points: thin at 2 inches, strong at 8."""
+    return float(np.clip(0.6 + 0.2 * axes_size(ax), 0.7, 2.0))
+
+
+def font_size(ax, smallest=6.0, largest=10.0):
+    """Font size in points that suits the axes."""
+    return float(np.clip(5 + 1.1 * axes_size(ax), smallest, largest))

@@ -6,7 +6,7 @@ import json
 from io import BytesIO
 
 from eegexplain._text import readable
-from eegexplain.plotting._containers import as_image, webp_bytes
+from eegexplain.plotting.motion._containers import as_image, webp_bytes
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>%(title)s</title>

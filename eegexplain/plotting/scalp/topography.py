@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eegexplain._validation import check_array_like, check_option, lookup
-from eegexplain.plotting._positions import HEAD_RADIUS
+from eegexplain.plotting.scalp.positions import HEAD_RADIUS
 
 _CHUNK = 4096  # pixels evaluated at once
 MOST_RING_POINTS = 1000  # of the ring outside the map, however close electrodes are

@@ -6,7 +6,7 @@ from matplotlib.colors import to_rgba
 from sklearn.base import BaseEstimator
 
 from eegexplain.plotting import TopomapDisplay, channel_positions
-from eegexplain.plotting._positions import HEAD_RADIUS
+from eegexplain.plotting.scalp.positions import HEAD_RADIUS
 
 NAMES = "Fp1 Fp2 F7 F3 Fz F4 F8 T7 C3 Cz C4 T8 P7 P3 Pz P4 P8 O1 Oz O2".split()
 RNG = np.random.default_rng(0)

@@ -278,7 +278,7 @@ class TemplateDisplay:
         return f"  {frequency:.1f} Hz{r2}" if amplitude > 0 else "  no sinusoid"
 
     def _positions(self):
-        from eegexplain.plotting._positions import channel_positions
+        from eegexplain.plotting.scalp.positions import channel_positions
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -293,7 +293,7 @@ class TemplateDisplay:
         if positions is None or len(positions) < 3:
             ax.set_axis_off()
             return None
-        from eegexplain.plotting.scalp import TopomapDisplay
+        from eegexplain.plotting.scalp.maps import TopomapDisplay
 
         strength = np.sqrt(2) * self.templates[k].std(axis=-1)
         phasor = strength.astype(complex)

@@ -8,7 +8,7 @@ from eegexplain._text import readable
 from eegexplain._validation import check_array_like, check_option
 from eegexplain.plotting._look import make_look, time_label
 from eegexplain.plotting._selection import pick_label, pick_time, row_title
-from eegexplain.plotting._topography import topography
+from eegexplain.plotting.scalp.topography import topography
 
 
 class ShownValues:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from mne.channels.layout import _find_topomap_coords
 
-from eegexplain.plotting._positions import HEAD_RADIUS, channel_positions, project
+from eegexplain.plotting.scalp.positions import HEAD_RADIUS, channel_positions, project
 
 NAMES = ["Fz", "C3", "Cz", "C4", "Pz", "Oz"]
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from eegexplain._text import plain, readable
-from eegexplain.plotting._positions import HEAD_RADIUS
+from eegexplain.plotting._look import axes_size, line_width
+from eegexplain.plotting.scalp.positions import HEAD_RADIUS
 
 #: Electrodes whose names are kept first where there is no room for all: the 10-20 system.
 _FIRST = (
@@ -12,26 +13,10 @@ _FIRST = (
 _NAME_SIZES = (8.0, 7.0, 6.0, 5.0)  # points
 
 
-def axes_size(ax):
-    """Shorter side of the axes, in inches."""
-    box = ax.get_window_extent()
-    return min(box.width, box.height) / ax.figure.dpi
-
-
-def line_width(ax):
-    """Width of the head's outline in points: thin at 2 inches, strong at 8."""
-    return float(np.clip(0.6 + 0.2 * axes_size(ax), 0.7, 2.0))
-
-
 def limits(radius):
     """Left, right, lower and upper limit that hold the head and a map of this radius, in metres."""
     side = max(1.12 * HEAD_RADIUS, 1.02 * radius)
     return -side, side, -max(1.03 * HEAD_RADIUS, 1.02 * radius), max(1.17 * HEAD_RADIUS, 1.02 * radius)
-
-
-def font_size(ax, smallest=6.0, largest=10.0):
-    """Font size in points that suits the axes."""
-    return float(np.clip(5 + 1.1 * axes_size(ax), smallest, largest))
 
 
 def draw_head(ax, operator):

@@ -7,8 +7,8 @@ from mne.viz.topomap import _check_sphere, _plot_topomap
 from scipy.interpolate import LinearNDInterpolator
 from scipy.special import eval_legendre
 
-from eegexplain.plotting._positions import HEAD_RADIUS, channel_positions
-from eegexplain.plotting._topography import interpolation_matrix, map_radius, topography
+from eegexplain.plotting.scalp.positions import HEAD_RADIUS, channel_positions
+from eegexplain.plotting.scalp.topography import interpolation_matrix, map_radius, topography
 
 METHODS = ["cloughtocher", "spherical", "linear"]
 MONTAGE = mne.channels.make_standard_montage("biosemi32")

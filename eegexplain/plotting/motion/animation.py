@@ -8,12 +8,12 @@ import numpy as np
 from eegexplain._io import atomic_write
 from eegexplain._text import plain
 from eegexplain._validation import lookup
-from eegexplain.plotting._containers import find_ffmpeg, write_apng, write_gif, write_mp4, write_webp
-from eegexplain.plotting._head import move_sensors
-from eegexplain.plotting._html import write_html
-from eegexplain.plotting._look import draw_contours
-from eegexplain.plotting._scene import Scene, Trace
 from eegexplain.plotting._selection import pick_label
+from eegexplain.plotting.motion._containers import find_ffmpeg, write_apng, write_gif, write_mp4, write_webp
+from eegexplain.plotting.motion._html import write_html
+from eegexplain.plotting.motion._scene import Scene, Trace
+from eegexplain.plotting.scalp._contours import draw_contours
+from eegexplain.plotting.scalp._head import move_sensors
 
 _WRITERS = {".gif": write_gif, ".png": write_apng, ".webp": write_webp, ".html": write_html, ".mp4": write_mp4}
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from eegexplain._text import plain
 from eegexplain._validation import check_array_like, check_option, suggest
-from eegexplain.plotting._positions import ALIASES
-from eegexplain.plotting._topography import near_hull
+from eegexplain.plotting.scalp.positions import ALIASES
+from eegexplain.plotting.scalp.topography import near_hull
 
 # Rows from front to back: angle from the vertex upwards, then name and angle to the right, in units of 22.5 degrees. In
 # the last two rows the angle upwards exceeds a right angle, so left and right change places.

@@ -273,7 +273,7 @@ class SpectralMapDisplay:
         if order is None:
             return np.arange(n_channels)
         if isinstance(order, str):
-            from eegexplain.plotting._positions import channel_positions
+            from eegexplain.plotting.scalp.positions import channel_positions
 
             check_option("order", order, ("front",))
             positions = channel_positions(self.ch_names)

@@ -3,12 +3,13 @@
 import numpy as np
 
 from eegexplain._text import plain
-from eegexplain.plotting import _head
 from eegexplain.plotting._drafts import draft, replace_draft
-from eegexplain.plotting._look import draw_colorbar, draw_contours, outline_patch
-from eegexplain.plotting._positions import channel_positions
+from eegexplain.plotting._look import axes_size, draw_colorbar, font_size
 from eegexplain.plotting._selection import select_maps
-from eegexplain.plotting._shown import ShownValues
+from eegexplain.plotting.scalp import _head
+from eegexplain.plotting.scalp._contours import draw_contours, outline_patch
+from eegexplain.plotting.scalp._shown import ShownValues
+from eegexplain.plotting.scalp.positions import channel_positions
 
 
 class TopomapDisplay(ShownValues):
@@ -225,7 +226,7 @@ class TopomapDisplay(ShownValues):
         self.im_, self.contours_ = self._draw_panel(ax, row, column, look, interpolate, mask, im_kw)
         title = plain(self.title(row, column)) if title is None else title
         if title:
-            ax.set_title(title, fontsize=1.15 * _head.font_size(ax, largest=12))
+            ax.set_title(title, fontsize=1.15 * font_size(ax, largest=12))
         self.colorbar_ = draw_colorbar(self.im_, ax, look.levels, self.label) if colorbar else None
         self._draw_electrodes(ax, row, column, sensors and interpolate, mask if interpolate else None, names)
         return self
@@ -290,7 +291,7 @@ class TopomapDisplay(ShownValues):
         matplotlib.animation.FuncAnimation
             Keep a reference to it while it runs.
         """
-        from eegexplain.plotting.animation import animate
+        from eegexplain.plotting.motion.animation import animate
 
         return animate(self, fps=fps, output=output, **plot_options)
 
@@ -304,13 +305,13 @@ class TopomapDisplay(ShownValues):
         fps : float
             Frames per second.
         **options : dict
-            As in `eegexplain.plotting.animation.save`.
+            As in `eegexplain.plotting.motion.animation.save`.
 
         Returns
         -------
         pathlib.Path
         """
-        from eegexplain.plotting.animation import save
+        from eegexplain.plotting.motion.animation import save
 
         return save(self, path, fps=fps, **options)
 
@@ -325,7 +326,7 @@ class TopomapDisplay(ShownValues):
             marked = self.mask_of(np.zeros(len(self.ch_names)) if mask is None else mask, row, column)
             options = {"edgecolors": np.where(marked, "0", "0.4"), "linewidths": np.where(marked, 1.8, 0.5), **options}
             return ax.scatter(
-                *self.kept_positions.T, c=self.kept_values(row, column), s=30 * _head.axes_size(ax) ** 1.3, zorder=3,
+                *self.kept_positions.T, c=self.kept_values(row, column), s=30 * axes_size(ax) ** 1.3, zorder=3,
                 **options,
             ), None  # fmt: skip
         picture = self.maps(row, column)

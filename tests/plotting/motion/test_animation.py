@@ -12,9 +12,9 @@ import pytest
 from PIL import Image, ImageSequence
 
 from eegexplain.plotting import TopomapDisplay
-from eegexplain.plotting._positions import HEAD_RADIUS
-from eegexplain.plotting._scene import N_COLOURS, Scene, Trace
-from eegexplain.plotting._topography import interpolation_matrix
+from eegexplain.plotting.motion._scene import N_COLOURS, Scene, Trace
+from eegexplain.plotting.scalp.positions import HEAD_RADIUS
+from eegexplain.plotting.scalp.topography import interpolation_matrix
 
 NAMES = "Fp1 Fp2 F7 F3 Fz F4 F8 T7 C3 Cz C4 T8 P7 P3 Pz P4 P8 O1 Oz O2".split()
 TIMES = np.arange(6) / 20

@@ -7,7 +7,7 @@ import pytest
 
 from eegexplain.plotting import CHANNEL_10_20_APPROX, ax_scalp
 
-ORACLE = np.load(pathlib.Path(__file__).parents[1] / "oracles" / "braindecode_0_4_85.npz")
+ORACLE = np.load(pathlib.Path(__file__).parents[2] / "oracles" / "braindecode_0_4_85.npz")
 CHANNELS = [str(name) for name in ORACLE["scalp/channels"]]
 VALUES = ORACLE["scalp/v"]
 

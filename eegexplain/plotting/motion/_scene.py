@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from eegexplain._text import plain, readable
-from eegexplain.plotting import _head
 from eegexplain.plotting._look import time_label
-from eegexplain.plotting._topography import map_radius, topography
+from eegexplain.plotting.scalp import _head
+from eegexplain.plotting.scalp.topography import map_radius, topography
 
 N_COLOURS = 111  # odd, so that zero has a colour of its own
 _N_GREYS = 256 - 2 * N_COLOURS

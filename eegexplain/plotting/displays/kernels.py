@@ -6,7 +6,7 @@ from eegexplain._text import plain
 from eegexplain._validation import check_array_like, check_option
 from eegexplain.plotting._drafts import draft, replace_draft
 from eegexplain.plotting._look import SEQUENTIAL, draw_colorbar, time_label
-from eegexplain.plotting.scalp import TopomapDisplay
+from eegexplain.plotting.scalp.maps import TopomapDisplay
 
 # Share of the highest peak that a lag needs to be mapped unasked.
 SMALLEST_PEAK = 0.2

@@ -1,0 +1,1 @@
+"""The other displays: spectra, attributions, templates, kernels and encoding models."""

@@ -1,0 +1,1 @@
+"""Maps that move: frames of a scene, and the files that hold them."""
