@@ -127,6 +127,12 @@ class EnvelopeCorrelator(Explainer):
                 raise ValueError(f"No band of the filter bank lies below the Nyquist frequency {self.sfreq_ / 2:g} Hz.")
         else:
             self.bands_ = check_bands(self.bands, self.sfreq_)
+        highest, duration = max(high for _, high in self.bands_.values()), X.shape[-1] / self.sfreq_
+        if highest * duration < 0.5:
+            raise ValueError(
+                f"trials of {duration:g} s hold less than half a cycle of every band (up to {highest:g} Hz): is sfreq="
+                f"{self.sfreq_:g} Hz right?"
+            )
 
     def _fit_inner(self, X, y, groups, fit_params):
         super()._fit_inner(X, y, groups, fit_params)

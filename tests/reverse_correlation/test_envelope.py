@@ -153,3 +153,10 @@ def test_bad_parameters():
             EnvelopeCorrelator(fast_classifier(), **params).fit(X, y)
     with pytest.raises(ValueError, match="regressor has no classes"):
         EnvelopeCorrelator(fast_regressor(), per_class=True).fit(X, y + 0.5 * np.arange(10))
+
+
+@pytest.mark.parametrize("bands", [None, "eeg", BANDS])
+def test_a_sampling_frequency_at_which_trials_hold_no_cycle_is_named(bands):
+    X, y = bursts(np.random.default_rng(0), 10.0, n_trials=8)
+    with pytest.raises(ValueError, match="less than half a cycle of every band .* is sfreq=1e.12 Hz right"):
+        EnvelopeCorrelator(fast_classifier(sfreq=SFREQ), bands=bands, sfreq=1e12).fit(X, y)
