@@ -60,6 +60,7 @@ TARGET = X[:, 0, 0].copy()
 GROUPS = np.arange(8) // 2
 MAPS = rng.standard_normal((2, 3, 4))
 TRUE = np.arange(12).reshape(3, 4) % 3 == 0
+PLANTED = Bunch(effect=MAPS, role=np.where(TRUE, "informative", "irrelevant"))
 SPECTRA = {"amps": 1 + rng.random((8, 3, 17)), "phases": rng.random((8, 3, 17))}
 PLANE = np.array([[0.0, 0.05], [0.05, 0.0], [-0.05, 0.0], [0.0, -0.04], [0.01, 0.01]])
 NAMES = ["Fz", "C3", "Cz", "C4", "Pz"]
@@ -278,6 +279,9 @@ DOORS = {
     ),
     "relevance_mass_accuracy": Door(inspection.relevance_mass_accuracy, arrays={"maps": MAPS, "truth": TRUE}),
     "relevance_rank_accuracy": Door(inspection.relevance_rank_accuracy, arrays={"maps": MAPS, "truth": TRUE}),
+    "score_against_truth": Door(
+        lambda value: inspection.score_against_truth(value, PLANTED), arrays={"value": PLANTED.effect}
+    ),
     "sign_agreement": Door(
         lambda maps, effect, scored: inspection.sign_agreement(maps, effect, scored=scored),
         arrays={"maps": MAPS, "effect": MAPS[0] + 0.1, "scored": np.ones((3, 4), bool)},
@@ -442,8 +446,8 @@ DOORS = {
 
 NO_ARRAYS = {
     "records": ("Decoding", "DeletionCurve", "SanityCheck", "Parameter", "Perturbation", "ReceptiveField",
-                "SinusoidFit", "Source", "Fold", "Job", "Options", "Part", "Section",
-                "UncoveredBand"),
+                "SinusoidFit", "Source", "Job", "Options", "Part", "Section",
+                "TruthScore", "UncoveredBand"),
     "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet"),
     "names, files, epochs and labelled results": ("as_basis", "class_contrast", "find_identities", "fetch_uci_eeg",
                                                   "from_epochs", "ideal_observer_accuracy", "load_trials",

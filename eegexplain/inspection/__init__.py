@@ -13,11 +13,13 @@ from eegexplain.inspection.faithfulness import (
     sign_agreement,
 )
 from eegexplain.inspection.sanity import SanityCheck, label_randomization, map_similarity, model_randomization
+from eegexplain.inspection.truth import TruthScore, score_against_truth
 
 __all__ = [
     "Decoding",
     "DeletionCurve",
     "SanityCheck",
+    "TruthScore",
     "UncoveredBand",
     "assess_decoding",
     "average_precision",
@@ -30,6 +32,7 @@ __all__ = [
     "power_contrast",
     "relevance_mass_accuracy",
     "relevance_rank_accuracy",
+    "score_against_truth",
     "sign_agreement",
     "uncovered_bands",
 ]

@@ -34,7 +34,7 @@ def find_identities(data):
     return dict(sorted(found.items(), key=lambda item: item[0] != "subject"))
 
 
-def judge(data, predicted, tests, seed):
+def judge(data, predicted, folds, seed):
     """Judge held-out predictions.
 
     Parameters
@@ -42,17 +42,14 @@ def judge(data, predicted, tests, seed):
     data : Bunch
         With ``y``, ``subject`` (the groups, or None) and perhaps ``identities``.
     predicted : ndarray of shape (n_trials,)
-    tests : list of ndarray
-        Trials that each fold held out.
+    folds : ndarray of int of shape (n_trials,)
+        In which fold each trial was held out.
     seed : int
 
     Returns
     -------
     Decoding
     """
-    folds = np.empty(len(data.y), int)
-    for number, test in enumerate(tests):
-        folds[test] = number
     return assess_decoding(
         data.y, predicted, folds=folds, groups=data.subject, identities=data.get("identities"), random_state=seed
     )

@@ -11,11 +11,9 @@ def attribution(job, part):
     """Attribution of each class's output over held-out trials of that class, by band and by frequency."""
     from eegexplain.attribution import FLEXAttributor
 
-    def explainer(basis):
-        options = {"bands": job.bands, "sfreq": job.data.sfreq, "ch_names": job.data.ch_names, "tol": TOLERANCE}
-        return lambda net: FLEXAttributor(net, basis=basis, **options)
-
-    by_band, by_bin = (job.explain_folds(explainer(basis), "class_") for basis in ("bands", "fourier"))
+    options = {"bands": job.bands, "sfreq": job.data.sfreq, "ch_names": job.data.ch_names, "tol": TOLERANCE}
+    explainers = (FLEXAttributor(basis=basis, **options) for basis in ("bands", "fourier"))
+    by_band, by_bin = (job.explain_folds(explainer, "class_") for explainer in explainers)
     bands = by_band.sel(band=list(job.bands))
     part.variables |= {f"flex_{name}": bands[name] for name in bands}
     part.variables["flex_residual"] = by_band["value"].sum("band") - bands["value"].sum("band")

@@ -33,13 +33,8 @@ def perturbation(job, part):
     """Perturbation correlation on held-out trials, by band and by frequency, beside the class difference."""
     from eegexplain.perturbation import PerturbationCorrelator
 
-    def explainer(net, bands):
-        return PerturbationCorrelator(
-            net, bands=bands, noise=job.options.noise, sfreq=job.data.sfreq, ch_names=job.data.ch_names
-        )
-
-    by_band = job.explain_folds(lambda net: explainer(net, job.bands))
-    by_bin = job.explain_folds(lambda net: explainer(net, None))
+    options = {"noise": job.options.noise, "sfreq": job.data.sfreq, "ch_names": job.data.ch_names}
+    by_band, by_bin = (job.explain_folds(PerturbationCorrelator(bands=each, **options)) for each in (job.bands, None))
     data = {"sfreq": job.data.sfreq, "ch_names": job.data.ch_names, "groups": job.groups}
     contrast = power_contrast(job.data.X, job.data.y, bands=job.bands, **data)
     contrast_by_bin = power_contrast(job.data.X, job.data.y, **data)

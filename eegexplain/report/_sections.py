@@ -52,7 +52,7 @@ def decoding(job, part):
     found = job.decoding
     part.lines.append(sentence(found))
     part.lines.append(job.banner or "The networks decode held-out trials")
-    alone = [balanced_accuracy(job.data.y, predicted) for predicted in job.predicted_alone]
+    alone = [balanced_accuracy(job.data.y, predicted) for predicted in job.predicted.alone]
     if len(alone) > 1:
         part.lines.append(
             f"{len(alone)} networks per fold that differ by their seed are judged by their mean logit; balanced "
@@ -89,7 +89,7 @@ def _draw_accuracy(job):
     """Accuracy of each group, or fold where there are no groups; balanced accuracy of all, its interval and chance."""
     import matplotlib.pyplot as plt
 
-    correct, found = job.predicted == job.data.y, job.decoding
+    correct, found = job.predicted.together == job.data.y, job.decoding
     if job.groups is None:
         parts = {str(number): correct[fold.test] for number, fold in enumerate(job.folds, start=1)}
     else:

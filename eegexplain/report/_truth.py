@@ -1,35 +1,11 @@
 """How much of what was planted in simulated data the explanation found."""
 
+from dataclasses import asdict
+
 import numpy as np
-from sklearn.metrics import average_precision_score
 
 from eegexplain.datasets._truth import class_effect
-
-
-def score_map(value, truth):
-    """Compare a map with the planted effect.
-
-    Parameters
-    ----------
-    value : ndarray of shape (n_outputs, n_channels, n_frequencies)
-    truth : Bunch
-        Of `make_oscillatory_eeg`.
-
-    Returns
-    -------
-    dict
-        ``average_precision`` of the map's absolute value for informative against irrelevant cells (leakage is left
-        out), its chance level, and ``sign_agreement`` on informative cells.
-    """
-    known = np.isin(truth.role, ("informative", "irrelevant"))
-    informative = truth.role[known] == "informative"
-    strength = np.abs(value).max(axis=0)[known]
-    sign = np.sign(value[:, truth.role == "informative"]) == np.sign(truth.effect[:, truth.role == "informative"])
-    return {
-        "average_precision": float(average_precision_score(informative, strength)),
-        "chance": float(informative.mean()),
-        "sign_agreement": float(sign.mean()),
-    }
+from eegexplain.inspection import score_against_truth
 
 
 def planted(job, part):
@@ -40,9 +16,9 @@ def planted(job, part):
     best = ideal_observer_accuracy(job.data, random_state=job.options.seed)
     several = len(truth.laws) > 1
     other = ideal_observer_accuracy(job.data, new_subjects=True, random_state=job.options.seed) if several else None
-    network = score_map(part.variables["value_by_frequency"].values, truth)
-    data = score_map(part.variables["contrast_value_by_frequency"].values, truth)
-    evidence = score_map(part.variables["flex_value_by_frequency"].values, truth)
+    network = asdict(score_against_truth(part.variables["value_by_frequency"].values, truth))
+    data = asdict(score_against_truth(part.variables["contrast_value_by_frequency"].values, truth))
+    evidence = asdict(score_against_truth(part.variables["flex_value_by_frequency"].values, truth))
     part.summary["truth"] = {"network": network, "attribution": evidence, "data": data, "ideal_accuracy": best}
     part.summary["truth"]["ideal_accuracy_new_subjects"] = other
     part.lines.append(

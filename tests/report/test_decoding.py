@@ -12,8 +12,7 @@ BANDS = {"delta": (1.0, 4.0), "alpha": (8.0, 13.0), "beta": (13.0, 30.0), "gamma
 
 
 def judged(y, predicted, folds, subject=None, **identities):
-    tests = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
-    return judge(Bunch(y=y, subject=subject, identities=identities), predicted, tests, seed=0)
+    return judge(Bunch(y=y, subject=subject, identities=identities), predicted, folds, seed=0)
 
 
 def test_three_verdicts_have_three_texts():

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,13 +12,11 @@ from sklearn.utils import Bunch
 
 from eegexplain import cli
 from eegexplain.datasets import make_oscillatory_eeg
-from eegexplain.inspection import map_similarity
-from eegexplain.report import SECTIONS, Fold, Options, Part, run_job
+from eegexplain.report import SECTIONS, Options, Part, run_job
 from eegexplain.report import _job as job_module
 from eegexplain.report._filters import contributions
-from eegexplain.report._job import average, logits_of, only_scalp, own_seed, split
+from eegexplain.report._job import only_scalp
 from eegexplain.report._maps import topomaps
-from eegexplain.report._truth import score_map
 from eegexplain.report._writing import write_job
 
 FILES = {"report.html", "summary.json", "explanation.nc", "filters.csv", "figures"}
@@ -70,7 +67,7 @@ def test_summary_and_explanation_hold_the_numbers(demo):
     out, job, part = demo
     summary = json.loads((out / "summary.json").read_text())
     assert list(summary)[:3] == ["verdict", "banner", "decoding"] and summary["verdict"] == "decodes"
-    accuracy = np.mean(job.predicted == job.data.y)
+    accuracy = np.mean(job.predicted.together == job.data.y)
     assert summary["decoding"]["accuracy"] == accuracy > 0.6 and summary["banner"] is None
     assert summary["truth"]["network"]["average_precision"] > 3 * summary["truth"]["network"]["chance"]
     stored = xr.load_dataset(out / "explanation.nc")
@@ -111,68 +108,6 @@ def test_maps_are_of_trials_the_networks_never_saw(demo):
     assert sorted(np.concatenate([fold.test for fold in job.folds])) == list(range(len(job.data.y)))
 
 
-def explained(value, error):
-    return xr.Dataset(
-        {"value": ("output", [value]), "standard_error": ("output", [error])}, {"output": ["a"]}, {"m": 1}
-    )
-
-
-def test_maps_are_averaged_over_seeds_first_and_errors_propagate():
-    """Networks of one fold share their trials: their errors are averaged, those of folds add up."""
-    parts = [[explained(0.0, 2.0), explained(2.0, 4.0)], [explained(3.0, 4.0), explained(3.0, 4.0)]]
-    mean = average(parts)
-    assert (float(mean["value"][0]), float(mean["standard_error"][0])) == (2.0, 2.5) and mean.attrs == {"m": 1}
-    np.testing.assert_allclose([mean["fold_sd"][0], mean["seed_sd"][0]], [np.sqrt(2), 1.0])
-    assert mean["network_value"].sizes == {"fold": 2, "seed": 2, "output": 1}
-    assert mean["network_value"].isel(output=0).values.tolist() == [[0, 2], [3, 3]]
-    single = average([parts[1][:1]])
-    assert np.isnan(single["fold_sd"][0]) and np.isnan(single["seed_sd"][0])
-
-
-def test_an_average_keeps_the_attributes_of_its_parts_and_averages_their_scores():
-    def part(**attrs):
-        return xr.Dataset({"value": ("output", [1.0]), "standard_error": ("output", [1.0])}, attrs=attrs)
-
-    mean = average([[part(method="m", sfreq=100.0, perturbed_score=0.5), part(method="m", perturbed_score=0.9)]])
-    assert mean.attrs == {"method": "m", "sfreq": 100.0, "perturbed_score": 0.7}
-    assert average([[part(method="m")], [part(method="m")]]).attrs == {"method": "m"}
-
-
-def test_the_error_of_a_map_is_the_total_one(demo):
-    """Two maps that are exact on their own trials and differ by 2 have an error, where folds hold out groups or not."""
-
-    class Explainer:
-        def __init__(self, value):
-            self.value = value
-
-        def fit(self, X, y, groups):
-            self.n_groups = 0 if groups is None else len(np.unique(groups))
-            value = {"value": ("output", [self.value, 1.0]), "standard_error": ("output", [0.0, 0.3])}
-            self.explanation_ = xr.Dataset(value, {"output": ["a", "b"]})
-            return self
-
-    _, job, _ = demo
-
-    def explained(groups):
-        folds = [Fold(fold.nets[:1], fold.train, fold.test) for fold in job.folds]
-        other = replace(job, data=Bunch(**job.data | {"subject": groups}), bands={}, folds=folds)
-        explainers = [Explainer(1.0), Explainer(3.0)]
-        made = iter(explainers)
-        found = other.explain_folds(lambda net: next(made))
-        assert found.attrs["degrees_of_freedom"] == 1
-        np.testing.assert_allclose(found["error_given_networks"], [0, 0.3 / np.sqrt(2)])
-        return other.errors_over, [explainer.n_groups for explainer in explainers], found["standard_error"].values
-
-    single = np.zeros(len(job.data.y))
-    single[job.folds[1].test] = 1
-    overlap = np.mean([len(fold.test) / len(fold.train) for fold in job.folds])
-    first = np.sqrt(2) * np.sqrt(1 / 2 + overlap)
-    for groups, unit, clusters in [(job.groups, "groups", 2), (None, "trials", 0), (single, "folds", 0)]:
-        found = explained(groups)
-        assert found[:2] == (unit, [clusters] * 2)
-        np.testing.assert_allclose(found[2], [first, 0.3 / np.sqrt(2)])
-
-
 def test_marks_are_the_cells_beyond_zero_of_the_whole_figure():
     """Noise around zero is not marked, however many cells; what is large against its error is, and nothing small."""
     rng = np.random.default_rng(0)
@@ -201,44 +136,6 @@ def test_any_name_of_the_data_survives_the_whole_report(tmp_path, capsys):
     assert not (pd.read_csv(tmp_path / "filters.csv").stack().astype(str).str.match(r"[=@]|[+-][a-z]")).any()
 
 
-def test_the_mean_logit_of_a_fold_predicts(demo):
-    _, job, _ = demo
-    y, seen = job.data.y, 0
-    for fold in job.folds:
-        X = job.data.X[fold.test]
-        logits = np.array([net.decision_function(X) for net in fold.nets])
-        assert (job.predicted[fold.test] == fold.net.classes_[(logits.mean(0) > 0).astype(int)]).all()
-        assert (job.predicted_alone[:, fold.test] == [net.predict(X) for net in fold.nets]).all()
-        seen += (job.predicted_alone[0] != job.predicted_alone[1]).sum()
-    assert job.predicted_alone.shape == (2, len(y)) and seen > 0
-    three = np.random.default_rng(0).standard_normal((5, 3))
-    assert (logits_of(Bunch(decision_function=lambda X: three), None) == three).all()
-
-
-def test_every_network_has_a_start_of_its_own(monkeypatch):
-    """Maps of networks trained on noise agree when they share a seed, and errors over folds are then too small."""
-    from eegexplain.perturbation import PerturbationCorrelator
-
-    def agreement_and_error(make_seed, rng):
-        monkeypatch.setattr(job_module, "own_seed", make_seed)
-        X = rng.standard_normal((60, 6, 64))
-        data = Bunch(X=X, y=np.arange(60) % 2, sfreq=64.0, ch_names=CHANNELS, subject=None)
-        job = run_job(data, Options(n_folds=3, n_seeds=2), lambda message: None)
-        found = job.explain_folds(lambda net: PerturbationCorrelator(net, noise="independent", sfreq=64.0))
-        found = found.isel(output=1)
-        maps = found["network_value"].values.reshape(6, -1)
-        pairs = [map_similarity(maps[i], maps[j])[0] for i in range(6) for j in range(i)]
-        truth = np.sqrt(np.mean(found["value"] ** 2))  # nothing distinguishes the classes: what is found is error
-        return np.mean(pairs), float(np.sqrt(np.mean(found["fold_sd"] ** 2) / 3) / truth)
-
-    def repeated(make_seed):
-        return np.mean([agreement_and_error(make_seed, np.random.default_rng(r)) for r in range(3)], axis=0)
-
-    own, one = repeated(own_seed), repeated(lambda seed, *position: seed)
-    assert abs(own[0]) < 0.1 and one[0] > 0.3, (own, one)
-    assert own[1] > 0.8 and one[1] < 0.75, (own, one)
-
-
 def test_contributions_follow_from_setting_a_filter_to_nothing(demo):
     import torch
 
@@ -258,15 +155,6 @@ def test_contributions_follow_from_setting_a_filter_to_nothing(demo):
     np.testing.assert_allclose(found[:, 2], (before - centered_logits()).std(axis=1), rtol=1e-3, atol=1e-5)
     with torch.no_grad():
         layer.weight.copy_(weight)
-
-
-def test_scores_of_perfect_and_useless_maps():
-    truth = easy_eeg(4).truth
-    assert score_map(truth.effect, truth)["average_precision"] == 1.0
-    assert score_map(truth.effect, truth)["sign_agreement"] == 1.0
-    assert score_map(-truth.effect, truth)["sign_agreement"] == 0.0
-    noise = np.random.default_rng(0).standard_normal(truth.effect.shape)
-    assert score_map(noise, truth)["average_precision"] < 0.3
 
 
 def test_network_at_chance_carries_the_banner_everywhere(tmp_path):
@@ -302,17 +190,6 @@ def test_channels_that_are_no_electrodes_are_left_out():
     assert kept.ch_names == ["FZ", "oz."] and left_out == ["X", "nd"] and kept.X.shape == (2, 2, 8)
     unnamed = Bunch(X=np.zeros((2, 3, 8)), ch_names=["ch0", "ch1", "Oz"])
     assert only_scalp(unnamed) == (unnamed, [])
-
-
-def test_impossible_splits_are_named():
-    y = np.arange(12) % 2
-    with pytest.raises(ValueError, match="at least 2 classes, but all 12 trials are of one"):
-        split(np.zeros(12), None, None, 0)
-    with pytest.raises(ValueError, match=r"at most as many as groups .*\(3\), got 4"):
-        split(y, np.arange(12) // 4, 4, 0)
-    with pytest.raises(ValueError, match=r"at most as many as trials .*\(6\), got 7"):
-        split(y, None, 7, 0)
-    assert len(split(y, np.arange(12) // 4, None, 0)) == 3
 
 
 def save(path, **changes):
