@@ -14,10 +14,11 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, h
 
 from eegexplain._explanation import flat_names, make_explanation, population_error
 from eegexplain._module import default_dtype
+from eegexplain._outputs import ScikitOutputs
 from eegexplain._parallel import keep_interrupts
 from eegexplain._scale import warn_of_scale
 from eegexplain._settings import check_numbers
-from eegexplain._torch import TorchNet, check_finished, is_skorch_net, seen_scale
+from eegexplain._torch import TorchNet, check_finished, is_network, is_skorch_net, seen_scale
 from eegexplain._validation import as_trials, check_ch_names, check_groups, check_sfreq, validate_trials
 
 __all__ = ["Explainer", "default_estimator", "flat_names", "make_explanation", "population_error"]
@@ -57,6 +58,9 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     - ``_trial_coords()`` -> dict of dim to coordinates, the axes of one trial's evidence, in order;
     - ``_explain_trials(X)`` -> array ``(n_trials, *lengths of these coordinates)``;
     - ``_trial_label``: what that evidence is, where it is not what the population explanation holds.
+
+    It asks the fitted model through one of two doors: ``_outputs()`` answers for any model, ``_network()`` has
+    gradients and layers too and refuses what is no torch network.
 
     The attribute ``label`` of an explanation says what its values are (``method`` says how they were found).
     """
@@ -163,8 +167,14 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             return [str(name) for name in self.classes_]
         return ["output"] if self.n_targets_ == 1 else [f"output{k}" for k in range(self.n_targets_)]
 
+    def _outputs(self):
+        """Return the fitted model, of whatever kind, as what answers for its outputs (see `eegexplain._outputs`)."""
+        if is_network(self.estimator_):
+            return self._network()
+        return ScikitOutputs(self.estimator_, self.trial_shape_, self._inner_input)
+
     def _network(self):
-        """Return the fitted network as NumPy functions (torch only)."""
+        """Return the fitted network as NumPy functions (torch only): gradients and layers beside its outputs."""
         return TorchNet(self.estimator_, self.trial_shape_)
 
     # ------------------------------------------------------------- explain
@@ -362,7 +372,10 @@ def _is_continuous(y):
     y = np.asarray(y)
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         return True
-    return type_of_target(y).startswith("continuous")
+    try:
+        return type_of_target(y).startswith("continuous")
+    except TypeError:  # labels of several types have no order: validation says which
+        return False
 
 
 def _inner_sfreq(estimator):

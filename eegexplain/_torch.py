@@ -10,10 +10,8 @@ from skorch import NeuralNet, NeuralNetBinaryClassifier
 from torch import nn
 
 from eegexplain._module import capture, find_layers, inference
+from eegexplain._outputs import RESPONSES, resolve_response
 from eegexplain._parallel import trial_blocks
-from eegexplain._validation import check_option
-
-RESPONSES = ("logit", "centered_logit", "logprob", "prob", "margin")
 
 
 def _unwrap(estimator):
@@ -62,6 +60,12 @@ def is_skorch_net(estimator):
     return isinstance(_unwrap(estimator), NeuralNet)
 
 
+def is_network(estimator):
+    """Tell whether a fitted estimator is a torch network: a skorch net, or what holds one in ``net_``."""
+    held = _unwrap(estimator)
+    return isinstance(getattr(held, "net_", held), NeuralNet)
+
+
 def _first(output):
     return output[0] if isinstance(output, (tuple, list)) else output  # as skorch: the first is the prediction
 
@@ -87,6 +91,8 @@ class TorchNet:
         log-probabilities elsewhere) it is seen on a test batch.
     n_outputs : int
         One per class, also for two classes; for regressors one per target.
+    eps : float
+        Relative rounding of the outputs.
 
     Raises
     ------
@@ -95,6 +101,8 @@ class TorchNet:
     NotFittedError
         When it is one that was not fitted.
     """
+
+    differentiable = True
 
     def __init__(self, estimator, trial_shape):
         estimator = _unwrap(estimator)
@@ -114,6 +122,7 @@ class TorchNet:
         self.module = net.module_
         parameter = next((p for p in self.module.parameters() if p.is_floating_point()), None)
         self.dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
+        self.eps = float(torch.finfo(self.dtype).eps)
         self.device = torch.device(net.device or "cpu") if parameter is None else parameter.device
         nonlinearity = net.predict_nonlinearity
         self._nonlinearity = nonlinearity if callable(nonlinearity) else None
@@ -143,8 +152,7 @@ class TorchNet:
 
     def check_response(self, response):
         """Return `response` with "auto" resolved: "centered_logit" for classifiers, "output" for regressors."""
-        allowed = ("output",) if self.emits == "values" else RESPONSES
-        return check_option("response", allowed[min(1, len(allowed) - 1)] if response == "auto" else response, allowed)
+        return resolve_response(response, self.emits != "values")
 
     def respond(self, x, response="auto"):
         """Return what is explained as a tensor ``(batch, n_outputs)``, differentiable in `x`.
@@ -160,7 +168,7 @@ class TorchNet:
         raw = self._forward(x)
         if self.emits == "values":
             return raw.reshape(len(raw), -1)
-        return _RESPONSES[response](self._logits(raw))
+        return RESPONSES[response].of(self._logits(raw), torch)
 
     def _logits(self, raw):
         if self.emits == "binary_logit":
@@ -204,8 +212,8 @@ class TorchNet:
                     "cannot explain it. PerturbationCorrelator(method='sampling') can."
                 )
             wanted = list(range(values.shape[1])) if targets is None else list(targets)
-            # centered logits sum to zero, so that the last gradient follows from the others
-            spare = response == "centered_logit" and targets is None
+            # outputs that sum to zero: the last gradient follows from the others
+            spare = targets is None and response in RESPONSES and RESPONSES[response].sums_to_zero
             backward = wanted[:-1] if spare else wanted
             gradients = [
                 torch.autograd.grad(
@@ -283,18 +291,3 @@ def _emission(net, probe):
         "Softmax or LogSoftmax, or train it with CrossEntropyLoss."
     )
 
-
-def _margin(logits):
-    n = logits.shape[1]
-    others = logits.unsqueeze(1).expand(-1, n, -1)
-    mask = torch.eye(n, dtype=torch.bool, device=logits.device)
-    return logits - others.masked_fill(mask, -torch.inf).amax(2)
-
-
-_RESPONSES = {
-    "logit": lambda logits: logits,
-    "centered_logit": lambda logits: logits - logits.mean(1, keepdim=True),
-    "logprob": lambda logits: logits.log_softmax(1),
-    "prob": lambda logits: logits.softmax(1),
-    "margin": _margin,
-}

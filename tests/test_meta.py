@@ -96,6 +96,12 @@ def test_not_fitted(method):
         getattr(e, method)(*([] if method.startswith("get") else [trials()[0]]))
 
 
+def test_labels_of_several_types_are_named_before_a_default_estimator_is_chosen():
+    X, _ = trials(n_trials=6)
+    with pytest.raises(TypeError, match=r"y mixes labels of several types \(int, str\)"):
+        GradientMean().fit(X, np.array([1, "a"] * 3, dtype=object))
+
+
 def test_default_estimator_follows_the_target(monkeypatch):
     monkeypatch.setattr(SyncNetClassifier.__init__, "__kwdefaults__",
                         {**SyncNetClassifier.__init__.__kwdefaults__, "max_epochs": 1})  # fmt: skip

@@ -13,6 +13,7 @@ from torch import nn
 
 from eegexplain import _torch as t
 from eegexplain._module import capture, inference, seeded
+from eegexplain._outputs import RESPONSES
 from tests.estimators import fast_classifier, fast_regressor, trials
 
 SHAPE = (3, 32)
@@ -94,7 +95,7 @@ def test_crops_are_averaged_and_tuples_read_like_skorch(X):
     np.testing.assert_array_equal(t.TorchNet(skorch_net(module__as_tuple=True), SHAPE).outputs(X, "logit"), whole)
 
 
-@pytest.mark.parametrize("response", t.RESPONSES)
+@pytest.mark.parametrize("response", RESPONSES)
 def test_gradients_equal_finite_differences(X, response):
     net = skorch_net()
     net.module_.double()

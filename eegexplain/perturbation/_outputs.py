@@ -1,84 +1,13 @@
-"""A fitted estimator as a function from trials to numbers: its outputs and, for networks, its layers."""
+"""What perturbed trials change: outputs of any model and, for networks, units of their layers."""
 
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
-from sklearn.base import is_classifier, is_regressor
 
 from eegexplain._module import capture
 from eegexplain._parallel import trial_blocks
-from eegexplain._torch import RESPONSES
-from eegexplain._validation import check_option
 from eegexplain.perturbation._correlate import ROUNDING, correlate_positions, rounding_of
-
-
-class ScikitOutputs:
-    """Outputs of any scikit-learn classifier or regressor.
-
-    Parameters
-    ----------
-    estimator : fitted estimator
-        With ``predict_proba`` or ``decision_function``, or a regressor.
-    trial_shape : tuple of int
-        As the estimator was fitted.
-    convert : callable
-        Makes trials what the estimator takes.
-    """
-
-    def __init__(self, estimator, trial_shape, convert):
-        self.estimator, self.trial_shape, self.convert = estimator, trial_shape, convert
-        self.eps = float(np.finfo(float).eps)
-        if not (
-            is_regressor(estimator) or hasattr(estimator, "predict_proba") or hasattr(estimator, "decision_function")
-        ):
-            raise TypeError(
-                f"{type(estimator).__name__} has neither predict_proba nor decision_function and is no regressor: "
-                "its outputs cannot be explained; for an SVC set probability=True or use LinearSVC"
-            )
-
-    def check_response(self, response):
-        """Return `response` with "auto" resolved."""
-        allowed = RESPONSES if is_classifier(self.estimator) else ("output",)
-        return check_option("response", allowed[min(1, len(allowed) - 1)] if response == "auto" else response, allowed)
-
-    def outputs(self, X, response, batch_size=None):
-        """Responses ``(n_trials, n_outputs)`` for trials ``(n_trials, n_channels, n_times)``."""
-        X = self.convert(X.reshape(len(X), *self.trial_shape))
-        if not is_classifier(self.estimator):
-            return self._double(self.estimator.predict(X)).reshape(len(X), -1)
-        if hasattr(self.estimator, "predict_proba"):
-            probabilities = self._double(self.estimator.predict_proba(X))
-            return _RESPONSES[response](np.log(np.maximum(probabilities, np.finfo(float).tiny)))
-        logits = self._double(self.estimator.decision_function(X))
-        if logits.ndim == 1:
-            logits = np.stack([-logits / 2, logits / 2], axis=1)
-        return _RESPONSES[response](logits)
-
-    def _double(self, values):
-        """Convert to float64, and remember how coarse the values were."""
-        values = np.asarray(values)
-        if values.dtype.kind == "f":
-            self.eps = max(self.eps, float(np.finfo(values.dtype).eps))
-        return values.astype(float)
-
-
-def _log_softmax(logits):
-    return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-
-
-def _margin(logits):
-    largest = np.sort(logits, axis=1)[:, ::-1]
-    others = np.where(logits == largest[:, :1], largest[:, 1:2], largest[:, :1]) if logits.shape[1] > 1 else 0
-    return logits - others
-
-
-_RESPONSES = {
-    "logit": lambda logits: logits,
-    "centered_logit": lambda logits: logits - logits.mean(axis=1, keepdims=True),
-    "logprob": _log_softmax,
-    "prob": lambda logits: np.exp(_log_softmax(logits)),
-    "margin": _margin,
-}
 
 
 def mean_difference(new, old):
@@ -120,14 +49,12 @@ class Effects:
     @property
     def eps(self):
         """Relative rounding of the outputs."""
-        if isinstance(self.net, ScikitOutputs):
-            return self.net.eps
-        return float(np.finfo(f"float{8 * self.net.dtype.itemsize}").eps)
+        return self.net.eps
 
     @property
     def has_gradients(self):
         """Whether the outputs are those of a network."""
-        return not isinstance(self.net, ScikitOutputs)
+        return self.net.differentiable
 
     def n_units(self, X):
         """Units per layer, seen on a few trials."""
@@ -191,9 +118,7 @@ class Effects:
 def _captured(net, layers):
     if layers:
         return capture(net.module, layers)
-    import contextlib
-
-    return contextlib.nullcontext({})
+    return nullcontext({})
 
 
 def _positions(activation):

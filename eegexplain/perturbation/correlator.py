@@ -6,11 +6,11 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from eegexplain._meta import Explainer
+from eegexplain._outputs import RESPONSES
 from eegexplain._settings import AT_LEAST_ONE, Number
-from eegexplain._torch import RESPONSES, TorchNet
 from eegexplain._validation import check_bands, check_option, random_seed
 from eegexplain.perturbation._correlate import cluster_blocks
-from eegexplain.perturbation._outputs import DIFFERENCES, Effects, ScikitOutputs
+from eegexplain.perturbation._outputs import DIFFERENCES, Effects
 from eegexplain.perturbation._population import Noise, Task, trial_covariances, trial_sensitivity
 from eegexplain.perturbation._result import pooled_map, population_dataset
 from eegexplain.perturbation._spectra import band_matrix, data_scale, part_size
@@ -268,7 +268,7 @@ class PerturbationCorrelator(Explainer):
         n_outputs = effects.check_deterministic(X[:4])
         classes = is_classifier(self.estimator_)
         truth = self._truth(y) if classes and y is not None else None
-        gradient = isinstance(effects.net, TorchNet) and self._noise.kind.closed_form and self.method != "sampling"
+        gradient = effects.net.differentiable and self._noise.kind.closed_form and self.method != "sampling"
         control = not gradient and self._uses_control(effects.net)
         size = part_size(X.shape[1:])
         blocks = cluster_blocks(np.arange(len(X)), groups, size)
@@ -354,13 +354,8 @@ class PerturbationCorrelator(Explainer):
 
     # ------------------------------------------------------------------------------------------------------- helpers
     def _effects(self, *, layers=None):
-        """Return the fitted estimator as outputs (and layers); torch where possible."""
-        try:
-            net = TorchNet(self.estimator_, self.trial_shape_)
-        except TypeError:
-            if self.method == "gradient" or self.layers:
-                raise
-            net = ScikitOutputs(self.estimator_, self.trial_shape_, self._inner_input)
+        """Return the fitted model as outputs (and layers, which only a network has)."""
+        net = self._network() if self.method == "gradient" or self.layers else self._outputs()
         difference = self.difference if callable(self.difference) else DIFFERENCES[self.difference]
         layers = (self.layers or ()) if layers is None else layers
         response = net.check_response(self.response)
@@ -370,7 +365,7 @@ class PerturbationCorrelator(Explainer):
         """Whether the linear part of the change is known from gradients."""
         noise = self._noise
         overlap = noise.membership is not None and noise.membership.sum(axis=0).max() > 1
-        possible = isinstance(net, TorchNet) and noise.kind.closed_form and noise.cross is None and not overlap
+        possible = net.differentiable and noise.kind.closed_form and noise.cross is None and not overlap
         if self.control_variate is True and not possible:
             raise ValueError(
                 "control_variate=True needs a torch network, independent additive or multiplicative noise and bands "

@@ -15,8 +15,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 from torch import nn
 
+from eegexplain._outputs import ScikitOutputs
 from eegexplain.perturbation import PerturbationCorrelator, phase_perturbation
-from eegexplain.perturbation._outputs import ScikitOutputs
 from eegexplain.perturbation._population import kept_score, score_sums
 
 from .nets import Amplitudes, ChannelPower, PhaseDifference, Squares, frozen

@@ -7,12 +7,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from eegexplain.perturbation import _spectra
 from eegexplain.perturbation._spectra import (
     Spectra,
-    amplitude_gradients,
     band_matrix,
     bin_weights,
     column_space,
     data_scale,
     frozen_bins,
+    gradient_along,
+    gradient_spectrum,
     part_size,
 )
 
@@ -52,7 +53,7 @@ def test_gradients_over_amplitudes_are_those_of_the_inverse_transform(n_times):
     assert_allclose(spectra.amplitude * spectra.unit, np.fft.rfft(X), atol=1e-12)
     assert not spectra.unit[0, 1].any() and spectra.n_times == n_times
     for matrix, given in [(np.eye(3), None), (projector, projector)]:
-        found = amplitude_gradients(gradients, spectra.unit, given)
+        found = gradient_along(gradient_spectrum(gradients, given), spectra.unit)
         for trial, output, channel, k in np.ndindex(2, 4, 3, n_times // 2 + 1):
             single = np.zeros(n_times // 2 + 1, complex)
             single[k] = spectra.unit[trial, channel, k]
