@@ -7,10 +7,10 @@ import numpy as np
 
 from eegexplain._explanation import order_by_content
 from eegexplain._parallel import map_blocks, trial_blocks
+from eegexplain.perturbation._changes import OutputChanges
 from eegexplain.perturbation._correlate import ClusterTotals, SecondMoments
 from eegexplain.perturbation._gradient import data_terms, gradient_moments, independent_terms
 from eegexplain.perturbation._influence import CrossSlopes, SpreadSlopes
-from eegexplain.perturbation._outputs import Effects
 from eegexplain.perturbation._sampling import Control, drawn_gradients, drawn_moments, measure, perturb
 from eegexplain.perturbation._spectra import CrossSpectrum, Deviation, MedianDeviation, Spectra, gradient_spectrum
 from eegexplain.perturbation.kinds import Perturbation, Setting
@@ -84,7 +84,7 @@ class Task:
     X: np.ndarray
     truth: np.ndarray | None  # index of the true class per trial; None where unknown
     classes: bool  # whether outputs are classes
-    effects: Effects
+    effects: OutputChanges
     noise: Noise
     seed: int
     part_size: int
@@ -97,7 +97,7 @@ class Task:
         return np.random.default_rng([self.seed, *key])
 
     def drawn(self, spectra, reference, key, n_draws):
-        """Values and changes of one batch of draws; `reference` is that of `Effects` for the same trials."""
+        """Values and changes of one batch of draws; `reference` is that of `OutputChanges` for the same trials."""
         outputs, activations, _ = reference
         evaluate = partial(self.effects.changes, outputs=outputs, activations=activations)
         noise = self.noise

@@ -9,8 +9,8 @@ from eegexplain._meta import Explainer
 from eegexplain._outputs import RESPONSES
 from eegexplain._settings import AT_LEAST_ONE, Number
 from eegexplain._validation import check_bands, check_option, random_seed
+from eegexplain.perturbation._changes import DIFFERENCES, OutputChanges
 from eegexplain.perturbation._correlate import cluster_blocks
-from eegexplain.perturbation._outputs import DIFFERENCES, Effects
 from eegexplain.perturbation._population import Noise, Task, trial_covariances, trial_sensitivity
 from eegexplain.perturbation._result import pooled_map, population_dataset
 from eegexplain.perturbation._spectra import band_matrix, data_scale, part_size
@@ -359,7 +359,7 @@ class PerturbationCorrelator(Explainer):
         difference = self.difference if callable(self.difference) else DIFFERENCES[self.difference]
         layers = (self.layers or ()) if layers is None else layers
         response = net.check_response(self.response)
-        return Effects(net, response, layers=layers, difference=difference, batch_size=self.batch_size)
+        return OutputChanges(net, response, layers=layers, difference=difference, batch_size=self.batch_size)
 
     def _uses_control(self, net):
         """Whether the linear part of the change is known from gradients."""

@@ -28,7 +28,7 @@ def power_difference(new, old):
 DIFFERENCES = {"mean": mean_difference, "power": power_difference, "correlation": correlation_difference}
 
 
-class Effects:
+class OutputChanges:
     """What perturbed trials change: outputs first, then the units of each layer.
 
     Parameters
