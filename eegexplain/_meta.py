@@ -4,7 +4,7 @@ import copy
 import warnings
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone, is_regressor
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.utils import get_tags
 from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, get_routing_for_object, process_routing
@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, has_fit_parameter
 
 from eegexplain._explanation import flat_names, make_explanation, population_error
+from eegexplain._inner import flat_prediction, inner_sfreq, inner_target, is_continuous
 from eegexplain._module import default_dtype
 from eegexplain._outputs import ScikitOutputs
 from eegexplain._parallel import keep_interrupts
@@ -90,7 +91,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         check_numbers(self)
         kind = None if self.estimator is None else get_tags(self.estimator).estimator_type  # not that of the last fit
         if self.estimator is None and y is not None:
-            kind = "regressor" if _is_continuous(y) else "classifier"
+            kind = "regressor" if is_continuous(y) else "classifier"
         X, y = validate_trials(self, X, y, reset=True, kind=kind)
         codes = None if groups is None else check_groups(groups, len(X))
         self.n_targets_ = y.shape[1] if y.ndim == 2 else 1
@@ -104,7 +105,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         return self
 
     def _set_axes(self, X):
-        sfreq = self.sfreq if self.sfreq is not None else _inner_sfreq(self.estimator)
+        sfreq = self.sfreq if self.sfreq is not None else inner_sfreq(self.estimator)
         self.sfreq_ = check_sfreq(1.0 if sfreq is None else sfreq)
         self.ch_names_ = check_ch_names(self.ch_names, as_trials(X[:1]).shape[1])
 
@@ -132,7 +133,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         for name in ("estimator_", "classes_"):  # tags and outputs are those of this fit, not of the last
             vars(self).pop(name, None)
         with keep_interrupts():
-            fitted = clone(inner).fit(self._inner_input(X, inner), _inner_target(y, inner), **fit_params)
+            fitted = clone(inner).fit(self._inner_input(X, inner), inner_target(y, inner), **fit_params)
         if type(inner).__name__ == "FrozenEstimator":
             warn_of_scale(X, seen_scale(fitted), type(fitted.estimator).__name__)
         else:
@@ -294,7 +295,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     @available_if(_inner_has("predict"))
     def predict(self, X):
         """Predict with the inner estimator."""
-        return _flat_prediction(self._delegate("predict", X))
+        return flat_prediction(self._delegate("predict", X))
 
     @available_if(_inner_has("predict_proba"))
     def predict_proba(self, X):
@@ -365,43 +366,3 @@ def _warn_of_zeros(dataset):
             "microvolts), at constant channels and at whether the network was trained.",
             stacklevel=3,
         )
-
-
-def _is_continuous(y):
-    """Whether `y` are numbers rather than classes; so are NaN and infinity, which validation then refuses by name."""
-    y = np.asarray(y)
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        return True
-    try:
-        return type_of_target(y).startswith("continuous")
-    except TypeError:  # labels of several types have no order: validation says which
-        return False
-
-
-def _inner_sfreq(estimator):
-    """Return the `sfreq` of the inner estimator, or of what it wraps (search, pipeline, explainer, frozen); or None."""
-    while estimator is not None and getattr(estimator, "sfreq", None) is None:
-        estimator = estimator.steps[-1][1] if hasattr(estimator, "steps") else getattr(estimator, "estimator", None)
-    return getattr(estimator, "sfreq", None)
-
-
-def _inner_target(y, inner):
-    """Reshape and cast: skorch regressors refuse 1-D targets, and float64 ones against a float32 module."""
-    if not is_skorch_net(inner):
-        return y
-    if is_regressor(inner):
-        return np.asarray(y, dtype=default_dtype()).reshape(len(y), -1)
-    if y.dtype.kind in "OUS" and type(inner).__name__ != "FrozenEstimator":
-        raise ValueError(
-            f"{type(inner).__name__} takes class numbers from 0, but y holds {y.dtype.type.__name__} labels: encode "
-            "them with sklearn.preprocessing.LabelEncoder."
-        )
-    return y
-
-
-def _flat_prediction(prediction):
-    """Give 1-D predictions where a skorch regressor gives one column; regressors return float64."""
-    prediction = np.asarray(prediction)
-    if prediction.ndim == 2 and prediction.shape[1] == 1:
-        prediction = prediction[:, 0]
-    return prediction.astype(np.float64) if prediction.dtype == np.float32 else prediction

@@ -1,0 +1,48 @@
+"""What an analysis must know of its inner estimator: the kind of its targets, its sampling rate, its predictions."""
+
+import numpy as np
+from sklearn.base import is_regressor
+from sklearn.utils.multiclass import type_of_target
+
+from eegexplain._module import default_dtype
+from eegexplain._torch import is_skorch_net
+
+
+def is_continuous(y):
+    """Whether `y` are numbers rather than classes; so are NaN and infinity, which validation then refuses by name."""
+    y = np.asarray(y)
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        return True
+    try:
+        return type_of_target(y).startswith("continuous")
+    except TypeError:  # labels of several types have no order: validation says which
+        return False
+
+
+def inner_sfreq(estimator):
+    """Return the `sfreq` of the inner estimator, or of what it wraps (search, pipeline, explainer, frozen); or None."""
+    while estimator is not None and getattr(estimator, "sfreq", None) is None:
+        estimator = estimator.steps[-1][1] if hasattr(estimator, "steps") else getattr(estimator, "estimator", None)
+    return getattr(estimator, "sfreq", None)
+
+
+def inner_target(y, inner):
+    """Reshape and cast: skorch regressors refuse 1-D targets, and float64 ones against a float32 module."""
+    if not is_skorch_net(inner):
+        return y
+    if is_regressor(inner):
+        return np.asarray(y, dtype=default_dtype()).reshape(len(y), -1)
+    if y.dtype.kind in "OUS" and type(inner).__name__ != "FrozenEstimator":
+        raise ValueError(
+            f"{type(inner).__name__} takes class numbers from 0, but y holds {y.dtype.type.__name__} labels: encode "
+            "them with sklearn.preprocessing.LabelEncoder."
+        )
+    return y
+
+
+def flat_prediction(prediction):
+    """Give 1-D predictions where a skorch regressor gives one column; regressors return float64."""
+    prediction = np.asarray(prediction)
+    if prediction.ndim == 2 and prediction.shape[1] == 1:
+        prediction = prediction[:, 0]
+    return prediction.astype(np.float64) if prediction.dtype == np.float32 else prediction
