@@ -1,19 +1,21 @@
 """pandas in, pandas out; NumPy in, NumPy out."""
 
 import warnings
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from eegexplain._validation import refuse_masked, refuse_text
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True)
+class Table:
     """A two-dimensional array with its row and column labels, if it came with any."""
 
     values: np.ndarray
-    index: object = None
-    columns: object = None
+    index: Any = None
+    columns: Any = None
 
     @property
     def labelled(self):

@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 from eegexplain._validation import check_array_like
 from eegexplain.encoding._tables import check_finite_targets, frame, read_table
 from eegexplain.encoding.models._differences import central_differences
+from eegexplain.encoding.models.parameter import Parameter
 
 
 class EncodingModel(BaseEstimator):
@@ -28,8 +29,6 @@ class EncodingModel(BaseEstimator):
         If given, the rows of ``parameters`` are basis functions that all targets share, summed with these weights.
     omega : array-like of shape (n_targets, n_targets), default=None
         Covariance of the noise that ``simulate`` adds when it gets none.
-    verbosity : int
-        Kept for compatibility; nothing is ever printed.
 
     See Also
     --------
@@ -51,16 +50,15 @@ class EncodingModel(BaseEstimator):
     array([5. , 7.5])
     """
 
-    parameter_space = ()
+    parameter_space: tuple[Parameter, ...] = ()
     linear_in_stimulus = False
 
-    def __init__(self, paradigm=None, data=None, parameters=None, weights=None, omega=None, verbosity=20):
+    def __init__(self, paradigm=None, data=None, parameters=None, weights=None, omega=None):
         self.paradigm = paradigm
         self.data = data
         self.parameters = parameters
         self.weights = weights
         self.omega = omega
-        self.verbosity = verbosity
 
     # What subclasses write -------------------------------------------------------------------------------------------
     def basis(self, paradigm, *shape, xp=np):

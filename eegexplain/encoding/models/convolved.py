@@ -12,7 +12,7 @@ class HRFEncodingModel(EncodingModel):
 
     Parameters
     ----------
-    paradigm, data, parameters, weights, omega, verbosity
+    paradigm, data, parameters, weights, omega
         As for ``EncodingModel``.
     hrf_model : HRFModel, default=None
         The response; None leaves the basis as it is. With ``unique_hrfs`` its delay and dispersion become parameters
@@ -36,12 +36,11 @@ class HRFEncodingModel(EncodingModel):
         parameters=None,
         weights=None,
         omega=None,
-        verbosity=20,
         hrf_model=None,
         *,
         padding="edge",
     ):
-        super().__init__(paradigm, data, parameters, weights, omega, verbosity)
+        super().__init__(paradigm, data, parameters, weights, omega)
         self.hrf_model = hrf_model
         self.padding = padding
 

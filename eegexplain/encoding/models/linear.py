@@ -13,7 +13,7 @@ class LinearModelWithBaseline(EncodingModel):
 
     Parameters
     ----------
-    paradigm, data, parameters, weights, omega, verbosity
+    paradigm, data, parameters, weights, omega
         As for ``EncodingModel``; the only parameter is ``baseline``, and zero if there are no parameters.
 
     Examples
@@ -54,7 +54,7 @@ class LinearModelWithBaselineHRF(LinearModelWithBaseline):
 
     Parameters
     ----------
-    paradigm, data, parameters, weights, omega, verbosity
+    paradigm, data, parameters, weights, omega
         As for ``LinearModelWithBaseline``.
     hrf_model : HRFModel
         The response.
@@ -77,12 +77,11 @@ class LinearModelWithBaselineHRF(LinearModelWithBaseline):
         parameters=None,
         weights=None,
         omega=None,
-        verbosity=20,
         hrf_model=None,
         *,
         padding="edge",
     ):
-        super().__init__(paradigm, data, parameters, weights, omega, verbosity)
+        super().__init__(paradigm, data, parameters, weights, omega)
         self.hrf_model = hrf_model
         self.padding = padding
 
@@ -116,7 +115,7 @@ class DelayedModel(LinearModelWithBaseline):
 
     Parameters
     ----------
-    paradigm, data, parameters, weights, omega, verbosity
+    paradigm, data, parameters, weights, omega
         As for ``LinearModelWithBaseline``; weights have one row per feature and lag, lags running fastest.
     tmin, tmax : float
         First and last lag in seconds, both included. Positive lags: the response follows the stimulus. For a backward
@@ -149,14 +148,13 @@ class DelayedModel(LinearModelWithBaseline):
         parameters=None,
         weights=None,
         omega=None,
-        verbosity=20,
         *,
         tmin=0.0,
         tmax=0.5,
         sfreq=1.0,
         edges="mask",
     ):
-        super().__init__(paradigm, data, parameters, weights, omega, verbosity)
+        super().__init__(paradigm, data, parameters, weights, omega)
         self.tmin = tmin
         self.tmax = tmax
         self.sfreq = sfreq

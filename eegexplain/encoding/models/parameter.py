@@ -1,5 +1,6 @@
 """Declared parameters of encoding models: label, role, bounds, and the transform that keeps them inside."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,9 +81,9 @@ class Parameter:
 class Transform:
     """A map of the real line onto an interval, its inverse, and its slope at a value of the interval."""
 
-    constrain: callable
-    unconstrain: callable
-    slope: callable
+    constrain: Callable
+    unconstrain: Callable
+    slope: Callable
 
 
 def _identity(par, u, xp=np):

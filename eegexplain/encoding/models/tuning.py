@@ -15,7 +15,7 @@ class GaussianTuningModel(HRFEncodingModel):
 
     Parameters
     ----------
-    paradigm, data, parameters, weights, omega, verbosity, hrf_model, padding
+    paradigm, data, parameters, weights, omega, hrf_model, padding
         As for ``HRFEncodingModel``. Without ``grid_coordinates`` the paradigm holds the stimulus' position,
         ``(n_times, n_dims)``; with them its energy at each place, ``(n_times, n_places)``.
     grid_coordinates : array-like of shape (n_places, n_dims), default=None
@@ -56,7 +56,6 @@ class GaussianTuningModel(HRFEncodingModel):
         parameters=None,
         weights=None,
         omega=None,
-        verbosity=20,
         hrf_model=None,
         *,
         padding="edge",
@@ -65,7 +64,7 @@ class GaussianTuningModel(HRFEncodingModel):
         log=False,
         normalize=False,
     ):
-        super().__init__(paradigm, data, parameters, weights, omega, verbosity, hrf_model, padding=padding)
+        super().__init__(paradigm, data, parameters, weights, omega, hrf_model, padding=padding)
         self.grid_coordinates = grid_coordinates
         self.n_dims = n_dims
         self.log = log

@@ -1,13 +1,20 @@
 """Gradient solvers for arbitrary models: any torch optimiser, with derivatives by autograd."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
 from eegexplain._module import seeded
 from eegexplain._validation import suggest
+from eegexplain.encoding.parameters._layout import Layout
+from eegexplain.encoding.parameters._problem import Recording
+from eegexplain.encoding.parameters._settings import FitSettings, Solution
+from eegexplain.encoding.parameters.noise_models import sum_of_squares
 
 
-def find_optimizer(name):
+def find_optimizer(name: str) -> type[torch.optim.Optimizer]:
     """Find a torch optimiser by name, whatever its case.
 
     Parameters
@@ -80,8 +87,37 @@ class _Unknowns:
         return columns
 
 
-def fit_gradient(model, layout, recording, nuisance, theta, *, settings, total, callback):
-    """Descend the gradient of the loss over all targets given.
+@dataclass(frozen=True)
+class Seen:
+    """What one forward pass shows.
+
+    Parameters
+    ----------
+    ssq : ndarray of shape (n_targets,)
+        Residual sums of squares.
+    cost : ndarray of shape (n_targets,)
+        What the noise model makes of the residuals.
+    theta : ndarray of shape (n_targets, n_parameters)
+        Parameters.
+    """
+
+    ssq: np.ndarray
+    cost: np.ndarray
+    theta: np.ndarray
+
+
+def fit_gradient(
+    model,
+    layout: Layout,
+    recording: Recording,
+    nuisance: np.ndarray,
+    theta: np.ndarray,
+    *,
+    settings: FitSettings,
+    seed: int,
+    callback: Callable,
+) -> Solution:
+    """Descend the gradient of the objective over all targets given.
 
     Parameters
     ----------
@@ -95,46 +131,44 @@ def fit_gradient(model, layout, recording, nuisance, theta, *, settings, total, 
         Orthonormal basis of the confounds.
     theta : ndarray of shape (n_targets, n_parameters)
         Start.
-    settings : dict
-        ``optimizer, learning_rate, optimizer_params, max_n_iterations, min_n_iterations, lag, r2_atol, noise_model,
-        seed``.
-    total : ndarray of shape (n_targets,)
-        Sum of squares that residuals are compared with.
+    settings : FitSettings
+        Noise model, optimiser and when to stop.
+    seed : int
+        Of torch.
     callback : callable
         Called as ``callback(iteration, ssq, theta)``.
 
     Returns
     -------
-    theta : ndarray of shape (n_targets, n_parameters)
-        Best parameters met.
-    n_iter : ndarray of int
-        Steps until each target's R2 changed by less than ``r2_atol`` within ``lag`` steps.
-    converged : ndarray of bool
-        Whether it did.
+    solution : Solution
+        The best parameters met; a target has converged when its R2 changed by less than ``r2_atol`` within ``lag``
+        steps.
     """
-    with seeded(settings["seed"]):
+    make = find_optimizer(settings.solver) if settings.optimizer is None else settings.optimizer
+    total = ((recording.data - recording.data.mean(axis=0)) ** 2).sum(axis=0)
+    with seeded(seed):
         unknowns = _Unknowns(layout, theta)
-        residual_ssq = _residual(model, layout, recording, nuisance)
-        optimizer = settings["optimizer"](
-            list(unknowns.leaves.values()), lr=settings["learning_rate"], **(settings["optimizer_params"] or {})
+        residual = _residual(model, layout, recording, nuisance)
+        optimizer = make(
+            list(unknowns.leaves.values()), lr=settings.learning_rate, **(settings.optimizer_params or {})
         )
         watch = _Convergence(theta, total, settings, together=bool(layout.shared))
-        for iteration in range(settings["max_n_iterations"]):
-            ssq, values = _step(unknowns, residual_ssq, optimizer, settings["noise_model"])
-            callback(iteration, ssq, values)
-            if watch.update(iteration, ssq, values):
+        for iteration in range(settings.max_n_iterations):
+            seen = _step(unknowns, residual, optimizer, settings.noise_model)
+            callback(iteration, seen.ssq, seen.theta)
+            if watch.update(iteration, seen):
                 break
         with torch.no_grad():
             columns = unknowns.columns()
-            watch.keep_best(residual_ssq(columns).numpy(), torch.stack(columns, dim=1).numpy())
-    return watch.theta, watch.n_iter, watch.converged
+            watch.keep_best(_look(residual(columns), columns, settings.noise_model)[0])
+    return Solution(watch.theta, watch.n_iter, watch.converged)
 
 
 def _residual(model, layout, recording, nuisance):
-    """Sum of squared residuals of every target as a function of its parameters."""
+    """Residuals of every target as a function of its parameters."""
     stimulus, data, basis = (torch.as_tensor(a) for a in (recording.stimulus, recording.data, nuisance))
 
-    def residual_ssq(columns):
+    def residual(columns):
         shape = [columns[i] for i in layout.shape]
         prediction = model.response(stimulus, *shape, groups=recording.groups, xp=torch)
         if layout.amplitude is not None:
@@ -143,26 +177,34 @@ def _residual(model, layout, recording, nuisance):
             prediction = prediction + columns[layout.baseline]
         if basis.shape[1]:
             prediction = prediction - basis @ (basis.T @ prediction)
-        return ((data - prediction) ** 2).sum(0)
+        return data - prediction
 
-    return residual_ssq
+    return residual
 
 
-def _step(unknowns, residual_ssq, optimizer, noise_model):
-    """One step; returns sums of squares and parameters before it."""
-    seen = []
+def _look(residual, columns, noise_model):
+    """Return what these parameters give, and the objective to differentiate."""
+    loss = noise_model.loss(residual, torch)
+    ssq = loss if noise_model.is_least_squares else sum_of_squares(residual.detach())
+    cost = noise_model.cost(loss, torch)
+    values = torch.stack([column.detach() for column in columns], dim=1).numpy()
+    return Seen(ssq.detach().numpy().copy(), cost.detach().numpy().copy(), values), cost.sum()
+
+
+def _step(unknowns, residual, optimizer, noise_model):
+    """One step; returns what was seen before it."""
+    looks = []
 
     def closure():
         optimizer.zero_grad()
         columns = unknowns.columns()
-        ssq = residual_ssq(columns)
-        loss = torch.log(ssq.clamp_min(1e-300)).sum() if noise_model == "gaussian" else ssq.sum()
-        loss.backward()
-        seen.append((ssq.detach().numpy().copy(), torch.stack([c.detach() for c in columns], dim=1).numpy()))
-        return loss
+        seen, objective = _look(residual(columns), columns, noise_model)
+        objective.backward()
+        looks.append(seen)
+        return objective
 
     optimizer.step(closure)
-    return seen[0]
+    return looks[0]
 
 
 class _Convergence:
@@ -173,28 +215,27 @@ class _Convergence:
         self.theta, self.best = theta.copy(), np.full(n_targets, np.inf)
         self.total = np.where(total > 0, total, 1.0)
         self.settings, self.together = settings, together
-        self.n_iter = np.full(n_targets, settings["max_n_iterations"])
+        self.n_iter = np.full(n_targets, settings.max_n_iterations)
         self.converged = np.zeros(n_targets, dtype=bool)
         self.history = []
 
-    def keep_best(self, ssq, theta):
+    def keep_best(self, seen):
         """Remember parameters that fit better than any before; all together where some are shared."""
-        cost = np.log(np.maximum(ssq, 1e-300)) if self.settings["noise_model"] == "gaussian" else ssq
-        cost = np.full_like(cost, cost.sum()) if self.together else cost
+        cost = np.full_like(seen.cost, seen.cost.sum()) if self.together else seen.cost
         better = cost < self.best
-        self.best[better], self.theta[better] = cost[better], theta[better]
+        self.best[better], self.theta[better] = cost[better], seen.theta[better]
 
-    def update(self, iteration, ssq, theta):
+    def update(self, iteration, seen):
         """Note an iteration; returns whether all targets have converged."""
-        self.keep_best(ssq, theta)
-        self.history.append(1 - ssq / self.total)
-        lag = self.settings["lag"]
-        if len(self.history) <= lag or iteration < self.settings["min_n_iterations"]:
+        self.keep_best(seen)
+        self.history.append(1 - seen.ssq / self.total)
+        lag = self.settings.lag
+        if len(self.history) <= lag or iteration < self.settings.min_n_iterations:
             return False
         change = self.history[-1] - self.history[-1 - lag]
         self.history[-1 - lag] = None
-        still = np.full(len(ssq), change.mean()) if self.together else change
-        new = (np.abs(still) < self.settings["r2_atol"]) & ~self.converged
+        still = np.full(len(seen.ssq), change.mean()) if self.together else change
+        new = (np.abs(still) < self.settings.r2_atol) & ~self.converged
         self.converged |= new
         self.n_iter[new] = iteration + 1
         return bool(self.converged.all())

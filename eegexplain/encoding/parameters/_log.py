@@ -11,8 +11,8 @@ class FitLog:
 
     Parameters
     ----------
-    fitter : ParameterFitter
-        Its ``log_dir``, ``progressbar`` and ``store_intermediate_parameters`` say what is kept.
+    settings : FitSettings
+        Its ``log_dir``, ``verbose`` and ``store_intermediate_parameters`` say what is kept.
     layout : Layout
         Names of the parameters.
     columns : sequence
@@ -21,20 +21,20 @@ class FitLog:
         Data, for R2.
     """
 
-    def __init__(self, fitter, layout, columns, data):
-        self.labels, self.columns = [par.label for par in layout.space], columns
-        self.n_iterations, self.show_progress = fitter.max_n_iterations, fitter.progressbar
-        self.log_dir, self.stores = fitter.log_dir, fitter.store_intermediate_parameters
+    def __init__(self, settings, layout, columns, data):
+        self.settings, self.columns = settings, columns
+        self.labels = [par.label for par in layout.space]
         self.tables, self.writer, self.bar = [], None, None
-        self.total = data.var(axis=0) * len(data) if self.log_dir or self.stores else None
+        self.total = data.var(axis=0) * len(data) if settings.keeps_notes else None
 
     def __enter__(self):
-        if self.log_dir:
+        if self.settings.log_dir:
             from eegexplain.encoding.parameters._descent import scalar_writer
 
-            self.writer = scalar_writer(self.log_dir)
-        if self.show_progress:
-            self.bar = progress(range(self.n_iterations), 1, "fitting parameters")
+            self.writer = scalar_writer(self.settings.log_dir)
+        if self.settings.verbose:
+            steps = range(self.settings.max_n_iterations)
+            self.bar = progress(steps, self.settings.verbose, "fitting parameters")
         return self
 
     def __exit__(self, *exception):
@@ -60,7 +60,7 @@ class FitLog:
         if self.writer is not None:
             self.writer.add_scalar("mean_r2", float(np.mean(1 - ssq / self.total)), iteration)
             self.writer.add_scalar("ssq", float(ssq.sum()), iteration)
-        if self.stores:
+        if self.settings.store_intermediate_parameters:
             self.tables.append(np.column_stack([theta, 1 - ssq / self.total]))
 
     def table(self):

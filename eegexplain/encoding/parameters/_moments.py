@@ -1,5 +1,6 @@
 """What a fit needs to know of responses and data: their inner products, target by target, chunk by chunk."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,7 +31,7 @@ class Problem:
         Bytes that one chunk of targets may take.
     """
 
-    respond: callable
+    respond: Callable
     data: np.ndarray
     total: np.ndarray
     constant: np.ndarray | None

@@ -110,6 +110,27 @@ class Statistics(NamedTuple):
     r2: np.ndarray
 
 
+class Outcome(NamedTuple):
+    """What a fit found.
+
+    Parameters
+    ----------
+    statistics : Statistics
+        Parameters, errors and residuals.
+    n_iter : ndarray of int, shape (n_targets,)
+        Steps taken.
+    converged : ndarray of bool, shape (n_targets,)
+        Whether they sufficed.
+    weights : ndarray of shape (n_columns, n_targets) or None
+        Weights of a linear model.
+    """
+
+    statistics: Statistics
+    n_iter: np.ndarray
+    converged: np.ndarray
+    weights: np.ndarray | None = None
+
+
 def no_statistics(layout):
     """Return the statistics of no target."""
     empty = np.empty((0, len(layout.space)))

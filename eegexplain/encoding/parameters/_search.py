@@ -1,17 +1,59 @@
 """The search for a start: a grid of shapes against all targets."""
 
 import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from eegexplain.encoding._chunks import target_chunks
+from eegexplain.encoding.parameters._layout import Layout
+from eegexplain.encoding.parameters._moments import Problem
 
 # A second candidate is tried, too, if it correlates with the best by less than this, and explains less only by this
 # share of the data: then the finer optimum may be there.
 RIVAL_LIKENESS, RIVAL_MARGIN = 0.8, 0.01
 
 
-def search_start(problem, layout, grid, start):
+@dataclass(frozen=True)
+class Start:
+    """Where fits start.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (n_targets, n_parameters)
+        Parameters, shapes filled in.
+    rivals : ndarray of shape (n_targets, n_parameters)
+        The best candidate whose response is clearly another one, where it explains nearly as much; NaN elsewhere.
+    """
+
+    theta: np.ndarray
+    rivals: np.ndarray
+
+
+@dataclass(frozen=True)
+class Gains:
+    """How much of the data candidates explain.
+
+    Parameters
+    ----------
+    block : slice
+        Which candidates.
+    chunk : slice
+        Which targets.
+    response : ndarray of shape (n_times, n_candidates)
+        Responses of these candidates.
+    gain : ndarray of shape (n_candidates, n_targets)
+        By how much each lowers the sum of squares of each target.
+    """
+
+    block: slice
+    chunk: slice
+    response: np.ndarray
+    gain: np.ndarray
+
+
+def search_start(problem: Problem, layout: Layout, grid: dict, start: np.ndarray) -> Start:
     """Find the best candidate for every target: each comparison of all candidates and targets is a matrix product.
 
     Parameters
@@ -27,14 +69,12 @@ def search_start(problem, layout, grid, start):
 
     Returns
     -------
-    start : ndarray of shape (n_targets, n_parameters)
-        Shape parameters filled in.
-    rivals : ndarray of shape (n_targets, n_parameters)
-        The best candidate whose response is clearly another one, where it explains nearly as much; NaN elsewhere.
+    start : Start
+        First and second start of every target.
     """
     start, rivals = start.copy(), np.full_like(start, np.nan)
     if not layout.shape:
-        return start, rivals
+        return Start(start, rivals)
     labels = [layout.space[i].label for i in layout.shape]
     known = start[:, layout.shape]
     rows, member = np.unique(np.nan_to_num(known, nan=np.inf), axis=0, return_inverse=True)
@@ -51,11 +91,11 @@ def search_start(problem, layout, grid, start):
         start[np.ix_(targets, layout.shape)] = candidates[best]
         rivals[targets[close]] = start[targets[close]]
         rivals[np.ix_(targets[close], layout.shape)] = candidates[rival[close]]
-    return start, rivals
+    return Start(start, rivals)
 
 
-def _gains(problem, layout, candidates, targets, start):
-    """Yield, by chunk of candidates and of targets, their responses and how much of the data each explains."""
+def _gains(problem, layout, candidates, targets, start) -> Iterator[Gains]:
+    """Yield, by chunk of candidates and of targets, how much of the data each explains."""
     for block in _candidate_blocks(problem, len(candidates)):
         response, _ = problem.respond(*candidates[block].T, gradient=False)
         power = np.einsum("tg,tg->g", response, response)[:, None]
@@ -67,14 +107,16 @@ def _gains(problem, layout, candidates, targets, start):
                 data = data - problem.constant * np.nan_to_num(start[some, layout.baseline])
             product = response.T @ data
             if layout.eliminates_amplitude or layout.amplitude is None:
-                yield block, chunk, response, _explained(product, power, layout.amplitude is None)
+                gain = _explained(product, power, layout.amplitude is None)
             else:
                 amplitude = np.nan_to_num(start[some, layout.amplitude], nan=1.0)
-                yield block, chunk, response, amplitude * (2 * product - amplitude * power)
+                gain = amplitude * (2 * product - amplitude * power)
+            yield Gains(block, chunk, response, gain)
 
 
 def _explained(product, power, unit_amplitude):
-    """Sum of squares that a response explains, at its best amplitude or at one."""
+    """Sum of squares that a response explains at its best amplitude or at one."""
+    # |y|^2 - |y - a f|^2 = a (2 f'y - a f'f), which is (f'y)^2 / f'f at the best a
     if unit_amplitude:
         return 2 * product - power
     return product**2 / np.where(power > 1e-12 * power.max(initial=0), power, np.inf)
@@ -91,15 +133,16 @@ def _best_candidate(problem, layout, candidates, targets, start, unlike=None):
     best, value = np.zeros(len(targets), dtype=int), np.full(len(targets), -np.inf)
     if len(candidates) == 1:
         return best, value
-    for block, chunk, response, gain in _gains(problem, layout, candidates, targets, start):
+    for part in _gains(problem, layout, candidates, targets, start):
+        chunk, gain = part.chunk, part.gain
         if unlike is not None:
             other, _ = problem.respond(*candidates[unlike[chunk]].T, gradient=False)
-            scale = np.linalg.norm(response, axis=0)[:, None] * np.linalg.norm(other, axis=0)
-            gain = np.where(response.T @ other < RIVAL_LIKENESS * scale, gain, -np.inf)
+            scale = np.linalg.norm(part.response, axis=0)[:, None] * np.linalg.norm(other, axis=0)
+            gain = np.where(part.response.T @ other < RIVAL_LIKENESS * scale, gain, -np.inf)
         top = gain.argmax(axis=0)
         top_gain = gain[top, np.arange(gain.shape[1])]
         better = top_gain > value[chunk]
-        best[chunk] = np.where(better, top + block.start, best[chunk])
+        best[chunk] = np.where(better, top + part.block.start, best[chunk])
         value[chunk] = np.where(better, top_gain, value[chunk])
     return best, value
 
@@ -109,7 +152,8 @@ def _keep_best_shared(problem, layout, candidates, shared, targets, start):
     values, member = np.unique(candidates[:, shared], axis=0, return_inverse=True)
     member = member.reshape(-1)
     best = np.full((len(values), len(targets)), -np.inf)
-    for block, chunk, _, gain in _gains(problem, layout, candidates, targets, start):
-        for i in np.unique(member[block]):
-            best[i, chunk] = np.maximum(best[i, chunk], gain[member[block] == i].max(axis=0))
+    for part in _gains(problem, layout, candidates, targets, start):
+        for i in np.unique(member[part.block]):
+            gain = part.gain[member[part.block] == i].max(axis=0)
+            best[i, part.chunk] = np.maximum(best[i, part.chunk], gain)
     return candidates[member == best.sum(axis=1).argmax()]

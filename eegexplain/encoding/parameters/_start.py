@@ -3,7 +3,7 @@
 import numpy as np
 
 from eegexplain._validation import check_array_like, suggest
-from eegexplain.encoding.parameters._varpro import Layout
+from eegexplain.encoding.parameters._layout import Layout
 
 
 def make_layout(model, fixed_pars, shared_pars):

@@ -1,10 +1,28 @@
-"""Variable projection: batched Levenberg-Marquardt on shape parameters, amplitudes eliminated exactly."""
+"""Variable projection: batched Levenberg-Marquardt steps on the functional of `_projection`.
 
-from dataclasses import dataclass, field
+A step solves ``(J'J + damping diag(J'J)) step = -J'r``: Gauss-Newton where the linearised model holds, short steps down
+the gradient where it does not. Every target has a damping of its own, changed by Nielsen's smooth rule (1999) from the
+share of the promised gain that a step kept.
+
+References
+----------
+Marquardt, D. W. (1963). An algorithm for least-squares estimation of nonlinear parameters. Journal of the Society for
+Industrial and Applied Mathematics, 11(2), 431-441. https://doi.org/10.1137/0111030
+
+Nielsen, H. B. (1999). Damping parameter in Marquardt's method. Report IMM-REP-1999-05, Technical University of Denmark.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-NOISE_MODELS = ("ssq", "gaussian")
+from eegexplain.encoding.parameters._layout import Layout
+from eegexplain.encoding.parameters._moments import Problem
+from eegexplain.encoding.parameters._projection import State, evaluate
+from eegexplain.encoding.parameters.noise_models import NoiseModel
+
+# Damping of the first step; by what it is multiplied at least and at most; where a target is given up as converged.
 FIRST_DAMPING, EASE, STIFFEN, LAST_DAMPING = 1e-3, 0.2, 5.0, 1e10
 # A step may not shrink the response's power below this share of its first: a tuning curve much wider than the stimulus
 # varies would trade an ever larger amplitude for an ever smaller variation until rounding is all that is left.
@@ -12,160 +30,28 @@ SMALLEST_POWER = 1e-6
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Which parameter is found how.
+class VarproFit:
+    """Where a variable projection ended.
 
     Parameters
     ----------
-    space : tuple of Parameter
-        Parameters in table order.
-    fixed, shared : frozenset of str
-        Labels of those that stay, and of those that all targets share.
-    linear_given : bool
-        Whether free amplitudes and baselines are to be taken as they are, not solved for.
-    """
-
-    space: tuple
-    fixed: frozenset = frozenset()
-    shared: frozenset = frozenset()
-    linear_given: bool = False
-    shape: list = field(init=False)
-    amplitude: int | None = field(init=False)
-    baseline: int | None = field(init=False)
-
-    def __post_init__(self):
-        roles = [par.role for par in self.space]
-        object.__setattr__(self, "shape", [i for i, role in enumerate(roles) if role == "shape"])
-        for role in ("amplitude", "baseline"):
-            object.__setattr__(self, role, roles.index(role) if role in roles else None)
-
-    def is_free(self, i):
-        """Whether parameter ``i`` has a value of its own in every target."""
-        return i is not None and self.space[i].label not in self.fixed | self.shared
-
-    @property
-    def eliminates_amplitude(self):
-        """Whether the amplitude follows from the rest."""
-        return self.is_free(self.amplitude) and not self.linear_given
-
-    @property
-    def projects_baseline(self):
-        """Whether the baseline belongs to the nuisance."""
-        return self.is_free(self.baseline) and not self.linear_given
-
-    def steps(self):
-        """Columns of the moments that steps are taken along, their parameters, and which of them are shared.
-
-        Returns
-        -------
-        columns, parameters : list of int
-            Position among the moments' columns and in the table.
-        shared : ndarray of bool
-            Whether the parameter is shared.
-        """
-        n_shape = len(self.shape)
-        linear = [] if self.eliminates_amplitude or self.amplitude is None else [(n_shape, self.amplitude)]
-        if self.baseline is not None and not self.projects_baseline:
-            linear.append((n_shape + 1, self.baseline))
-        pairs = [(column, par) for column, par in [*enumerate(self.shape), *linear] if not self._is_fixed(par)]
-        shared = np.array([self.space[par].label in self.shared for _, par in pairs], dtype=bool)
-        return [column for column, _ in pairs], [par for _, par in pairs], shared
-
-    def _is_fixed(self, i):
-        return self.space[i].label in self.fixed
-
-
-@dataclass
-class State:
-    """Residual sum of squares, power of the response, parameters and normal equations of some targets."""
-
-    ssq: np.ndarray
-    power: np.ndarray
-    theta: np.ndarray
-    hessian: np.ndarray
-    gradient: np.ndarray
-
-    def put(self, rows, other, keep):
-        """Take over what another state has better."""
-        for name, values in vars(self).items():
-            values[rows[keep]] = getattr(other, name)[keep]
-
-    def take(self, rows):
-        """Select targets."""
-        return State(**{name: values[rows] for name, values in vars(self).items()})
-
-
-def evaluate(problem, layout, theta, targets):
-    """Compute residual, best amplitude, and the (Kaufman) normal equations in transformed parameters.
-
-    Parameters
-    ----------
-    problem : Problem
-        Data and responses.
-    layout : Layout
-        What is found how.
-    theta : ndarray of shape (n_targets, n_parameters)
-        Parameters of these targets.
-    targets : ndarray of int, shape (n_targets,)
-        Which targets.
-
-    Returns
-    -------
     state : State
-        With free amplitudes at their optimum.
+        At the end.
+    n_iter : ndarray of int, shape (n_targets,)
+        Steps taken.
+    converged : ndarray of bool, shape (n_targets,)
+        Whether they sufficed.
     """
-    gram = problem.moments(theta[:, layout.shape], targets)
-    theta = theta.copy()
-    coefficients = _solve_linear(gram, layout, theta, None if problem.offset is None else problem.offset[targets])
-    ssq = np.einsum("vi,vij,vj->v", coefficients, gram, coefficients)
-    columns, parameters, _ = layout.steps()
-    scale = _column_scale(layout, theta, columns, parameters)
-    inner = gram[:, columns]
-    gradient = scale * np.einsum("vij,vj->vi", inner, coefficients)
-    hessian = inner[:, :, columns]
-    if layout.eliminates_amplitude:
-        f = len(layout.shape)
-        along = inner[:, :, f]
-        hessian = hessian - along[:, :, None] * (along / _positive(gram[:, f, f])[:, None])[:, None, :]
-    power = gram[:, len(layout.shape), len(layout.shape)]
-    return State(np.maximum(ssq, 0.0), power, theta, hessian * scale[:, :, None] * scale[:, None, :], gradient)
 
-
-def _solve_linear(gram, layout, theta, offset):
-    """Coefficients of ``[derivatives, response, constant, data]`` that give the residual; sets free amplitudes."""
-    f, n_targets = len(layout.shape), len(gram)
-    coefficients = np.zeros(gram.shape[:2])
-    coefficients[:, -1] = 1.0
-    along_response = gram[:, f, -1]
-    if layout.baseline is not None and not layout.projects_baseline:
-        baseline = theta[:, layout.baseline] - offset
-        coefficients[:, f + 1] = -baseline
-        along_response = along_response - baseline * gram[:, f, f + 1]
-    amplitude = np.ones(n_targets) if layout.amplitude is None else theta[:, layout.amplitude]
-    if layout.eliminates_amplitude:
-        amplitude = along_response / _positive(gram[:, f, f])
-        theta[:, layout.amplitude] = amplitude
-    coefficients[:, f] = -amplitude
-    return coefficients
-
-
-def _column_scale(layout, theta, columns, parameters):
-    """Turn columns of the moments into the Jacobian by transformed parameters."""
-    amplitude = np.ones(len(theta)) if layout.amplitude is None else theta[:, layout.amplitude]
-    scale = np.ones((len(theta), len(columns)))
-    for i, (column, parameter) in enumerate(zip(columns, parameters, strict=True)):
-        slope = layout.space[parameter].slope(theta[:, parameter])
-        scale[:, i] = slope * amplitude if column < len(layout.shape) else slope
-    return scale
-
-
-def _positive(values):
-    """Keep denominators off zero."""
-    return np.where(values > 0, values, np.inf)
+    state: State
+    n_iter: np.ndarray
+    converged: np.ndarray
 
 
 def _damped(hessian, damping):
     """Levenberg-Marquardt matrix, solvable also where a parameter does not matter."""
+    # Marquardt's scaling by the diagonal makes steps independent of the parameters' units; the floor keeps directions
+    # without any curvature (the width of a tuning curve that no stimulus reaches) from a division by zero.
     diagonal = np.einsum("vii->vi", hessian)
     floor = 1e-12 * diagonal.max(axis=1, keepdims=True, initial=0.0) + 1e-200
     damped = hessian.copy()
@@ -174,7 +60,7 @@ def _damped(hessian, damping):
     return damped
 
 
-def local_step(state, damping):
+def local_step(state: State, damping: np.ndarray) -> np.ndarray:
     """Step of each target on its own.
 
     Parameters
@@ -192,8 +78,12 @@ def local_step(state, damping):
     return np.linalg.solve(_damped(state.hessian, damping), state.gradient[:, :, None])[:, :, 0]
 
 
-def shared_step(state, damping, shared, weights):
+def shared_step(state: State, damping: float, shared: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Step of all targets together: local parameters are eliminated, block by block.
+
+    With blocks A_v (local), C_v (shared by local) and B_v (shared) of each target's matrix, the joint one is an arrow:
+    targets meet in the shared parameters only. Its Schur complement ``sum_v B_v - C_v A_v^-1 C_v'`` gives their step;
+    local steps follow target by target. So the work grows with the number of targets, not with its cube.
 
     Parameters
     ----------
@@ -225,7 +115,7 @@ def shared_step(state, damping, shared, weights):
     return step
 
 
-def move(layout, theta, step):
+def move(layout: Layout, theta: np.ndarray, step: np.ndarray) -> np.ndarray:
     """Parameters after a step in transformed parameters.
 
     Parameters
@@ -243,7 +133,7 @@ def move(layout, theta, step):
         Inside their bounds.
     """
     moved = theta.copy()
-    for i, parameter in enumerate(layout.steps()[1]):
+    for i, parameter in enumerate(layout.steps().parameters):
         par = layout.space[parameter]
         moved[:, parameter] = par.constrain(par.unconstrain(theta[:, parameter]) + step[:, i])
     return moved
@@ -266,7 +156,9 @@ def _change_of_damping(better, gain, expected):
 
 
 @np.errstate(all="ignore")
-def fit_independent(problem, layout, theta, *, max_n_iterations, atol, callback):
+def fit_independent(
+    problem: Problem, layout: Layout, theta: np.ndarray, *, max_n_iterations: int, atol: np.ndarray, callback: Callable
+) -> VarproFit:
     """Fit every target on its own; converged targets are dropped from the work.
 
     Parameters
@@ -286,14 +178,10 @@ def fit_independent(problem, layout, theta, *, max_n_iterations, atol, callback)
 
     Returns
     -------
-    state : State
-        At the end.
-    n_iter : ndarray of int, shape (n_targets,)
-        Steps taken.
-    converged : ndarray of bool, shape (n_targets,)
-        Whether they sufficed.
+    fit : VarproFit
+        Each target's own end.
     """
-    n_targets, stepped = len(theta), layout.steps()[1]
+    n_targets, stepped = len(theta), layout.steps().parameters
     state = evaluate(problem, layout, theta, np.arange(n_targets))
     damping, least = np.full(n_targets, FIRST_DAMPING), SMALLEST_POWER * state.power
     n_iter, converged = np.zeros(n_targets, dtype=int), np.zeros(n_targets, dtype=bool)
@@ -313,43 +201,49 @@ def fit_independent(problem, layout, theta, *, max_n_iterations, atol, callback)
         callback(iteration, state)
         if not active.size:
             break
-    return state, n_iter, converged
+    return VarproFit(state, n_iter, converged)
 
 
 @np.errstate(all="ignore")
-def fit_together(problem, layout, theta, *, noise_model, max_n_iterations, atol, callback):
+def fit_together(
+    problem: Problem,
+    layout: Layout,
+    theta: np.ndarray,
+    *,
+    noise_model: NoiseModel,
+    max_n_iterations: int,
+    atol: np.ndarray,
+    callback: Callable,
+) -> VarproFit:
     """Fit all targets with shared parameters.
+
+    A cost that is a function of the sums of squares has the gradient ``cost'(ssq) d(ssq)/du``: least squares with one
+    weight per target, taken anew at every step.
 
     Parameters
     ----------
     problem, layout, theta, max_n_iterations, callback
         As for ``fit_independent``.
-    noise_model : {"ssq", "gaussian"}
-        Least squares over all targets, or the Gaussian likelihood with a variance per target, profiled out: the
-        logarithms of the targets' sums of squares are added.
+    noise_model : NoiseModel
+        A function of sums of squares; its costs are added.
     atol : ndarray of shape (n_targets,)
         Scale of convergence: a step must lower the sum of squares by less than its sum.
 
     Returns
     -------
-    state, n_iter, converged
-        As for ``fit_independent``, the latter two equal for all targets.
+    fit : VarproFit
+        The end, equal for all targets.
     """
-    targets, (_, stepped, shared) = np.arange(len(theta)), layout.steps()
-    floor = np.finfo(float).tiny
+    targets, steps = np.arange(len(theta)), layout.steps()
     state = evaluate(problem, layout, theta, targets)
     damping, n_iter, converged, least = FIRST_DAMPING, 0, False, SMALLEST_POWER * state.power
     for iteration in range(max_n_iterations):
-        ssq = np.maximum(state.ssq, floor)
-        weights = 1 / ssq if noise_model == "gaussian" else np.ones_like(ssq)
-        step = shared_step(state, damping, shared, weights)
+        weights = noise_model.weight(state.ssq)
+        step = shared_step(state, damping, steps.shared, weights)
         expected = np.sum(weights * _expected_gain(state, step))
         trial = evaluate(problem, layout, move(layout, state.theta, step), targets)
-        if noise_model == "gaussian":
-            gain, tolerance = np.sum(np.log(ssq) - np.log(np.maximum(trial.ssq, floor))), np.sum(atol * weights)
-        else:
-            gain, tolerance = np.sum(state.ssq - trial.ssq), np.sum(atol)
-        better = gain >= 0 and _is_sound(trial, stepped, least).all()
+        gain, tolerance = np.sum(noise_model.cost(state.ssq) - noise_model.cost(trial.ssq)), np.sum(atol * weights)
+        better = gain >= 0 and _is_sound(trial, steps.parameters, least).all()
         state = trial if better else state
         damping *= float(_change_of_damping(better, gain, expected))
         n_iter = iteration + 1
@@ -357,4 +251,4 @@ def fit_together(problem, layout, theta, *, noise_model, max_n_iterations, atol,
         converged = bool((better and gain <= tolerance) or damping > LAST_DAMPING)
         if converged:
             break
-    return state, np.full(len(theta), n_iter), np.full(len(theta), converged)
+    return VarproFit(state, np.full(len(theta), n_iter), np.full(len(theta), converged))

@@ -1,23 +1,29 @@
 """`ParameterFitter`: the parameters of any encoding model, for every target."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields
+from os import PathLike
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from eegexplain._settings import AT_LEAST_ONE, Number, check_numbers
-from eegexplain._validation import check_option
 from eegexplain.encoding._runs import check_run_labels
 from eegexplain.encoding._scoring import EncodingRegressorMixin
 from eegexplain.encoding._tables import check_finite_targets, frame, read_table, series, varying_targets
+from eegexplain.encoding.models.base import EncodingModel
 from eegexplain.encoding.models.linear import LinearModelWithBaseline
+from eegexplain.encoding.parameters._layout import Layout
+from eegexplain.encoding.parameters._linear import solve_linear
 from eegexplain.encoding.parameters._log import FitLog
-from eegexplain.encoding.parameters._problem import Recording, final_statistics, make_problem, no_statistics
-from eegexplain.encoding.parameters._search import search_start
-from eegexplain.encoding.parameters._start import make_layout, read_grid, read_start
-from eegexplain.encoding.parameters._strategies import solve_gradient, solve_linear, solve_varpro
-from eegexplain.encoding.parameters._varpro import NOISE_MODELS, Layout, evaluate
+from eegexplain.encoding.parameters._problem import Recording, make_problem
+from eegexplain.encoding.parameters._settings import FitSettings
+from eegexplain.encoding.parameters._start import make_layout, read_start
+from eegexplain.encoding.parameters._strategies import find_start, solve, solve_linear_part
+from eegexplain.encoding.parameters.noise_models import NoiseModel, find_noise_model
 
 
 class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
@@ -45,9 +51,10 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         Labels of parameters that keep their initial value, and of those that have one value for all targets.
     grid : dict, default=None
         Candidates of the shape parameters by label; None: the model's own.
-    noise_model : {"ssq", "gaussian"}
+    noise_model : {"ssq", "gaussian"} or NoiseModel
         Least squares, or the Gaussian likelihood with a variance per target, profiled out. They differ only with
-        ``shared_pars``, where the likelihood lets noisy targets count less.
+        ``shared_pars``, where the likelihood lets noisy targets count less. A record of one's own, with a loss that is
+        not a sum of squares, needs a torch optimiser.
     store_intermediate_parameters : bool
         Whether to keep the parameters of each iteration.
     r2_atol : float
@@ -65,8 +72,8 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         Bytes that one chunk of targets may take.
     log_dir : str, path, None or False
         Folder for TensorBoard scalars (mean R2 and sum of squares per iteration); None or False: none.
-    progressbar : bool
-        Whether to show one.
+    verbose : int
+        0 is silent; 1 shows a progress bar.
     random_state : int, RandomState or None
         Seed of torch while a torch optimiser works.
 
@@ -75,8 +82,9 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
     parameters_ : DataFrame of shape (n_targets, n_parameters)
         Indexed by target; NaN for targets without variance.
     standard_errors_ : DataFrame of shape (n_targets, n_parameters)
-        From the Jacobian at the solution, assuming white noise; NaN for fixed parameters. With ``shared_pars`` they are
-        those of ``noise_model="gaussian"``; "ssq" has larger ones where noise differs between targets.
+        From the Jacobian at the solution, assuming white Gaussian noise; NaN for fixed parameters, and for noise models
+        of another law. With ``shared_pars`` they are those of ``noise_model="gaussian"``; "ssq" has larger ones where
+        noise differs between targets.
     r2_ : Series of shape (n_targets,)
         Share of the variance explained, after confounds.
     estimated_sigma2_ : Series of shape (n_targets,)
@@ -119,26 +127,26 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        model,
-        solver="varpro",
-        max_n_iterations=1000,
-        min_n_iterations=100,
-        init_pars=None,
-        fixed_pars=None,
-        shared_pars=None,
+        model: EncodingModel,
+        solver: str = "varpro",
+        max_n_iterations: int = 1000,
+        min_n_iterations: int = 100,
+        init_pars: ArrayLike | None = None,
+        fixed_pars: str | Sequence[str] | None = None,
+        shared_pars: str | Sequence[str] | None = None,
         *,
-        grid=None,
-        noise_model="ssq",
-        store_intermediate_parameters=False,
-        r2_atol=1e-6,
-        lag=100,
-        learning_rate=0.01,
-        optimizer=None,
-        optimizer_params=None,
-        memory_limit=2**28,
-        log_dir=None,
-        progressbar=False,
-        random_state=None,
+        grid: dict[str, ArrayLike] | None = None,
+        noise_model: str | NoiseModel = "ssq",
+        store_intermediate_parameters: bool = False,
+        r2_atol: float = 1e-6,
+        lag: int = 100,
+        learning_rate: float = 0.01,
+        optimizer: type | None = None,
+        optimizer_params: dict[str, Any] | None = None,
+        memory_limit: float = 2**28,
+        log_dir: str | PathLike | Literal[False] | None = None,
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
     ):
         self.model = model
         self.solver = solver
@@ -157,10 +165,16 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         self.optimizer_params = optimizer_params
         self.memory_limit = memory_limit
         self.log_dir = log_dir
-        self.progressbar = progressbar
+        self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X=None, y=None, confounds=None, groups=None):
+    def fit(
+        self,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        confounds: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> "ParameterFitter":
         """Fit every target.
 
         Parameters
@@ -185,24 +199,25 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
             For data that do not fit each other or hold NaN, unknown labels, and values outside their bounds.
         """
         check_numbers(self)
-        check_option("noise_model", self.noise_model, NOISE_MODELS)
+        settings = self._settings()
         recording, columns = self._read(X, y, confounds, groups)
         layout = make_layout(self.model, self.fixed_pars, self.shared_pars)
-        self._y_is_1d = np.ndim(self.model.data if y is None else y) == 1
-        self._columns, self.n_features_in_ = columns, recording.stimulus.shape[1]
-        self.n_samples_, n_targets = recording.data.shape
-        self.weights_ = None
         varies = varying_targets(recording.data, columns)
-        start = read_start(self.init_pars, layout, n_targets)[varies]
+        known = read_start(self.init_pars, layout, len(varies))[varies]
         kept = recording if varies.all() else recording._replace(data=recording.data[:, varies])
-        with FitLog(self, layout, columns[varies], kept.data) as log:
-            results = self._solve(layout, kept, start, log, varies)
-        self._store(layout, *results, varies)
+        with FitLog(settings, layout, columns[varies], kept.data) as log:
+            if isinstance(self.model, LinearModelWithBaseline):
+                outcome = solve_linear(self.model, settings, layout, kept, known, varies)
+            else:
+                outcome = solve(self.model, settings, layout, kept, known, self.grid, log)
+        self._y_is_1d = np.ndim(self.model.data if y is None else y) == 1
+        self.n_samples_, self.n_features_in_ = recording.stimulus.shape
+        self._store(layout, outcome, columns, varies)
         if self.store_intermediate_parameters:
             self.intermediate_parameters_ = log.table()
         return self
 
-    def predict(self, X=None, groups=None):
+    def predict(self, X: ArrayLike | None = None, groups: ArrayLike | None = None) -> Any:
         """Predict the response of every target.
 
         Parameters
@@ -223,7 +238,15 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
             return prediction
         return prediction.iloc[:, 0] if hasattr(prediction, "iloc") else prediction[:, 0]
 
-    def fit_grid(self, X=None, y=None, grid=None, *, confounds=None, groups=None):
+    def fit_grid(
+        self,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        grid: dict[str, ArrayLike] | None = None,
+        *,
+        confounds: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Any:
         """Best candidates of a grid, without refinement; amplitude and baseline are the best ones for each.
 
         Parameters
@@ -241,12 +264,20 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         recording, columns = self._read(X, y, confounds, groups)
         layout = make_layout(self.model, self.fixed_pars, self.shared_pars)
         start = read_start(self.init_pars, layout, recording.data.shape[1])
-        problem, theta, _ = self._search(layout, recording, start, self.grid if grid is None else grid)
-        theta = evaluate(problem, layout, theta, np.arange(len(theta))).theta
-        theta = final_statistics(self.model, layout, recording, theta, self.memory_limit).theta
+        grid = self.grid if grid is None else grid
+        problem, start = find_start(self.model, layout, recording, start, grid, self.memory_limit)
+        theta = solve_linear_part(self.model, layout, recording, problem, start.theta, self.memory_limit)
         return frame(theta, columns, self.model.get_parameter_labels())
 
-    def refine_baseline_and_amplitude(self, X=None, y=None, parameters=None, *, confounds=None, groups=None):
+    def refine_baseline_and_amplitude(
+        self,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        parameters: ArrayLike | None = None,
+        *,
+        confounds: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Any:
         """Best amplitude and baseline for given shapes: least squares.
 
         Parameters
@@ -265,14 +296,18 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         layout = Layout(self.model.get_parameter_space())
         theta = read_start(parameters, layout, recording.data.shape[1])
         problem = make_problem(self.model, layout, recording, self.memory_limit)
-        theta = evaluate(problem, layout, theta, np.arange(len(theta))).theta
-        theta = final_statistics(self.model, layout, recording, theta, self.memory_limit).theta
+        theta = solve_linear_part(self.model, layout, recording, problem, theta, self.memory_limit)
         return frame(theta, columns, self.model.get_parameter_labels())
 
     def _encoding_model(self):
         return self.model
 
     # Steps of fit ----------------------------------------------------------------------------------------------------
+    def _settings(self):
+        """Settings under their names, the noise model looked up."""
+        given = {field.name: getattr(self, field.name) for field in fields(FitSettings)}
+        return FitSettings(**given | {"noise_model": find_noise_model(self.noise_model)})
+
     def _read(self, X, y, confounds, groups):
         """Read paradigm and data; returns the recording and the targets' names."""
         stimulus = read_table(self.model.get_paradigm(X), "paradigm")
@@ -296,52 +331,18 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         columns = np.asarray(data.columns) if data.labelled else np.arange(data.values.shape[1])
         return Recording(stimulus.values, data.values, confounds, groups), columns
 
-    def _search(self, layout, recording, start, grid):
-        """Problem, first and second start: shapes from the grid, linear parameters that are not free from the data."""
-        problem = make_problem(self.model, layout, recording, self.memory_limit)
-        start = start.copy()
-        for i, value in ((layout.amplitude, 1.0), (layout.baseline, recording.data.mean(axis=0))):
-            if i is not None and not layout.is_free(i):
-                value = np.mean(value) if layout.space[i].label in layout.shared else value
-                start[:, i] = np.where(np.isnan(start[:, i]), value, start[:, i])
-        grid = read_grid(grid, self.model, layout, recording.stimulus, start)
-        return problem, *search_start(problem, layout, grid, start)
-
-    def _solve(self, layout, recording, start, log, varies):
-        """Statistics, number of steps and convergence of targets that vary."""
-        if isinstance(self.model, LinearModelWithBaseline):
-            statistics, weights = solve_linear(self.model, layout, recording, start, varies)
-            self.weights_ = np.full((len(weights), len(varies)), np.nan)
-            self.weights_[:, varies] = weights
-            return statistics, 1, True
-        if not varies.any():
-            return no_statistics(layout), 0, False
-        problem, theta, rivals = self._search(layout, recording, start, self.grid)
-        if not any(par.role == "shape" and par.label not in layout.fixed for par in layout.space) and not layout.shared:
-            theta, n_iter, converged = evaluate(problem, layout, theta, np.arange(len(theta))).theta, 0, True
-        elif self.solver == "varpro" and self.optimizer is None:
-            theta, n_iter, converged = solve_varpro(self, layout, problem, theta, rivals, log)
-        else:
-            theta = evaluate(problem, layout, theta, np.arange(len(theta))).theta
-            theta = final_statistics(self.model, layout, recording, theta, self.memory_limit).theta
-            theta = np.where(np.isnan(start), theta, start)
-            theta, n_iter, converged = solve_gradient(self, layout, recording, theta, log)
-            layout = replace(layout, linear_given=True)
-        return final_statistics(self.model, layout, recording, theta, self.memory_limit), n_iter, converged
-
-    def _store(self, layout, statistics, n_iter, converged, varies):
+    def _store(self, layout, outcome, columns, varies):
         """Spread results over all targets; NaN for those without variance."""
-        n_targets, labels = len(varies), [par.label for par in layout.space]
+        labels, statistics = [par.label for par in layout.space], outcome.statistics
 
         def _spread(values, fill=np.nan):
-            result = np.full((n_targets, *np.shape(values)[1:]), fill, dtype=np.asarray(values).dtype)
+            result = np.full((len(varies), *np.shape(values)[1:]), fill, dtype=np.asarray(values).dtype)
             result[varies] = values
             return result
 
-        self.parameters_ = frame(_spread(statistics.theta), self._columns, labels)
-        self.standard_errors_ = frame(_spread(statistics.standard_errors), self._columns, labels)
-        self.r2_ = series(_spread(statistics.r2), self._columns, "r2")
-        sigma2 = statistics.ssq / self.n_samples_
-        self.estimated_sigma2_ = series(_spread(sigma2), self._columns, "sigma2")
-        self.n_iter_ = _spread(np.broadcast_to(n_iter, varies.sum()), 0)
-        self.converged_ = _spread(np.broadcast_to(converged, varies.sum()), False)
+        self.parameters_ = frame(_spread(statistics.theta), columns, labels)
+        self.standard_errors_ = frame(_spread(statistics.standard_errors), columns, labels)
+        self.r2_ = series(_spread(statistics.r2), columns, "r2")
+        self.estimated_sigma2_ = series(_spread(statistics.ssq / self.n_samples_), columns, "sigma2")
+        self.n_iter_, self.converged_ = _spread(outcome.n_iter, 0), _spread(outcome.converged, False)
+        self.weights_ = None if outcome.weights is None else _spread(outcome.weights.T).T

@@ -502,7 +502,7 @@ def test_log_dir_writes_scalars_when_tensorboard_is_there(tuned, monkeypatch, tm
 
 def test_progress_bar_goes_to_stderr(tuned, capsys):
     x, _, y = tuned
-    ParameterFitter(MODEL, progressbar=True).fit(x, y[:, :2])
+    ParameterFitter(MODEL, verbose=1).fit(x, y[:, :2])
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "fitting parameters" in captured.err
@@ -521,7 +521,7 @@ def test_progress_bar_goes_to_stderr(tuned, capsys):
         ({"grid": {"mu": []}}, {}, "at least one 'mu'"),
         ({"grid": {"sd": [-1.0]}}, {}, "inside the open bounds"),
         ({"solver": "adamm"}, {}, "neither 'varpro' nor.*Did you mean 'adam'"),
-        ({"noise_model": "student"}, {}, "noise_model"),
+        ({"noise_model": "gausian"}, {}, "noise_model=.*Did you mean 'gaussian'"),
         ({}, {"X": np.ones((7, 1))}, "paradigm has 7 samples, but the data have 150"),
         ({}, {"confounds": np.ones((7, 1))}, "confounds has 7 samples"),
         ({}, {"groups": np.ones(7)}, "one label per sample"),

@@ -6,13 +6,14 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from eegexplain.encoding.parameters._log import FitLog
+from eegexplain.encoding.parameters._settings import FitSettings
+from eegexplain.encoding.parameters.noise_models import NOISE_MODELS
 
 
 def log(data, **asked):
-    fitter = SimpleNamespace(**{"max_n_iterations": 5, "progressbar": False, "log_dir": None,
-                                "store_intermediate_parameters": False} | asked)  # fmt: skip
+    settings = FitSettings(NOISE_MODELS["ssq"], max_n_iterations=5, **asked)
     layout = SimpleNamespace(space=[SimpleNamespace(label="mu"), SimpleNamespace(label="sd")])
-    return FitLog(fitter, layout, ["a", "b", "c"], data)
+    return FitLog(settings, layout, ["a", "b", "c"], data)
 
 
 def test_the_table_has_parameters_and_explained_variance_of_every_iteration():
