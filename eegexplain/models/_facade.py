@@ -31,7 +31,7 @@ from eegexplain.models._training import (
     stratified_frequencies,
     validation_split,
 )
-from eegexplain.models.syncnet import SyncNet
+from eegexplain.models.syncnet.module import SyncNet
 
 _PARAMETERS = """    num_filters : int
         Filters, each with one frequency.

@@ -9,7 +9,7 @@ from skorch.callbacks import Callback
 from torch.utils.data import Dataset, Subset
 from tqdm.auto import tqdm
 
-from eegexplain.models._sizes import frequency_range_in
+from eegexplain.models.syncnet._sizes import frequency_range_in
 
 # Sampling rate at which `lr` acts on the module's own units; at others the rates are rescaled (see `physical_rates`).
 REFERENCE_SFREQ = 128.0

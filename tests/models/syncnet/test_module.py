@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from eegexplain.models import SyncNet
 
-ORACLE = np.load(pathlib.Path(__file__).parents[1] / "oracles" / "braindecode_1_8_1_syncnet.npz")
+ORACLE = np.load(pathlib.Path(__file__).parents[2] / "oracles" / "braindecode_1_8_1_syncnet.npz")
 CASES = {case.pop("case"): case for case in json.loads(str(ORACLE["meta"]))}
 
 
@@ -79,7 +79,7 @@ def naive_same(net, x):
 @pytest.fixture(params=[False, True], ids=["direct", "factored"])
 def route(request, monkeypatch):
     """Both convolution routes, whatever the sizes."""
-    monkeypatch.setattr("eegexplain.models.syncnet.factors_pay", lambda *sizes: request.param)
+    monkeypatch.setattr("eegexplain.models.syncnet.module.factors_pay", lambda *sizes: request.param)
     return request.param
 
 

@@ -7,9 +7,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from eegexplain._validation import check_ch_names, check_option, check_sfreq
-from eegexplain.models._convolution import convolve_direct, convolve_factored, factors_pay, same_padding
-from eegexplain.models._filter_table import canonical_waves, describe_filters
-from eegexplain.models._sizes import infer_n_chans, infer_times, mean_and_sd, positive_int, value_range
+from eegexplain.models.syncnet._convolution import convolve_direct, convolve_factored, factors_pay, same_padding
+from eegexplain.models.syncnet._filter_table import canonical_waves, describe_filters
+from eegexplain.models.syncnet._sizes import infer_n_chans, infer_times, mean_and_sd, positive_int, value_range
 
 
 class SyncNet(nn.Module):
