@@ -12,6 +12,9 @@ __version__ = "0.1.0.dev0"
 _LAZY = {
     # name: module that defines it
     "DelayedModel": "eegexplain.encoding",
+    "EEGNet": "eegexplain.models",
+    "EEGNetClassifier": "eegexplain.models",
+    "EEGNetRegressor": "eegexplain.models",
     "EncodingModel": "eegexplain.encoding",
     "EnvelopeCorrelator": "eegexplain.reverse_correlation",
     "FLEXAttributor": "eegexplain.attribution",

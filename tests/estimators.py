@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from eegexplain.attribution import FLEXAttributor
-from eegexplain.models import SyncNetClassifier, SyncNetRegressor
+from eegexplain.models import EEGNetClassifier, EEGNetRegressor, SyncNetClassifier, SyncNetRegressor
 from eegexplain.perturbation import PerturbationCorrelator
 from eegexplain.reverse_correlation import EnvelopeCorrelator, ReverseCorrelator
 from eegexplain.sinusoid import SinusoidFitter
@@ -24,6 +24,15 @@ FAST = {
     "sfreq": SFREQ,
     "random_state": 0,
 }
+FAST_EEGNET = {
+    "F1": 2,
+    "kernel_length": 8,
+    "max_epochs": 2,
+    "batch_size": 8,
+    "validation_fraction": 0.0,
+    "sfreq": SFREQ,
+    "random_state": 0,
+}
 
 
 def fast_classifier(**params):
@@ -34,6 +43,16 @@ def fast_classifier(**params):
 def fast_regressor(**params):
     """A regressor that trains in milliseconds."""
     return SyncNetRegressor(**{**FAST, **params})
+
+
+def fast_eegnet(**params):
+    """An EEGNet that trains in milliseconds."""
+    return EEGNetClassifier(**{**FAST_EEGNET, **params})
+
+
+def fast_eegnet_regressor(**params):
+    """An EEGNet for numbers that trains in milliseconds."""
+    return EEGNetRegressor(**{**FAST_EEGNET, **params})
 
 
 @dataclass(frozen=True)
@@ -98,6 +117,8 @@ def fast_envelopes(**params):
 CASES = [
     Case("SyncNetClassifier", fast_classifier, 55),
     Case("SyncNetRegressor", fast_regressor, 53, regression=True),
+    Case("EEGNetClassifier", fast_eegnet, 55),
+    Case("EEGNetRegressor", fast_eegnet_regressor, 53, regression=True),
     Case("PerturbationCorrelator", fast_gradient, 61, map_attributes=(("correlations_", 1),)),
     Case("PerturbationCorrelator-sampling", fast_sampling, 61, searched="C"),
     Case("FLEXAttributor", lambda: FLEXAttributor(fast_classifier(), n_steps=3, random_state=0), 61,

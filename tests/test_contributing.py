@@ -2,6 +2,8 @@
 
 import pathlib
 import re
+import sys
+import types
 from unittest import mock
 
 import pytest
@@ -32,5 +34,7 @@ def test_examples_are_found_under_their_headings():
 @pytest.mark.parametrize(("heading", "code"), EXAMPLES, ids=[heading for heading, _ in EXAMPLES])
 def test_example_runs(heading, code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    module = types.ModuleType("example")  # where pickle finds the classes again, as it would in a script
+    monkeypatch.setitem(sys.modules, "example", module)
     with mock.patch.dict(RESPONSES):  # what an example adds to a table is taken back
-        exec(compile(code, f"CONTRIBUTING.md, {heading}", "exec"), {"__name__": "example"})  # noqa: S102
+        exec(compile(code, f"CONTRIBUTING.md, {heading}", "exec"), vars(module))  # noqa: S102

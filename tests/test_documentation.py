@@ -27,7 +27,6 @@ NOT_YET = {
     "datasets",
     "encoding",
     "inspection",
-    "models",
     "perturbation",
     "plotting",
     "report",

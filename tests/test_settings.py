@@ -37,7 +37,7 @@ ESTIMATORS |= {
 OPTIONAL = {"sfreq", "tol", "n_jobs", "fmin", "fmax", "n_steps", "patience", "shrinkage", "dof", "random_state"}
 TAKES = {
     1.5: {"sfreq", "tol", "fmin", "scale", "lr", "filter_width", "pool_size", "tmin", "alpha", "ridge", "memory_limit",
-          "learning_rate", "r2_atol", "dof"},
+          "learning_rate", "r2_atol", "dof", "kernel_length"},
     -1: {"n_jobs", "tmin"},
     None: {"sfreq", "n_jobs", "fmin", "fmax", "patience", "dof", "random_state"},
 }  # fmt: skip

@@ -1,5 +1,16 @@
-"""Interpretable networks: SyncNet, whose filters are damped oscillations with a frequency and a phase per channel."""
+"""Networks as estimators: SyncNet, whose filters are damped oscillations; EEGNet; the bases for any torch module."""
 
+from eegexplain.models.eegnet import EEGNet, EEGNetClassifier, EEGNetRegressor
+from eegexplain.models.network import NetworkClassifier, NetworkRegressor
 from eegexplain.models.syncnet import SyncNet, SyncNetClassifier, SyncNetRegressor
 
-__all__ = ["SyncNet", "SyncNetClassifier", "SyncNetRegressor"]
+__all__ = [
+    "EEGNet",
+    "EEGNetClassifier",
+    "EEGNetRegressor",
+    "NetworkClassifier",
+    "NetworkRegressor",
+    "SyncNet",
+    "SyncNetClassifier",
+    "SyncNetRegressor",
+]

@@ -1,11 +1,13 @@
-"""What the SyncNet facades share: parameters, building and training the net, state without torch objects."""
+"""What networks share as scikit-learn estimators: settings, a net built and trained inside ``fit``, state, tags."""
 
+import inspect
 import numbers
+from typing import Any, ClassVar, TypedDict
 
 import numpy as np
 import torch
-from sklearn.base import ClassifierMixin
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -15,6 +17,7 @@ from eegexplain._torch import TorchNet
 from eegexplain._validation import (
     as_trials,
     check_ch_names,
+    check_groups,
     check_sfreq,
     lookup,
     random_seed,
@@ -25,38 +28,32 @@ from eegexplain.models._training import (
     BestEpoch,
     FixedSplit,
     TrialDataset,
+    WithinLimits,
     input_scale,
-    physical_rates,
     resolve_device,
-    stratified_frequencies,
     validation_split,
 )
-from eegexplain.models.syncnet.module import SyncNet
 
-_PARAMETERS = """    num_filters : int
-        Filters, each with one frequency.
-    filter_width, pool_size : int or float
-        Samples when an int, seconds when a float.
-    activation : str or type
-        Name of a class in `torch.nn`, or the class.
-    frequency_range : tuple of float
-        Lowest and highest initial frequency in Hz; every filter starts in its own stratum of this range (cut at
-        Nyquist). Training moves frequencies by a few Hz, also out of the range.
-    ampli_init_values, omega_init_values, beta_init_values : tuple of float, optional
-        Ranges of the initial values in the module's units (gain per sample, rad per sample, per squared sample). None
-        gives the same filters in Hz and seconds at any `sfreq`: amplitudes within 0.05 (at 128 Hz), frequencies by
-        `frequency_range`, decays between 0 and 50 per squared second (narrow bands; training widens them).
-    phase_init_values : tuple of float
-        Mean and standard deviation of the initial phases in rad.
-    drop_prob : float
-        Share of channels dropped whole in training, in [0, 1).
-    padding : {"same", "braindecode"}
-        See `SyncNet`.
-    max_epochs : int
+
+class TrainingSettings(TypedDict, total=False):
+    """Parameters that every network has; a facade takes them as ``**training``."""
+
+    max_epochs: int
+    lr: float
+    batch_size: int
+    validation_fraction: float
+    patience: int | None
+    sfreq: float | None
+    ch_names: list[str] | None
+    device: str
+    random_state: int | np.random.RandomState | None
+    verbose: int
+
+
+_TRAINING = """    max_epochs : int
         Passes over the training trials.
     lr : float
-        Adam's learning rate at 128 Hz; it acts on frequencies in Hz and decays per squared second, so that the same
-        setting serves other sampling rates.
+        Adam's learning rate.
     batch_size : int
         Trials per training step.
     validation_fraction : float
@@ -68,7 +65,7 @@ _PARAMETERS = """    num_filters : int
         Sampling frequency in Hz. None reports frequencies in cycles per sample and reads settings in Hz and seconds
         as if 128 Hz were given.
     ch_names : list of str, optional
-        Names in `filter_table_`.
+        Names of the channels.
     device : str
         ``"auto"`` takes a GPU where there is one.
     random_state : int, RandomState instance or None
@@ -78,21 +75,27 @@ _PARAMETERS = """    num_filters : int
 """
 
 
-class SyncNetFacade:
-    """What classifier and regressor share; computes in torch's default dtype."""
+class NetworkFacade(BaseEstimator):
+    """Base of all networks as estimators: it knows how to build, train and pickle a module, but no module.
 
-    _parameter_constraints = {
-        "num_filters": [Interval(numbers.Integral, 1, None, closed="left")],
-        "filter_width": [Interval(numbers.Real, 0, None, closed="neither")],
-        "pool_size": [Interval(numbers.Real, 0, None, closed="neither")],
-        "activation": [str, callable],
-        "frequency_range": ["array-like"],
-        "ampli_init_values": ["array-like", None],
-        "omega_init_values": ["array-like", None],
-        "beta_init_values": ["array-like", None],
-        "phase_init_values": ["array-like"],
-        "drop_prob": [Interval(numbers.Real, 0, 1, closed="left")],
-        "padding": [StrOptions({"same", "braindecode"})],
+    A network's facade names the module and its settings:
+
+    - ``_module_class``: called with ``n_chans, n_times, n_outputs`` and the settings; its ``forward`` takes
+      ``(batch, n_chans, n_times)`` and returns logits (or predictions) ``(batch, n_outputs)`` from a linear layer
+      ``final_layer``. A buffer ``input_scale`` is set to the root mean square of the trials; a method ``constrain()``
+      runs after every training step.
+    - ``__init__`` with its own settings as keywords, then ``**training``: they go to the module by their names, None
+      leaves the module's own default. ``_lengths`` names those that are samples when an int and seconds when a float.
+    - ``_parameter_constraints`` of its own settings, as in scikit-learn; ``_settings_doc`` describes them.
+
+    Constraints, signature and the ``%(parameters)s`` of the docstring are completed with those of the bases. What a
+    network starts from (`_start`), its groups of learning rates (`_rates`) and its training (`_train`) have defaults.
+    """
+
+    _module_class: ClassVar[Any] = None
+    _lengths: ClassVar[tuple[str, ...]] = ()
+    _settings_doc: ClassVar[str] = _TRAINING
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "max_epochs": [Interval(numbers.Integral, 1, None, closed="left")],
         "lr": [Interval(numbers.Real, 0, None, closed="neither")],
         "batch_size": [Interval(numbers.Integral, 1, None, closed="left")],
@@ -104,43 +107,26 @@ class SyncNetFacade:
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+    # what classifiers and regressors add
+    _net_class: ClassVar[Any] = None
+    _criterion: ClassVar[Any] = None
+    _silenced: ClassVar[tuple[str, ...]] = ()
+    _stratify: ClassVar[bool] = False
 
     def __init__(
         self,
         *,
-        num_filters=20,
-        filter_width=0.4,
-        pool_size=0.31,
-        activation="ReLU",
-        frequency_range=(2.0, 45.0),
-        ampli_init_values=None,
-        omega_init_values=None,
-        beta_init_values=None,
-        phase_init_values=(0.0, 0.05),
-        drop_prob=0.0,
-        padding="same",
-        max_epochs=60,
-        lr=0.005,
-        batch_size=16,
-        validation_fraction=0.2,
-        patience=20,
-        sfreq=None,
-        ch_names=None,
-        device="auto",
-        random_state=None,
-        verbose=0,
+        max_epochs: int = 60,
+        lr: float = 0.005,
+        batch_size: int = 16,
+        validation_fraction: float = 0.2,
+        patience: int | None = 20,
+        sfreq: float | None = None,
+        ch_names: list[str] | None = None,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ):
-        self.num_filters = num_filters
-        self.filter_width = filter_width
-        self.pool_size = pool_size
-        self.activation = activation
-        self.frequency_range = frequency_range
-        self.ampli_init_values = ampli_init_values
-        self.omega_init_values = omega_init_values
-        self.beta_init_values = beta_init_values
-        self.phase_init_values = phase_init_values
-        self.drop_prob = drop_prob
-        self.padding = padding
         self.max_epochs = max_epochs
         self.lr = lr
         self.batch_size = batch_size
@@ -152,101 +138,95 @@ class SyncNetFacade:
         self.random_state = random_state
         self.verbose = verbose
 
+    def __init_subclass__(cls, **kwargs):
+        """Complete signature, constraints and docstring with what the bases declare."""
+        cls.__init__.__signature__ = _whole_signature(cls)  # what scikit-learn, editors and the docs read
+        lineage = cls.__mro__
+        declared = [vars(base).get("_parameter_constraints", {}) for base in reversed(lineage)]
+        cls._parameter_constraints = {name: allowed for part in declared for name, allowed in part.items()}
+        if cls.__doc__ and "    %(parameters)s" in cls.__doc__:
+            described = [vars(base)["_settings_doc"] for base in lineage if "_settings_doc" in vars(base)]
+            cls.__doc__ = cls.__doc__.replace("    %(parameters)s", "".join(described).rstrip())
+        super().__init_subclass__(**kwargs)
+
     # ----------------------------------------------------------------- fit
     def _fit_net(self, X, target, groups, n_outputs):
         """Build and train the net on validated trials and encoded targets."""
         self._validate_params()
         self._reference_sfreq()
+        groups = None if groups is None else check_groups(groups, len(X))
         trials = as_trials(X)
         self.ch_names_ = check_ch_names(self.ch_names, trials.shape[1])
         self._sizes = {"n_chans": trials.shape[1], "n_times": trials.shape[2], "n_outputs": n_outputs}
         seed = random_seed(self.random_state)
-        stratify = isinstance(self, ClassifierMixin)
-        training, validation = validation_split(target, self.validation_fraction, groups, seed, stratify)
-        callback = BestEpoch(self.patience, self.verbose)
         with single_thread(), seeded(seed):
-            net = self._build_net(FixedSplit(training, validation) if len(validation) else None, callback)
+            net = self._build_net()
             self._start(net.module_, trials, np.random.default_rng(seed))
-            net.partial_fit(TrialDataset(trials, target, default_dtype()), target)
-        if callback.interrupted(self.max_epochs):
-            raise KeyboardInterrupt
-        net.set_params(train_split=None, callbacks=None)
-        self._check_trained(net.module_)
-        self.n_iter_ = callback.n_epochs_
-        self.history_ = {
-            key: np.array(net.history[:, key]) for key in ("train_loss", "valid_loss") if key in net.history[-1]
-        }
+            self._train(net, trials, target, groups, seed)
+        if not all(torch.isfinite(parameter).all() for parameter in net.module_.parameters()):
+            raise ValueError(
+                "Training diverged (weights are not finite): lower lr, or look for extreme trials in X."
+            )
         self.net_ = net
 
     def _reference_sfreq(self):
         """Sampling rate that settings in Hz and seconds refer to."""
         return REFERENCE_SFREQ if self.sfreq is None else check_sfreq(self.sfreq)
 
-    def _build_net(self, train_split=None, callback=None):
+    def _module_settings(self):
+        """Settings as the module takes them: lengths in samples, the activation's class, none where None is given."""
+        sfreq, own = self._reference_sfreq(), set(self._get_param_names()) - TrainingSettings.__annotations__.keys()
+        given = {name: getattr(self, name) for name in sorted(own) if getattr(self, name) is not None}
+        lengths = {name: _samples(given[name], sfreq) for name in self._lengths if name in given}
+        activations = {name: _activation(given[name]) for name in ("activation",) if name in given}
+        return {**given, **lengths, **activations}
+
+    def _build_net(self):
         """Return an initialised skorch net for the sizes seen in ``fit``."""
-        sfreq = self._reference_sfreq()
-        gain, decay = 0.05 * REFERENCE_SFREQ / sfreq, 50 / sfreq**2
-        module = {
-            **self._sizes,
-            "num_filters": self.num_filters,
-            "filter_width": _samples(self.filter_width, sfreq),
-            "pool_size": _samples(self.pool_size, sfreq),
-            "activation": _activation(self.activation),
-            "ampli_init_values": (-gain, gain) if self.ampli_init_values is None else self.ampli_init_values,
-            "beta_init_values": (0.0, decay) if self.beta_init_values is None else self.beta_init_values,
-            "phase_init_values": self.phase_init_values,
-            "drop_prob": self.drop_prob,
-            "padding": self.padding,
-        }
-        if self.omega_init_values is not None:
-            module["omega_init_values"] = self.omega_init_values
         net = self._net_class(
-            SyncNet,
+            self._module_class,
             criterion=self._criterion,
             optimizer=torch.optim.Adam,
-            optimizer__param_groups=physical_rates(self.lr, sfreq),
+            optimizer__param_groups=self._rates(self._reference_sfreq()),
             lr=self.lr,
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             iterator_train__shuffle=True,
-            train_split=train_split,
-            callbacks=[] if callback is None else [("best_epoch", callback)],
+            train_split=None,
             device=resolve_device(self.device),
             verbose=0,
             **{f"callbacks__{name}": None for name in self._silenced},
-            **{f"module__{name}": value for name, value in module.items()},
+            **{f"module__{name}": value for name, value in {**self._sizes, **self._module_settings()}.items()},
         )
         return net.initialize()
 
     def _start(self, module, trials, rng):
-        """Set what depends on the data and on the range of frequencies before training."""
-        with torch.no_grad():
-            module.input_scale.fill_(input_scale(trials))
-            if self.omega_init_values is None:
-                sfreq = self._reference_sfreq()
-                omega = stratified_frequencies(self.frequency_range, self.num_filters, sfreq, rng)
-                module.omega.copy_(torch.from_numpy(omega).reshape(module.omega.shape))
+        """Set what depends on the data before training: the scale of the input, where the module has one."""
+        if hasattr(module, "input_scale"):
+            with torch.no_grad():
+                module.input_scale.fill_(input_scale(trials))
 
-    def _check_trained(self, module):
-        if not all(torch.isfinite(parameter).all() for parameter in module.parameters()):
-            raise ValueError(
-                "Training diverged (weights are not finite): lower lr, or look for extreme trials in X."
-            )
+    def _rates(self, sfreq):
+        """Learning rates of groups of parameters, ``[(name pattern, {"lr": rate})]``; `lr` acts on all others."""
+        return []
+
+    def _train(self, net, trials, target, groups, seed):
+        """Train the initialised net in place and set ``n_iter_`` and ``history_``: Adam, best epoch kept."""
+        training, validation = validation_split(target, self.validation_fraction, groups, seed, self._stratify)
+        best = BestEpoch(self.patience, self.verbose)
+        limits = [("limits", WithinLimits())] if hasattr(net.module_, "constrain") else []
+        net.train_split = FixedSplit(training, validation) if len(validation) else None
+        net.callbacks = [("best_epoch", best), *limits]
+        net.initialize_callbacks()  # `set_params` would keep those of before
+        net.partial_fit(TrialDataset(trials, target, default_dtype()), target)
+        net.set_params(train_split=None, callbacks=None)  # they hold trial numbers and weights of other epochs
+        if best.interrupted(self.max_epochs):
+            raise KeyboardInterrupt
+        self.n_iter_ = best.n_epochs_
+        recorded = [key for key in ("train_loss", "valid_loss") if key in net.history[-1]]
+        self.history_ = {key: np.array(net.history[:, key]) for key in recorded}
 
     # ------------------------------------------------------------- results
-    @property
-    def templates_(self):
-        """Learned filters ``(n_filters, n_channels, width)``, in output per unit of `X` and sample."""
-        check_is_fitted(self, "net_")
-        with torch.no_grad():
-            return self.net_.module_.filters().cpu().numpy()
-
-    @property
-    def filter_table_(self):
-        """Table of the learned filters; see `SyncNet.filter_table`."""
-        check_is_fitted(self, "net_")
-        return self.net_.module_.filter_table(1.0 if self.sfreq is None else self.sfreq, self.ch_names_)
-
     def _responses(self, X, response):
         check_is_fitted(self, "net_")
         X = validate_trials(self, X, reset=False)
@@ -269,20 +249,30 @@ class SyncNetFacade:
         if weights is None:
             return
         with seeded(0):
-            self.net_ = self._build_net()
-        dtype = next(value.dtype for name, value in weights.items() if name == "amplitude")
-        self.net_.module_.to(getattr(torch, str(dtype)))
-        self.net_.module_.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+            net = self._build_net()
+        trained = [weights[name].dtype for name, _ in net.module_.named_parameters() if name in weights]
+        if trained:  # the default dtype of torch may have changed since
+            net.module_.to(getattr(torch, str(trained[0])))
+        net.module_.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+        self.net_ = net
 
     def __sklearn_tags__(self):
-        """Say that trials may be 3-D and that short training fits badly."""
+        """Say that trials may be 3-D."""
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        if tags.classifier_tags is not None:
-            tags.classifier_tags.poor_score = True
-        if tags.regressor_tags is not None:
-            tags.regressor_tags.poor_score = True
         return tags
+
+
+def _whole_signature(cls):
+    """Signature of ``__init__`` with the bases' parameters in the place of ``**training``."""
+    own = inspect.signature(cls.__init__)
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in own.parameters.values()):
+        return own
+    owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
+    inherited = inspect.signature(super(owner, cls).__init__).parameters
+    parameters = [parameter for parameter in own.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
+    parameters += [parameter for name, parameter in inherited.items() if name not in own.parameters]
+    return own.replace(parameters=parameters)
 
 
 def _samples(value, sfreq):
@@ -298,9 +288,3 @@ def _activation(activation):
     if not isinstance(activation, str):
         return activation
     return lookup({name: getattr(nn, name) for name in nn.modules.activation.__all__}, activation, "activation")
-
-
-def documented(cls):
-    """Insert the shared parameters into a class docstring."""
-    cls.__doc__ = cls.__doc__.replace("    %(parameters)s", _PARAMETERS.rstrip())
-    return cls

@@ -1,4 +1,4 @@
-"""How the facades train: a fixed validation part, the best epoch kept in memory, rates in physical units."""
+"""How networks train by gradients: a fixed validation part, the best epoch kept in memory, weights within limits."""
 
 import copy
 
@@ -9,43 +9,8 @@ from skorch.callbacks import Callback
 from torch.utils.data import Dataset, Subset
 from tqdm.auto import tqdm
 
-from eegexplain.models.syncnet._sizes import frequency_range_in
-
-# Sampling rate at which `lr` acts on the module's own units; at others the rates are rescaled (see `physical_rates`).
+# Rate in Hz to which settings in Hz, in seconds, and learning rates refer where no `sfreq` is given.
 REFERENCE_SFREQ = 128.0
-
-
-def physical_rates(lr, sfreq):
-    """Learning rates per parameter such that a step moves Hz, 1/s^2 and filter gain alike at any sampling rate.
-
-    Adam's step is about its learning rate in the parameter's unit, whatever the gradient. A frequency in rad/sample is
-    ``1 / sfreq`` of one in rad/s, a decay per sample^2 ``1 / sfreq^2`` of one per s^2, and filters of the same length
-    in seconds have taps in proportion to ``sfreq``, so that the same gain takes amplitudes of ``1 / sfreq``.
-
-    Parameters
-    ----------
-    lr : float
-        Learning rate at 128 Hz.
-    sfreq : float
-        Sampling rate in Hz.
-
-    Returns
-    -------
-    groups : list of (str, dict)
-        As skorch's ``optimizer__param_groups``.
-    """
-    ratio = REFERENCE_SFREQ / sfreq
-    return [
-        ("amplitude", {"lr": lr * ratio}),
-        ("omega", {"lr": 3 * lr * ratio}),  # found the planted rhythm on more development seeds than 1
-        ("beta", {"lr": 0.1 * lr * ratio**2}),
-    ]
-
-
-def stratified_frequencies(frequency_range, n_filters, sfreq, rng):
-    """Draw one frequency (rad per sample) in each of `n_filters` equal strata of a range in Hz, below Nyquist."""
-    edges = np.linspace(*frequency_range_in(frequency_range, sfreq), n_filters + 1)
-    return 2 * np.pi * rng.uniform(edges[:-1], edges[1:]) / sfreq
 
 
 def input_scale(X, block=256):
@@ -178,9 +143,18 @@ class BestEpoch(Callback):
             net.module_.load_state_dict(self.best_state_)
             self.best_state_ = None
 
-    def interrupted(self, max_epochs):
+    def interrupted(self, max_epochs: int) -> bool:
         """Tell whether somebody else ended the fit: skorch swallows Ctrl-C."""
         return not self.stopped_ and self.n_epochs_ < max_epochs
+
+
+class WithinLimits(Callback):
+    """Call the module's ``constrain()`` after every step of training, as Keras does with its weight constraints."""
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        """Bring the weights back within their limits."""
+        if training:
+            net.module_.constrain()
 
 
 def resolve_device(device):

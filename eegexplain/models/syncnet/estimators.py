@@ -1,23 +1,136 @@
-"""SyncNet as scikit-learn estimators: sizes from the data, a skorch net built inside ``fit``."""
+"""SyncNet as scikit-learn estimators."""
 
-import numpy as np
+import numbers
+from collections.abc import Callable
+from typing import Any, Unpack
+
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from skorch import NeuralNetClassifier, NeuralNetRegressor
-from torch import nn
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
-from eegexplain._module import default_dtype
-from eegexplain._validation import check_groups, validate_trials
-from eegexplain.models._facade import SyncNetFacade, documented
+from eegexplain.models._facade import NetworkFacade, TrainingSettings
+from eegexplain.models._training import REFERENCE_SFREQ
+from eegexplain.models.network import NetworkClassifier, NetworkRegressor
+from eegexplain.models.syncnet._start import physical_rates, stratified_frequencies
+from eegexplain.models.syncnet.module import SyncNet
 
 
-@documented
-class SyncNetClassifier(SyncNetFacade, ClassifierMixin, BaseEstimator):
+class SyncNetFacade(NetworkFacade):
+    """What classifier and regressor share: SyncNet's settings, its start, its results.
+
+    Parameters
+    ----------
+    %(parameters)s
+    """
+
+    _module_class = SyncNet
+    _lengths = ("filter_width", "pool_size")
+    _settings_doc = """    num_filters : int
+        Filters, each with one frequency.
+    filter_width, pool_size : int or float
+        Samples when an int, seconds when a float.
+    activation : str or type
+        Name of a class in `torch.nn`, or the class.
+    frequency_range : tuple of float
+        Lowest and highest initial frequency in Hz; every filter starts in its own stratum of this range (cut at
+        Nyquist). Training moves frequencies by a few Hz, also out of the range.
+    ampli_init_values, omega_init_values, beta_init_values : tuple of float, optional
+        Ranges of the initial values in the module's units (gain per sample, rad per sample, per squared sample). None
+        gives the same filters in Hz and seconds at any `sfreq`: amplitudes within 0.05 (at 128 Hz), frequencies by
+        `frequency_range`, decays between 0 and 50 per squared second (narrow bands; training widens them).
+    phase_init_values : tuple of float
+        Mean and standard deviation of the initial phases in rad.
+    drop_prob : float
+        Share of channels dropped whole in training, in [0, 1).
+    padding : {"same", "braindecode"}
+        See `SyncNet`.
+"""
+    _parameter_constraints = {
+        "num_filters": [Interval(numbers.Integral, 1, None, closed="left")],
+        "filter_width": [Interval(numbers.Real, 0, None, closed="neither")],
+        "pool_size": [Interval(numbers.Real, 0, None, closed="neither")],
+        "activation": [str, callable],
+        "frequency_range": ["array-like"],
+        "ampli_init_values": ["array-like", None],
+        "omega_init_values": ["array-like", None],
+        "beta_init_values": ["array-like", None],
+        "phase_init_values": ["array-like"],
+        "drop_prob": [Interval(numbers.Real, 0, 1, closed="left")],
+        "padding": [StrOptions({"same", "braindecode"})],
+    }
+
+    def __init__(
+        self,
+        *,
+        num_filters: int = 20,
+        filter_width: float = 0.4,
+        pool_size: float = 0.31,
+        activation: str | Callable[[], Any] = "ReLU",
+        frequency_range: tuple[float, float] = (2.0, 45.0),
+        ampli_init_values: tuple[float, float] | None = None,
+        omega_init_values: tuple[float, float] | None = None,
+        beta_init_values: tuple[float, float] | None = None,
+        phase_init_values: tuple[float, float] = (0.0, 0.05),
+        drop_prob: float = 0.0,
+        padding: str = "same",
+        **training: Unpack[TrainingSettings],
+    ):
+        super().__init__(**training)
+        self.num_filters = num_filters
+        self.filter_width = filter_width
+        self.pool_size = pool_size
+        self.activation = activation
+        self.frequency_range = frequency_range
+        self.ampli_init_values = ampli_init_values
+        self.omega_init_values = omega_init_values
+        self.beta_init_values = beta_init_values
+        self.phase_init_values = phase_init_values
+        self.drop_prob = drop_prob
+        self.padding = padding
+
+    def _module_settings(self):
+        sfreq = self._reference_sfreq()
+        gain, decay = 0.05 * REFERENCE_SFREQ / sfreq, 50 / sfreq**2
+        settings = {
+            "ampli_init_values": (-gain, gain),
+            "beta_init_values": (0.0, decay),
+            **super()._module_settings(),
+        }
+        del settings["frequency_range"]  # the module starts from rad per sample: see `_start`
+        return settings
+
+    def _start(self, module, trials, rng):
+        super()._start(module, trials, rng)
+        if self.omega_init_values is None:
+            omega = stratified_frequencies(self.frequency_range, self.num_filters, self._reference_sfreq(), rng)
+            with torch.no_grad():
+                module.omega.copy_(torch.from_numpy(omega).reshape(module.omega.shape))
+
+    def _rates(self, sfreq):
+        return physical_rates(self.lr, sfreq)
+
+    @property
+    def templates_(self) -> NDArray[Any]:
+        """Learned filters ``(n_filters, n_channels, width)``, in output per unit of `X` and sample."""
+        check_is_fitted(self, "net_")
+        with torch.no_grad():
+            return self.net_.module_.filters().cpu().numpy()
+
+    @property
+    def filter_table_(self) -> Any:
+        """Table of the learned filters; see `SyncNet.filter_table`."""
+        check_is_fitted(self, "net_")
+        return self.net_.module_.filter_table(1.0 if self.sfreq is None else self.sfreq, self.ch_names_)
+
+
+class SyncNetClassifier(SyncNetFacade, NetworkClassifier):
     """Classify trials with SyncNet: filters that are damped oscillations with a phase per channel.
 
     The net is built for the sizes of the data and trained with Adam on the cross-entropy; the epoch with the lowest
     loss on a stratified validation part is kept. One global scale (the root mean square of `X`) is learnt and kept in
-    the net, so that volts and microvolts give the same network.
+    the net, so that volts and microvolts give the same network. `lr` is Adam's learning rate at 128 Hz: it acts on
+    frequencies in Hz and decays per squared second, so that the same setting serves other sampling rates.
 
     Parameters
     ----------
@@ -62,53 +175,8 @@ class SyncNetClassifier(SyncNetFacade, ClassifierMixin, BaseEstimator):
     (40,)
     """
 
-    _net_class = NeuralNetClassifier
-    _criterion = nn.CrossEntropyLoss
-    _silenced = ("print_log", "valid_acc")
 
-    def fit(self, X, y, *, groups=None):
-        """Build and train the network.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
-            Trials, in any unit.
-        y : array-like of shape (n_trials,)
-            Class labels.
-        groups : array-like of shape (n_trials,), optional
-            Subjects or recordings: the validation part then holds whole groups.
-
-        Returns
-        -------
-        self : object
-        """
-        X, y = validate_trials(self, X, y, reset=True)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"SyncNetClassifier needs at least 2 classes, but y holds one class: {self.classes_.tolist()}."
-            )
-        groups = None if groups is None else check_groups(groups, len(X))
-        self._fit_net(X, codes.astype(np.int64), groups, len(self.classes_))
-        return self
-
-    def predict_proba(self, X):
-        """Return class probabilities ``(n_trials, n_classes)``, columns in the order of ``classes_``."""
-        return self._responses(X, "prob")
-
-    def predict(self, X):
-        """Return the most probable class of each trial, ``(n_trials,)``."""
-        logits = self._responses(X, "logit")
-        return self.classes_[logits.argmax(1)]
-
-    def decision_function(self, X):
-        """Return logits ``(n_trials, n_classes)``; for two classes their difference, ``(n_trials,)``."""
-        logits = self._responses(X, "logit")
-        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
-
-
-@documented
-class SyncNetRegressor(SyncNetFacade, RegressorMixin, BaseEstimator):
+class SyncNetRegressor(SyncNetFacade, NetworkRegressor):
     """Predict numbers from trials with SyncNet; see `SyncNetClassifier`.
 
     Targets are standardised for training (mean squared error); mean and scale are then folded into the last layer, so
@@ -140,48 +208,3 @@ class SyncNetRegressor(SyncNetFacade, RegressorMixin, BaseEstimator):
     >>> SyncNetRegressor(num_filters=2, max_epochs=2, sfreq=128, random_state=0).fit(X, y).predict(X).shape
     (40,)
     """
-
-    _net_class = NeuralNetRegressor
-    _criterion = nn.MSELoss
-    _silenced = ("print_log",)
-
-    def fit(self, X, y, *, groups=None):
-        """Build and train the network.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
-            Trials, in any unit.
-        y : array-like of shape (n_trials,) or (n_trials, n_targets)
-            Targets.
-        groups : array-like of shape (n_trials,), optional
-            Subjects or recordings: the validation part then holds whole groups.
-
-        Returns
-        -------
-        self : object
-        """
-        X, y = validate_trials(self, X, y, reset=True)
-        self.n_targets_ = 1 if y.ndim == 1 else y.shape[1]
-        target = y.reshape(len(y), -1)  # two axes: against (n, 1) outputs a 1-D target would broadcast silently
-        mean, scale = target.mean(0), target.std(0)
-        scale[scale == 0] = 1.0
-        groups = None if groups is None else check_groups(groups, len(X))
-        self._fit_net(X, ((target - mean) / scale).astype(default_dtype()), groups, target.shape[1])
-        with torch.no_grad():
-            last = self.net_.module_.final_layer
-            scale, mean = (torch.from_numpy(value).to(last.weight) for value in (scale, mean))
-            last.weight.mul_(scale[:, None])
-            last.bias.mul_(scale).add_(mean)
-        return self
-
-    def predict(self, X):
-        """Return predictions ``(n_trials,)``, or ``(n_trials, n_targets)`` for several targets, in the unit of `y`."""
-        values = self._responses(X, "output")
-        return values[:, 0] if self.n_targets_ == 1 else values
-
-    def __sklearn_tags__(self):
-        """Say that several targets are fine."""
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags

@@ -15,13 +15,8 @@ from torch import nn
 from eegexplain._torch import TorchNet
 from eegexplain.datasets import ideal_observer_accuracy, make_oscillatory_eeg, make_synchrony_eeg
 from eegexplain.models import SyncNetClassifier
-from eegexplain.models._training import (
-    BestEpoch,
-    input_scale,
-    physical_rates,
-    stratified_frequencies,
-    validation_split,
-)
+from eegexplain.models._training import BestEpoch, input_scale, validation_split
+from eegexplain.models.syncnet._start import physical_rates, stratified_frequencies
 from tests.estimators import fast_classifier, fast_regressor, trials
 
 CONFIRMATION_SEEDS = range(5)  # the defaults were chosen on seeds from 100
