@@ -49,6 +49,7 @@ def make_parser():
         command.add_argument("--model", default="syncnet", help="network to train (default: %(default)s)")
         command.add_argument("--folds", type=int, help="cross-validation folds (default: 5, or fewer with few groups)")
         command.add_argument("--seeds", type=int, default=3, help="networks per fold (default: %(default)s)")
+        command.add_argument("--jobs", type=int, help="processes (default: as many as cores, at most 2)")
         command.add_argument("--traceback", action="store_true", help="show where an error came from")
         command.add_argument("--seed", type=int, default=0, help="seed of everything random (default: %(default)s)")
     return parser
@@ -140,53 +141,36 @@ def run_demo(arguments):
 
     _notify("simulating EEG with a known answer")
     data = make_oscillatory_eeg(DEMO_TRIALS, n_subjects=6, random_state=arguments.seed)
-    return _report(data, arguments, bands="eeg", title="eegexplain demo: simulated EEG")
+    title = "eegexplain demo: simulated EEG"
+    return _report(data, arguments, bands="eeg", title=title, group_by="subject")
 
 
 def run_explain(arguments):
     """Load, train, explain."""
     from eegexplain.datasets import load_trials
-    from eegexplain.report import find_identities
 
     bands = parse_bands(arguments.bands)
     _notify(f"loading {arguments.data}")
     data = load_trials(arguments.data)
-    data.identities = find_identities(data)  # the groups take the place of the subject
-    data.subject = pick_groups(data, arguments.group_by)
-    return _report(data, arguments, bands=bands, title=f"EEG explained: {pathlib.Path(arguments.data).name}")
+    title = f"EEG explained: {pathlib.Path(arguments.data).name}"
+    return _report(data, arguments, bands=bands, title=title, group_by=arguments.group_by)
 
 
-def _report(data, arguments, *, bands, title):
+def _report(data, arguments, **options):
     """Run the job, write the report; the lines to print."""
     from eegexplain.report import Options, make_report
 
-    options = Options(arguments.model, bands, arguments.noise, arguments.folds, arguments.seeds, arguments.seed, title)
-    part = make_report(data, options, arguments.out, _notify)
-    return [*part.lines, f"Report: {pathlib.Path(arguments.out) / 'report.html'}"]
-
-
-def pick_groups(data, key):
-    """Groups of the trials by the name of what the file holds about each trial.
-
-    Raises
-    ------
-    ValueError
-        When the file holds nothing of that name.
-    """
-    import numpy as np
-    import pandas as pd
-
-    from eegexplain._validation import lookup
-
-    if key is None:
-        return None
-    known = {name: value for name, value in data.items() if getattr(value, "shape", None) == data.y.shape}
-    known.pop("y")
-    groups = lookup(known, key, "--group-by")
-    missing = np.flatnonzero(pd.isna(groups))
-    if len(missing):
-        raise ValueError(f"--group-by {key}: trial {missing[0]} has no group, it is NaN")
-    return groups.astype(str) if groups.dtype == object else groups
+    options = Options(
+        model=arguments.model,
+        noise=arguments.noise,
+        n_folds=arguments.folds,
+        n_seeds=arguments.seeds,
+        seed=arguments.seed,
+        n_jobs=min(2, os.cpu_count() or 1) if arguments.jobs is None else arguments.jobs,
+        **options,
+    )
+    found = make_report(data, options, arguments.out, _notify)
+    return [*found.lines, f"Report: {pathlib.Path(arguments.out) / 'report.html'}"]
 
 
 def parse_bands(text):

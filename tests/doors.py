@@ -154,7 +154,7 @@ def reverse_correlation_windows(inputs, units, receptive_field_size, stride, off
 def job_of(X, y, subject):
     """A small report's job."""
     data = Bunch(X=X, y=y, sfreq=64.0, ch_names=["C3", "Cz", "C4"], subject=subject)
-    return report.run_job(data, report.Options(n_folds=2), lambda line: None)
+    return report.run_job(data, report.Options(n_folds=2, group_by="subject"))
 
 
 UNITS = np.array([[0, 0, 3, 0], [7, 0, 27, 0]])
@@ -446,10 +446,10 @@ DOORS = {
 
 NO_ARRAYS = {
     "records": ("Decoding", "DeletionCurve", "SanityCheck", "Parameter", "Perturbation", "ReceptiveField",
-                "SinusoidFit", "Source", "Job", "Options", "Part", "Section",
+                "SinusoidFit", "Source", "Job", "Options", "Figure", "Findings", "Section", "Trials",
                 "TruthScore", "UncoveredBand"),
     "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet"),
-    "names, files, epochs and labelled results": ("as_basis", "class_contrast", "find_identities", "fetch_uci_eeg",
+    "names, files, epochs and labelled results": ("as_basis", "class_contrast", "fetch_uci_eeg",
                                                   "from_epochs", "ideal_observer_accuracy", "load_trials",
                                                   "load_uci_eeg"),
     "torch modules": ("FrequencyDomainModel", "SyncNet"),

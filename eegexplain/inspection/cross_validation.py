@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from eegexplain._parallel import map_blocks
+from eegexplain.inspection._tasks import run_tasks
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +133,7 @@ def train_folds(make_net, X, y, splits, *, groups=None, n_seeds=1, seed=0, n_job
     """
     tasks = [(number, which) for number in range(len(splits)) for which in range(n_seeds)]
     train = partial(_train, make_net, X, y, groups, splits, seed)
-    trained, folds = map_blocks(train, tasks, n_jobs=n_jobs), []
+    trained, folds = run_tasks(train, tasks, n_jobs), []
     for number, (inside, outside) in enumerate(splits):
         if notify is not None:
             notify(f"training {n_seeds} networks of fold {number + 1} of {len(splits)} on {len(inside)} trials")

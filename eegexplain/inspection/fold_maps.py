@@ -1,11 +1,15 @@
 """Maps of cross-validated networks on the trials they never saw: averages over seeds and folds, with total errors."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 
+from eegexplain._explanation import make_explanation, population_error
 from eegexplain._validation import spawn_seeds
 from eegexplain.inspection._errors import total_error
+from eegexplain.inspection._tasks import run_tasks
 
 
 def errors_over(folds, groups=None):
@@ -27,8 +31,8 @@ def errors_over(folds, groups=None):
     return "groups" if all(len(np.unique(groups[fold.test])) > 1 for fold in folds) else "folds"
 
 
-def explain_folds(explainer, folds, X, y, *, groups=None, random_state=None, prefix=""):
-    """Explain each fold's networks on its held-out trials and average, over seeds first, then over folds.
+def explain_folds(explainer, folds, X, y, *, groups=None, random_state=None, n_jobs=None):
+    """Explain each fold's networks on its held-out trials.
 
     Parameters
     ----------
@@ -38,11 +42,42 @@ def explain_folds(explainer, folds, X, y, *, groups=None, random_state=None, pre
     X : ndarray of shape (n_trials, n_channels, n_times)
     y : ndarray of shape (n_trials,)
     groups : ndarray of shape (n_trials,) or None
-        Clusters for the errors, where every fold holds out several.
+        Clusters for the errors; not used in a fold that holds out a single one.
     random_state : int, RandomState or None
         What the explainer draws, it draws anew for each network.
+    n_jobs : int or None
+        Processes; the explanations do not depend on it.
+
+    Returns
+    -------
+    list of list of xarray.Dataset
+        One list per fold, in it one explanation per network.
+    """
+    rng, tasks = check_random_state(random_state), []
+    clustered = errors_over(folds, groups) != "trials"
+    for fold in folds:
+        clusters = groups[fold.test] if clustered and len(np.unique(groups[fold.test])) > 1 else None
+        explainers = (spawn_seeds(explainer, rng).set_params(estimator=FrozenEstimator(net)) for net in fold.nets)
+        tasks += [(one, fold.test, clusters) for one in explainers]
+    found = run_tasks(partial(_explain, X, y), tasks, n_jobs)
+    return [[next(found) for _ in fold.nets] for fold in folds]
+
+
+def _explain(X, y, task):
+    explainer, test, clusters = task
+    return explainer.fit(X[test], y[test], groups=clusters).explanation_
+
+
+def average_folds(explanations, folds, prefix=""):
+    """Average the explanations of all networks, with the total error.
+
+    Parameters
+    ----------
+    explanations : list of list of xarray.Dataset
+        Of `explain_folds`.
+    folds : list of Fold
     prefix : str, default=""
-        Which ``value`` and ``standard_error`` of the explanation to take, for example "class_".
+        Which ``value`` and ``standard_error`` of the explanations to take, for example "class_".
 
     Returns
     -------
@@ -51,12 +86,7 @@ def explain_folds(explainer, folds, X, y, *, groups=None, random_state=None, pre
         the same name there, now ``error_given_networks``, where it is larger. ``degrees_of_freedom`` is the number of
         folds less one.
     """
-    rng, clustered, parts = check_random_state(random_state), errors_over(folds, groups) != "trials", []
-    for fold in folds:
-        inside = groups[fold.test] if clustered and len(np.unique(groups[fold.test])) > 1 else None
-        explainers = (spawn_seeds(explainer, rng).set_params(estimator=FrozenEstimator(net)) for net in fold.nets)
-        parts.append([one.fit(X[fold.test], y[fold.test], groups=inside).explanation_ for one in explainers])
-    mean = average_maps(parts, prefix)
+    mean = average_maps(explanations, prefix)
     mean["error_given_networks"] = mean["standard_error"]
     sizes = [len(fold.test) for fold in folds], [len(fold.train) for fold in folds]
     total = total_error(mean["network_value"].values, mean["standard_error"].values, *sizes)
@@ -109,3 +139,31 @@ def _deviation(values, dim):
     if values.sizes[dim] > 1:
         return values.std(dim, ddof=1)
     return values.isel({dim: 0}, drop=True) * np.nan
+
+
+def class_means(explanation, y, groups=None):
+    """Mean over trials of each class, of the map of that class's output.
+
+    Parameters
+    ----------
+    explanation : xarray.Dataset
+        Of single trials: ``value`` over ``trial``, ``output`` and further dims.
+    y : ndarray of shape (n_trials,)
+    groups : ndarray of shape (n_trials,) or None
+
+    Returns
+    -------
+    xarray.Dataset
+        ``value`` and ``standard_error``, NaN for a class without trials.
+    """
+    value = explanation["value"]
+    dims, labels = value.dims[1:], np.asarray(y).astype(str)
+    mean, error = np.full((2, *value.shape[1:]), np.nan)
+    for place, name in enumerate(value["output"].values.astype(str)):
+        inside = labels == name
+        if inside.any():
+            maps = value.values[inside, place]
+            mean[place] = maps.mean(axis=0)
+            error[place] = population_error(maps - mean[place], None if groups is None else groups[inside])
+    coords = {dim: value[dim].values for dim in dims}
+    return make_explanation(mean, dims, coords, standard_error=error, **explanation.attrs)

@@ -1,82 +1,80 @@
-"""How the report judges held-out predictions, and what it says about them."""
+"""Section with the accuracy on held-out trials."""
 
-import re
+import html
+from dataclasses import asdict
 
 import numpy as np
 
-from eegexplain._text import readable
-from eegexplain.inspection import assess_decoding
+from eegexplain._text import plain
+from eegexplain.inspection import balanced_accuracy
+from eegexplain.report._findings import Figure, Findings
+from eegexplain.report._verdict import sentence
 
-# Columns that say who or what a trial comes from; stimuli and conditions may well belong to one class.
-_IDENTITY = re.compile(r"(^|_)(subject|participant|patient|recording|session|run|block|day|site)s?(_id)?$", re.I)
+SHARED_SUBJECTS = (
+    "Trials of one subject are in training and test parts alike: this accuracy also rewards recognising the subject "
+    "(--group-by subject prevents it)"
+)
 
 
-def find_identities(data):
-    """Columns of the data that say who or what each trial comes from.
-
-    Parameters
-    ----------
-    data : Bunch
-        With ``y`` and one entry per column of metadata.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (n_trials,)
-        "subject" first; columns with missing entries are left out.
-    """
-    import pandas as pd
-
-    found = {
-        readable(name): np.asarray(column).astype(str)
-        for name, column in data.items()
-        if _IDENTITY.search(name) and np.shape(column) == np.shape(data.y) and not pd.isna(column).any()
+def decoding(job):
+    """Accuracy on held-out trials, by group or fold."""
+    alone = [balanced_accuracy(job.data.y, predicted) for predicted in job.predicted.alone]
+    lines = [sentence(job.decoding), job.banner or "The networks decode held-out trials"]
+    if len(alone) > 1:
+        lines.append(
+            f"{len(alone)} networks per fold that differ by their seed are judged by their mean logit; balanced "
+            f"accuracy of one network per fold alone: {', '.join(f'{score:.3f}' for score in alone)}"
+        )
+    if job.shared_subjects and not job.decoding.recognizable:
+        lines.append(SHARED_SUBJECTS)
+    if job.data.bands_left_out:
+        lines.append(
+            f"Left out, as the data were filtered ({_passband(job.data)}): {', '.join(job.data.bands_left_out)}"
+        )
+    written = [*lines]
+    if job.data.left_out:
+        written.append(f"Left out, as they are no scalp electrodes: {', '.join(job.data.left_out)}")
+    summary = {
+        "verdict": job.decoding.verdict,
+        **asdict(job.decoding),
+        "n_folds": len(job.folds),
+        "n_seeds": len(alone),
+        "balanced_accuracy_of_seeds": alone,
+        "shared_subjects": job.shared_subjects,
     }
-    return dict(sorted(found.items(), key=lambda item: item[0] != "subject"))
-
-
-def judge(data, predicted, folds, seed):
-    """Judge held-out predictions.
-
-    Parameters
-    ----------
-    data : Bunch
-        With ``y``, ``subject`` (the groups, or None) and perhaps ``identities``.
-    predicted : ndarray of shape (n_trials,)
-    folds : ndarray of int of shape (n_trials,)
-        In which fold each trial was held out.
-    seed : int
-
-    Returns
-    -------
-    Decoding
-    """
-    return assess_decoding(
-        data.y, predicted, folds=folds, groups=data.subject, identities=data.get("identities"), random_state=seed
+    caption = "Accuracy of each group (or fold) on held-out trials"
+    return Findings(
+        lines=lines,
+        html=["".join(f"<p>{html.escape(line)}.</p>" for line in written)],
+        figures=[Figure("accuracy", _draw_accuracy(job), caption)],
+        summary={"decoding": summary},
     )
 
 
-def banner(found):
-    """The sentence that every figure carries where accuracy does not show that classes are decoded; else empty."""
-    sentences = []
-    if not found.above_chance:
-        sentences.append(
-            f"Not shown to decode: balanced accuracy {found.balanced_accuracy:.2f} (95 % interval {found.low:.2f} to "
-            f"{found.high:.2f}), p = {found.p_value:.3f}; its maps are not shown to concern the classes"
-        )
-    if found.recognizable:
-        name = found.recognizable[0]
-        sentences.append(
-            f"Labels are a property of the {name}; this accuracy can be recognition of {name}s, whose trials are in "
-            f"training and test parts alike. --group-by {name} tests on {name}s that no network was trained on"
-        )
-    return ". ".join(sentences)
+def _passband(data):
+    """The filter that the data went through, in words."""
+    edges = zip(("highpass", "lowpass"), data.passband, strict=True)
+    return ", ".join(f"{name} {edge:g} Hz" for name, edge in edges if edge)
 
 
-def sentence(found):
-    """One line for people."""
-    unit = f"{found.n_groups} groups" if found.n_groups else f"{found.n_trials} trials"
-    return (
-        f"Held-out balanced accuracy {found.balanced_accuracy:.3f} (precision: 95 % interval {found.low:.3f} to "
-        f"{found.high:.3f} over {unit}); permuted labels reach {found.chance_upper:.3f} in 5 % of cases, "
-        f"p = {found.p_value:.3f}; accuracy {found.accuracy:.3f}"
-    )
+def _draw_accuracy(job):
+    """Accuracy of each group, or fold where there are no groups; balanced accuracy of all, its interval and chance."""
+    import matplotlib.pyplot as plt
+
+    correct, found, groups = job.predicted.together == job.data.y, job.decoding, job.data.groups
+    if groups is None:
+        parts = {str(number): correct[fold.test] for number, fold in enumerate(job.folds, start=1)}
+    else:
+        parts = {str(name): correct[groups == name] for name in np.unique(groups)}
+    means = sorted((part.mean(), name) for name, part in parts.items())
+    figure, ax = plt.subplots(figsize=(6, 0.17 * len(parts) + 1.2), layout="constrained")
+    ax.axvspan(found.low, found.high, color="C0", alpha=0.2, linewidth=0, label="balanced accuracy, 95 % interval")
+    ax.axvline(found.balanced_accuracy, color="C0")
+    ax.axvspan(0, found.chance_upper, color="0.92", linewidth=0, zorder=0, label="permuted labels (95 %)")
+    ax.axvline(found.chance, color="0.6", linestyle=":")
+    ax.plot([mean for mean, _ in means], range(len(means)), "o", color="0.2", markersize=4)
+    ax.set_yticks(range(len(means)), [plain(name) for _, name in means], fontsize=7)
+    ax.set(xlim=(0, 1.02), xlabel="held-out accuracy", ylabel="fold" if groups is None else "group")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure

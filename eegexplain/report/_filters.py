@@ -9,6 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from eegexplain._text import legend_name
 from eegexplain._torch import TorchNet
 from eegexplain.inspection.coverage import class_rhythms, passes
+from eegexplain.report._findings import Figure, Findings
 
 N_SHOWN = 4
 
@@ -32,47 +33,66 @@ def contributions(net, X):
     return np.einsum("nfp,ofp->ofn", pooled, weights - weights.mean(axis=0)).std(axis=-1)
 
 
-def filters(job, part):
+TEXT = (
+    "<p>Filters of the first fold's network, those that move an output most on held-out trials first: a map at the "
+    "filter's peak, and its waveform at the three strongest electrodes. Right of it the reverse correlation, the "
+    "waveform that goes with the filter's output in held-out data; dots are the sinusoid fitted at its strongest "
+    "electrode. The two differ where channels share signals, because a filter also subtracts what it does not look "
+    "for. The whole table, with the lags between electrodes, is in <code>filters.csv</code>.</p>"
+)
+COLUMNS = ["peak_frequency", "bandwidth", "strongest_channel", "reverse_frequency", "reverse_r2"]
+
+
+def filters(job):
     """Table of all filters with their reverse correlations, and pictures of those that move the outputs most."""
     fold = job.folds[0]
-    X, y, _ = job.held_out(fold)
+    X, y = job.data.X[fold.test], job.data.y[fold.test]
     share = contributions(fold.net, X)
     reverse, sinusoids = reverse_correlations(job, fold.net, X, y)
     table = filter_table(fold.net, job.data.ch_names, share, reverse, sinusoids)
-    part.tables["filters.csv"] = table
     order = np.argsort(-share.max(axis=0))[:N_SHOWN]
-    columns = ["peak_frequency", "bandwidth", "strongest_channel", "reverse_frequency", "reverse_r2"]
-    part.summary["filters"] = [{"filter": int(k), **table.iloc[k][columns].to_dict()} for k in order]
     peaks = ", ".join(f"{table['peak_frequency'].iloc[k]:.1f}" for k in order)
-    part.lines.append(f"Filters that move the outputs most peak at {peaks} Hz")
-    part.html.append(
-        "<p>Filters of the first fold's network, those that move an output most on held-out trials first: a map at the "
-        "filter's peak, and its waveform at the three strongest electrodes. Right of it the reverse correlation, the "
-        "waveform that goes with the filter's output in held-out data; dots are the sinusoid fitted at its strongest "
-        "electrode. The two differ where channels share signals, because a filter also subtracts what it does not look "
-        "for. The whole table, with the lags between electrodes, is in <code>filters.csv</code>.</p>"
-    )
-    tell_uncovered(job, part)
-    figure = draw(job, fold.net, table, order, reverse, sinusoids)
-    part.figures.append(("filters", figure, "Learned filters and what goes with their outputs"))
-
-
-def tell_uncovered(job, part):
-    """Say which rhythms that tell the classes apart no filter of a network passes, for how many of all networks."""
-    data, counts = job.data, {}
     nets = [net for fold in job.folds for net in fold.nets]
-    options = {"sfreq": data.sfreq, "ch_names": data.ch_names, "bands": job.bands, "groups": job.groups}
-    for rhythm in class_rhythms(data.X, data.y, **options):
-        missed = sum(not passes(net.filter_table_, rhythm.frequency) for net in nets)
-        counts |= {rhythm: missed} if missed else {}
-    part.summary["uncovered_bands"] = [asdict(found) | {"n_networks": n} for found, n in counts.items()]
-    for found, n in counts.items():
-        line = (
-            f"Warning: the classes differ at {found.frequency:.1f} Hz ({found.band}, {found.channel}), but {n} of "
-            f"{len(nets)} networks have no filter there and cannot use it"
-        )
-        part.lines.append(line)
-        part.html.append(f"<p><b>{html.escape(line)}.</b> More filters, or another seed, may reach it.</p>")
+    missed = missed_rhythms(job.data, [net.filter_table_ for net in nets])
+    warned = [tell_missed(rhythm, n, len(nets)) for rhythm, n in missed.items()]
+    advice = "More filters, or another seed, may reach it."
+    figure = draw(job, fold.net, table, order, reverse, sinusoids)
+    return Findings(
+        lines=[f"Filters that move the outputs most peak at {peaks} Hz", *warned],
+        html=[TEXT, *(f"<p><b>{html.escape(line)}.</b> {advice}</p>" for line in warned)],
+        figures=[Figure("filters", figure, "Learned filters and what goes with their outputs")],
+        tables={"filters.csv": table},
+        summary={
+            "filters": [{"filter": int(k), **table.iloc[k][COLUMNS].to_dict()} for k in order],
+            "uncovered_bands": [asdict(rhythm) | {"n_networks": n} for rhythm, n in missed.items()],
+        },
+    )
+
+
+def missed_rhythms(data, tables):
+    """Rhythms that tell the classes apart and that no filter of a network passes: by how many networks each is missed.
+
+    Parameters
+    ----------
+    data : Trials
+    tables : list of pandas.DataFrame
+        ``filter_table_`` of each network.
+
+    Returns
+    -------
+    dict of UncoveredBand to int
+    """
+    rhythms = class_rhythms(data.X, data.y, bands=data.bands, groups=data.groups, **data.axes)
+    counts = {rhythm: sum(not passes(table, rhythm.frequency) for table in tables) for rhythm in rhythms}
+    return {rhythm: n for rhythm, n in counts.items() if n}
+
+
+def tell_missed(rhythm, n, n_networks):
+    """A line that says which networks cannot use a rhythm."""
+    return (
+        f"Warning: the classes differ at {rhythm.frequency:.1f} Hz ({rhythm.band}, {rhythm.channel}), but {n} of "
+        f"{n_networks} networks have no filter there and cannot use it"
+    )
 
 
 def reverse_correlations(job, net, X, y):
@@ -80,9 +100,8 @@ def reverse_correlations(job, net, X, y):
     from eegexplain.reverse_correlation import ReverseCorrelator
     from eegexplain.sinusoid import SinusoidFitter
 
-    options = {"sfreq": job.data.sfreq, "ch_names": job.data.ch_names}
-    reverse = ReverseCorrelator(FrozenEstimator(net), **options).fit(X, y)
-    return reverse, SinusoidFitter(FrozenEstimator(reverse), **options).fit(X, y)
+    reverse = ReverseCorrelator(FrozenEstimator(net), **job.data.axes).fit(X, y)
+    return reverse, SinusoidFitter(FrozenEstimator(reverse), **job.data.axes).fit(X, y)
 
 
 def filter_table(net, ch_names, share, reverse, sinusoids):
@@ -165,7 +184,7 @@ def _draw_template(axes, template, job):
     strength = np.abs(template).max(axis=1)
     channel, scale = int(strength.argmax()), float(strength.max() or 1.0)
     peak = int(np.abs(template[channel]).argmax())
-    if job.on_scalp:
+    if job.data.on_scalp:
         display = TopomapDisplay.from_values(template[:, peak] / scale, ch_names)
         display.plot(ax=axes[0], colorbar=False, vlim=1.0)
     else:

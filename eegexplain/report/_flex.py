@@ -2,35 +2,36 @@
 
 import numpy as np
 
-from eegexplain.report._maps import spectra, topomaps
+from eegexplain.report._analyses import Maps
+from eegexplain.report._findings import Figure, Findings
+from eegexplain.report._maps import named_maps, spectra, topomaps
 
-TOLERANCE = 0.05  # share of a trial's map that may still move when the path integral stops
+TEXT = (
+    "<p>Frequency attribution (integrated gradients read in frequency): the centred logit of a class, over "
+    "held-out trials of that class, divided into what each channel and frequency adds. Red adds evidence for the "
+    "right class, blue takes it away; all cells sum to the change of the logit from a flat signal. It tells what "
+    "the network adds up, channel by channel; what <i>co-varies</i> with its output is the map of the section "
+    "before.</p>"
+)
 
 
-def attribution(job, part):
+def attribution(job):
     """Attribution of each class's output over held-out trials of that class, by band and by frequency."""
-    from eegexplain.attribution import FLEXAttributor
-
-    options = {"bands": job.bands, "sfreq": job.data.sfreq, "ch_names": job.data.ch_names, "tol": TOLERANCE}
-    explainers = (FLEXAttributor(basis=basis, **options) for basis in ("bands", "fourier"))
-    by_band, by_bin = (job.explain_folds(explainer, "class_") for explainer in explainers)
-    bands = by_band.sel(band=list(job.bands))
-    part.variables |= {f"flex_{name}": bands[name] for name in bands}
-    part.variables["flex_residual"] = by_band["value"].sum("band") - bands["value"].sum("band")
-    part.variables |= {f"flex_{name}_by_frequency": by_bin[name] for name in by_bin}
-    part.html.append(
-        "<p>Frequency attribution (integrated gradients read in frequency): the centered logit of a class, over "
-        "held-out trials of that class, divided into what each channel and frequency adds. Red adds evidence for the "
-        "right class, blue takes it away; all cells sum to the change of the logit from a flat signal. It tells what "
-        "the network adds up, channel by channel; what <i>co-varies</i> with its output is the map of the section "
-        "before.</p>"
-    )
-    label = "attribution (logit)"
-    if job.on_scalp:
-        figure = topomaps(bands, list(bands["output"].values), label)
-        part.figures.append(("attribution_by_band", figure, "Attribution by band"))
-    part.figures.append(("attribution_by_frequency", spectra(job, by_bin, label), "Attribution by frequency"))
-    totals = np.abs(bands["value"]).sum(["channel", "band"]).values
-    part.summary["attribution"] = {
-        str(name): float(total) for name, total in zip(bands["output"].values, totals, strict=True)
+    by_band, by_bin = job.evidence.by_band, job.evidence.by_bin
+    shown = Maps(by_band.sel(band=list(job.data.bands)), job.data.inside_passband(by_bin))
+    rest = {  # so that what is stored adds up
+        "flex_residual": by_band["value"].sum("band") - shown.by_band["value"].sum("band"),
+        "flex_residual_by_frequency": by_bin["value"].sum("frequency") - shown.by_bin["value"].sum("frequency"),
     }
+    label, outputs, figures = "attribution (logit)", list(by_band["output"].values), []
+    if job.data.on_scalp:
+        drawn = topomaps(shown.by_band, outputs, label)
+        figures.append(Figure("attribution_by_band", drawn, "Attribution by band"))
+    figures.append(Figure("attribution_by_frequency", spectra(job, shown.by_bin, label), "Attribution by frequency"))
+    totals = np.abs(shown.by_band["value"]).sum(["channel", "band"]).values
+    return Findings(
+        html=[TEXT],
+        figures=figures,
+        variables=named_maps(shown, "flex_") | rest,
+        summary={"attribution": {str(name): float(total) for name, total in zip(outputs, totals, strict=True)}},
+    )

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from eegexplain._text import plain
+from eegexplain.report._findings import Figure, Findings
 
 LAYERS = {"conv_out": "after the convolution", "pool_out": "after rectifying and pooling"}
 N_TRIALS, N_DRAWS = 120, 40
@@ -16,38 +17,42 @@ def profiles(explanation, variable):
     return np.take_along_axis(values, strongest[:, None], axis=1)[:, 0]
 
 
-def layers(job, part):
+TEXT = (
+    "<p>Small changes of amplitude (with the data's own cross-spectrum), correlated with the change of each "
+    "filter's power and of each class's output, on held-out trials of the first fold, for the first of its "
+    "networks: at each frequency the strongest channel. Dots are the frequencies of the learned filters, rows are "
+    "sorted by them. "
+    "A filter that responds away from its dot passes on a strong rhythm beside its band.</p>"
+)
+
+
+def layers(job):
     """Perturbation correlation of filters and classes, layer by layer, on held-out trials."""
     from eegexplain.perturbation import PerturbationCorrelator
 
-    fold = job.folds[0]
-    spread = np.unique(np.linspace(0, len(fold.test) - 1, N_TRIALS).astype(int))  # files are often sorted by class
-    X, y, groups = (None if each is None else each[spread] for each in job.held_out(fold))
+    net, held_out = job.folds[0].net, job.folds[0].test
+    spread = held_out[np.unique(np.linspace(0, len(held_out) - 1, N_TRIALS).astype(int))]  # files are often sorted
+    groups = None if job.data.groups is None else job.data.groups[spread]
     correlator = PerturbationCorrelator(
-        FrozenEstimator(fold.net),
+        FrozenEstimator(net),
         noise="data",
         layers=list(LAYERS),
         difference="power",
         n_iterations=N_DRAWS,
-        sfreq=job.data.sfreq,
-        ch_names=job.data.ch_names,
         random_state=job.options.seed,
+        **job.data.axes,
     )
-    found = correlator.fit(X, y, groups=groups).explanation_
-    own = fold.net.filter_table_["peak_frequency"].to_numpy()
+    found = correlator.fit(job.data.X[spread], job.data.y[spread], groups=groups).explanation_
+    found, own = job.data.inside_passband(found), net.filter_table_["peak_frequency"].to_numpy()
     frequencies = found["frequency"].to_numpy()
     responds = {name: frequencies[profiles(found, f"layer_{name}").argmax(axis=1)] for name in LAYERS}
-    part.variables |= {f"layers_{name}": found[name] for name in found if name.startswith("layer_")}
-    part.summary["layers"] = {name: [float(peak) for peak in peaks] for name, peaks in responds.items()}
-    part.html.append(
-        "<p>Small changes of amplitude (with the data's own cross-spectrum), correlated with the change of each "
-        "filter's power and of each class's output, on held-out trials of the first fold, for the first of its "
-        "networks: at each frequency the strongest channel. Dots are the frequencies of the learned filters, rows are "
-        "sorted by them. "
-        "A filter that responds away from its dot passes on a strong rhythm beside its band.</p>"
+    caption = "Which frequency each filter and each class responds to"
+    return Findings(
+        html=[TEXT],
+        figures=[Figure("layers", draw(found, own), caption)],
+        variables={f"layers_{name}": found[name] for name in found if name.startswith("layer_")},
+        summary={"layers": {name: [float(peak) for peak in peaks] for name, peaks in responds.items()}},
     )
-    figure = draw(found, own)
-    part.figures.append(("layers", figure, "Which frequency each filter and each class responds to"))
 
 
 def draw(found, own):

@@ -5,8 +5,8 @@ import html
 import numpy as np
 
 from eegexplain._text import plain, readable
-from eegexplain.inspection import power_contrast
 from eegexplain.inspection._errors import SMALLEST, beyond_zero, familywise_limit
+from eegexplain.report._findings import Figure, Findings
 
 N_STRONGEST = 3
 NUMBERS = {  # of a cell, as a table calls them
@@ -29,50 +29,50 @@ GIVEN_NETWORKS = {  # what the error of a map is over that takes its networks fo
 }
 
 
-def perturbation(job, part):
+def perturbation(job):
     """Perturbation correlation on held-out trials, by band and by frequency, beside the class difference."""
-    from eegexplain.perturbation import PerturbationCorrelator
-
-    options = {"noise": job.options.noise, "sfreq": job.data.sfreq, "ch_names": job.data.ch_names}
-    by_band, by_bin = (job.explain_folds(PerturbationCorrelator(bands=each, **options)) for each in (job.bands, None))
-    data = {"sfreq": job.data.sfreq, "ch_names": job.data.ch_names, "groups": job.groups}
-    contrast = power_contrast(job.data.X, job.data.y, bands=job.bands, **data)
-    contrast_by_bin = power_contrast(job.data.X, job.data.y, **data)
-    label = "perturbation correlation"
-    part.variables |= {name: by_band[name] for name in by_band}
-    part.variables |= {f"{name}_by_frequency": by_bin[name] for name in by_bin}
-    part.variables |= {f"contrast_{name}": contrast[name] for name in contrast}
-    part.variables |= {f"contrast_{name}_by_frequency": contrast_by_bin[name] for name in contrast_by_bin}
-    part.attributes |= {name: by_band.attrs[name] for name in FACTS}
-    part.summary["strongest"] = strongest(by_band)
-    part.summary["perturbed_score"] = part.attributes["perturbed_score"]
-    part.summary["errors_over"] = job.errors_over
-    part.lines += describe(part.summary["strongest"], label)
-    part.html.append(
-        "<p>Correlation of small changes of amplitude with the change of the centered logit: "
+    by_band, label = job.perturbation.by_band, job.perturbation.by_band.attrs["label"]
+    facts, cells = {name: by_band.attrs[name] for name in FACTS}, strongest(by_band)
+    text = (
+        "<p>Correlation of small changes of amplitude with the change of the centred logit: "
         f"{NOISE_MEANING[job.options.noise]}. Mean of {len(job.folds)} networks, each on trials it never saw. "
         f"{explain_marks(by_band, job)} That a map differs from zero does not show that the network decodes.</p>"
-        f"{table_of_cells(part.summary['strongest'])}"
+        f"{table_of_cells(cells)}"
     )
-    shown = shown_outputs(by_bin)
-    whose = f"for class {shown[-1]}" if len(shown) == 1 else "for each class"
-    if job.on_scalp:
-        part.figures += [
-            ("network_by_band", topomaps(by_band, shown, label), f"What the networks use {whose}, by band"),
-            (
-                "data_by_band",
-                topomaps(contrast, shown, "difference of log power"),
-                f"How the data differ {whose}, by band",
-            ),
-        ]
+    return Findings(
+        lines=describe(cells, label),
+        html=[text],
+        figures=_draw_beside_data(job, label),
+        variables=named_maps(job.perturbation) | named_maps(job.contrast, "contrast_"),
+        attributes=facts,
+        summary={"strongest": cells, "perturbed_score": facts["perturbed_score"], "errors_over": job.errors_over},
+    )
+
+
+def named_maps(maps, prefix=""):
+    """The variables of maps by band and by frequency, under names of their own."""
+    by_band = {f"{prefix}{name}": maps.by_band[name] for name in maps.by_band}
+    return by_band | {f"{prefix}{name}_by_frequency": maps.by_bin[name] for name in maps.by_bin}
+
+
+def _draw_beside_data(job, label):
+    """What the networks use and how the data differ: scalp maps by band, then one figure per class by frequency."""
+    network, data, figures = job.perturbation, job.contrast, []
+    shown = shown_outputs(network.by_bin)
+    whose, unit = f"for class {shown[-1]}" if len(shown) == 1 else "for each class", data.by_band.attrs["label"]
+    if job.data.on_scalp:
+        caption = f"What the networks use {whose}, by band"
+        figures.append(Figure("network_by_band", topomaps(network.by_band, shown, label), caption))
+        caption = f"How the data differ {whose}, by band"
+        figures.append(Figure("data_by_band", topomaps(data.by_band, shown, unit), caption))
     for place, output in enumerate(shown):
         panels = [
-            (by_bin, f"What the networks use for class {output}", label),
-            (contrast_by_bin, f"How the data of class {output} differ", "difference of log power"),
+            (network.by_bin, f"What the networks use for class {output}", label),
+            (data.by_bin, f"How the data of class {output} differ", unit),
         ]
-        part.figures.append(
-            (f"by_frequency_{place}", side_by_side(job, panels, output), f"By frequency, class {output}")
-        )
+        drawn = side_by_side(job, panels, output)
+        figures.append(Figure(f"by_frequency_{place}", drawn, f"By frequency, class {output}"))
+    return figures
 
 
 def shown_outputs(explanation):
@@ -154,7 +154,7 @@ def spectra(job, explanation, label):
     from eegexplain.plotting import SpectralMapDisplay
 
     display = SpectralMapDisplay.from_explanation(named_classes(explanation), label=label)
-    return display.plot(order="front" if job.on_scalp else None, hatch=~beyond(display, explanation)).figure_
+    return display.plot(order="front" if job.data.on_scalp else None, hatch=~beyond(display, explanation)).figure_
 
 
 def named_classes(explanation):
@@ -173,6 +173,6 @@ def side_by_side(job, explanations, output):
     figure, axes = plt.subplots(1, len(explanations), figsize=(10, height), layout="constrained")
     for ax, (explanation, title, label) in zip(axes, explanations, strict=True):
         display = SpectralMapDisplay.from_explanation(explanation, output=output, fmax=45.0, label=label)
-        display.plot(ax=ax, order="front" if job.on_scalp else None, hatch=~beyond(display, explanation))
+        display.plot(ax=ax, order="front" if job.data.on_scalp else None, hatch=~beyond(display, explanation))
         ax.set_title(plain(title), pad=26)
     return figure

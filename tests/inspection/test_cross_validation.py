@@ -14,7 +14,7 @@ from eegexplain.inspection.cross_validation import (
     split_trials,
     train_folds,
 )
-from eegexplain.inspection.fold_maps import explain_folds
+from eegexplain.inspection.fold_maps import average_folds, explain_folds
 from eegexplain.models import SyncNetClassifier
 from eegexplain.perturbation import PerturbationCorrelator
 
@@ -73,7 +73,8 @@ def test_every_network_has_a_start_of_its_own(monkeypatch):
         X, y = rng.standard_normal((60, 6, 64)), np.arange(60) % 2
         folds = train_folds(lambda seed: make_net(seed).set_params(sfreq=64.0), X, y, split_trials(y, None, 3, 0),
                             n_seeds=2)  # fmt: skip
-        found = explain_folds(PerturbationCorrelator(noise="independent", sfreq=64.0), folds, X, y).isel(output=1)
+        explainer = PerturbationCorrelator(noise="independent", sfreq=64.0)
+        found = average_folds(explain_folds(explainer, folds, X, y), folds).isel(output=1)
         maps = found["network_value"].values.reshape(6, -1)
         pairs = [map_similarity(maps[i], maps[j])[0] for i in range(6) for j in range(i)]
         truth = np.sqrt(np.mean(found["value"] ** 2))  # nothing distinguishes the classes: what is found is error

@@ -1,12 +1,15 @@
 """Averages of maps over seeds and folds, and their total errors."""
 
+import warnings
+
 import numpy as np
 import pytest
 import xarray as xr
 from sklearn.base import BaseEstimator
 
+from eegexplain._explanation import population_error
 from eegexplain.inspection.cross_validation import Fold
-from eegexplain.inspection.fold_maps import average_maps, errors_over, explain_folds
+from eegexplain.inspection.fold_maps import average_folds, average_maps, class_means, errors_over, explain_folds
 
 FOLDS = [np.arange(0, 5), np.arange(5, 12)]
 
@@ -77,7 +80,7 @@ def test_the_error_of_a_map_is_the_total_one(groups, unit, clusters):
     X, y = np.arange(12.0), np.arange(12) % 2
     folds = [Fold((Network(1.0 + 2 * k),), FOLDS[1 - k], FOLDS[k]) for k in range(2)]
     SEEN.clear()
-    found = explain_folds(Explainer(random_state=0), folds, X, y, groups=groups, random_state=0)
+    found = average_folds(explain_folds(Explainer(random_state=0), folds, X, y, groups=groups, random_state=0), folds)
     assert [(seen[0], seen[1]) for seen in SEEN] == [(X[part].tolist(), y[part].tolist()) for part in FOLDS]
     assert errors_over(folds, groups) == unit and [seen[2] for seen in SEEN] == clusters
     assert SEEN[0][3] != SEEN[1][3], "each network's draws are its own"
@@ -85,3 +88,35 @@ def test_the_error_of_a_map_is_the_total_one(groups, unit, clusters):
     overlap = np.mean([5 / 7, 7 / 5])
     np.testing.assert_allclose(found["error_given_networks"], [0, 0.3 / np.sqrt(2)])
     np.testing.assert_allclose(found["standard_error"], [np.sqrt(2) * np.sqrt(1 / 2 + overlap), 0.3 / np.sqrt(2)])
+
+
+class Warner(Explainer):
+    """Warns of each network."""
+
+    def fit(self, X, y, groups):
+        warnings.warn(f"network {self.estimator.estimator.number}", UserWarning, stacklevel=1)
+        return super().fit(X, y, groups)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_warnings_of_other_processes_reach_the_caller(n_jobs):
+    folds = [Fold((Network(1.0 + k),), FOLDS[1 - k], FOLDS[k]) for k in range(2)]
+    with pytest.warns(UserWarning) as caught:
+        found = explain_folds(Warner(random_state=0), folds, np.arange(12.0), np.arange(12) % 2, n_jobs=n_jobs)
+    assert [str(one.message) for one in caught] == ["network 1.0", "network 2.0"]
+    assert [float(one["value"][0]) for (one,) in found] == [1.0, 2.0]
+
+
+def test_means_over_the_trials_of_each_class_are_of_its_own_output():
+    rng = np.random.default_rng(0)
+    values, y, groups = rng.standard_normal((9, 3, 2)), np.array([0, 0, 1, 0, 1, 1, 0, 0, 1]), np.arange(9) // 2
+    trials = xr.Dataset({"value": (("trial", "output", "channel"), values)}, {"output": ["0", "1", "2"]}, {"m": 1})
+    found = class_means(trials, y, groups)
+    for k in range(2):
+        own = values[y == k, k]
+        np.testing.assert_allclose(found["value"][k], own.mean(axis=0))
+        error = population_error(own - own.mean(axis=0), groups[y == k])
+        np.testing.assert_allclose(found["standard_error"][k], error)
+    assert np.isnan(found["value"][2]).all() and found.attrs["m"] == 1 and found["value"].dims == ("output", "channel")
+    plain = class_means(trials, y)["standard_error"][0]
+    np.testing.assert_allclose(plain, values[y == 0, 0].std(axis=0, ddof=1) / np.sqrt(5))

@@ -1,9 +1,11 @@
-"""Lags in the table of filters."""
+"""Lags in the table of filters, and the rhythms that no filter passes."""
 
 import numpy as np
 import pandas as pd
 
-from eegexplain.report._filters import _lags
+from eegexplain.datasets import make_oscillatory_eeg
+from eegexplain.report._filters import _lags, missed_rhythms, tell_missed
+from eegexplain.report._trials import prepare_trials
 
 
 def test_lags_follow_the_waves():
@@ -21,3 +23,16 @@ def test_lags_follow_the_waves():
     assert np.isnan(lags["lag_ms_C4"][1]) and not np.isnan(lags["lag_ms_Oz"][1])
     still = table.assign(carrier_frequency=0.0)
     assert np.isnan(_lags(still, amplitude, names)["lag_ms_Oz"]).all()
+
+
+def test_rhythms_that_some_networks_miss_are_counted_and_told():
+    """10 Hz under Oz and 22 Hz under C3 are planted; one of three networks has a filter at 22 Hz, none at 10 Hz."""
+    data = prepare_trials(make_oscillatory_eeg(300, ["Fz", "C3", "C4", "Oz"], duration=1.0, random_state=0))
+    tables = [pd.DataFrame({"peak_frequency": peaks, "bandwidth": 4.0}) for peaks in ([40.0], [22.0, 6.0], [30.0])]
+    missed = missed_rhythms(data, tables)
+    assert [(rhythm.band, n) for rhythm, n in missed.items()] == [("alpha", 3), ("beta", 2)]
+    lines = [tell_missed(rhythm, n, len(tables)) for rhythm, n in missed.items()]
+    assert lines[1] == (
+        "Warning: the classes differ at 22.0 Hz (beta, C3), but 2 of 3 networks have no filter there and cannot use it"
+    )
+    assert missed_rhythms(data, [pd.DataFrame({"peak_frequency": [10.0, 22.0], "bandwidth": 4.0})]) == {}

@@ -12,11 +12,11 @@ from sklearn.utils import Bunch
 
 from eegexplain import cli
 from eegexplain.datasets import make_oscillatory_eeg
-from eegexplain.report import SECTIONS, Options, Part, run_job
+from eegexplain.report import SECTIONS, Options, run_job
 from eegexplain.report import _job as job_module
 from eegexplain.report._filters import contributions
-from eegexplain.report._job import only_scalp
 from eegexplain.report._maps import topomaps
+from eegexplain.report._trials import prepare_trials
 from eegexplain.report._writing import write_job
 
 FILES = {"report.html", "summary.json", "explanation.nc", "filters.csv", "figures"}
@@ -44,14 +44,15 @@ def easy_eeg(n_trials=80, **options):
 def demo(tmp_path_factory):
     """Folder, job and part of a small run on simulated data with groups."""
     out = tmp_path_factory.mktemp("report")
-    job = run_job(easy_eeg(n_subjects=4), Options(n_folds=2, n_seeds=2, title="a test"), lambda message: None)
-    return out, job, write_job(job, out, lambda message: None)
+    options = Options(n_folds=2, n_seeds=2, title="a test", group_by="subject")
+    job = run_job(easy_eeg(n_subjects=4), options)
+    return out, job, write_job(job, out)
 
 
 def test_every_file_is_there_and_complete(demo):
     out, job, part = demo
     assert {file.name for file in out.iterdir()} == FILES
-    assert {file.stem for file in (out / "figures").iterdir()} == {name for name, _, _ in part.figures}
+    assert {file.stem for file in (out / "figures").iterdir()} == {figure.name for figure in part.figures}
     html = (out / "report.html").read_text()
     assert "<title>a test</title>" in html and html.count("data:image/png;base64") >= len(part.figures)
     assert not re.search(r"""<(script|link|img)[^>]+(src|href)=["']https?:""", html), (
@@ -96,7 +97,7 @@ def test_filters_respond_at_their_own_frequency_or_to_a_planted_rhythm(demo):
 def test_attribution_adds_up_to_the_same_logit_in_bands_and_bins(demo):
     _, _, part = demo
     bands = part.variables["flex_value"].sum("band") + part.variables["flex_residual"]
-    bins = part.variables["flex_value_by_frequency"].sum("frequency")
+    bins = part.variables["flex_value_by_frequency"].sum("frequency") + part.variables["flex_residual_by_frequency"]
     np.testing.assert_allclose(bands, bins, atol=1e-4 * np.abs(bins).max())
 
 
@@ -104,7 +105,7 @@ def test_maps_are_of_trials_the_networks_never_saw(demo):
     _, job, _ = demo
     for fold in job.folds:
         assert not set(fold.train) & set(fold.test)
-        assert not set(job.groups[fold.train]) & set(job.groups[fold.test])
+        assert not set(job.data.groups[fold.train]) & set(job.data.groups[fold.test])
     assert sorted(np.concatenate([fold.test for fold in job.folds])) == list(range(len(job.data.y)))
 
 
@@ -128,8 +129,8 @@ def test_any_name_of_the_data_survives_the_whole_report(tmp_path, capsys):
     data.y = np.array(["a$b$ <i>", "$x_{$ \ud800"])[data.y]
     data.subject = np.array(["=1+1 $", "@s$\ud801", "_$\\frac$", "\n"])[np.arange(40) % 4]
     data.ch_names = ["=C$a$", "$x_{$", "_\ud800", "-a", "+b", "@c"]
-    job = run_job(data, Options(n_folds=2, n_seeds=1), lambda message: None)
-    part = write_job(job, tmp_path, lambda message: None)
+    job = run_job(data, Options(n_folds=2, n_seeds=1, group_by="subject"))
+    part = write_job(job, tmp_path)
     print("\n".join(part.lines).encode().decode())
     html, summary = (tmp_path / "report.html").read_text(encoding="utf-8"), (tmp_path / "summary.json").read_text()
     assert "<i>" not in html.replace("<i>co-varies", "") and "\\ud800" in html and json.loads(summary)["strongest"]
@@ -140,7 +141,7 @@ def test_contributions_follow_from_setting_a_filter_to_nothing(demo):
     import torch
 
     _, job, _ = demo
-    net, X = job.folds[0].net, job.held_out(job.folds[0])[0]
+    net, X = job.folds[0].net, job.data.X[job.folds[0].test]
     found = contributions(net, X)
     layer = net.net_.module_.final_layer
 
@@ -161,35 +162,36 @@ def test_network_at_chance_carries_the_banner_everywhere(tmp_path):
     data = easy_eeg(60)
     data.y = np.random.default_rng(0).permutation(data.y)
     data.pop("truth")
-    data.subject = None
-    job = run_job(data, Options(n_folds=3, n_seeds=1), lambda message: None)
+    job = run_job(data, Options(n_folds=3, n_seeds=1))
     assert not job.decoding.above_chance
-    part = write_job(job, tmp_path, lambda message: None)
+    part = write_job(job, tmp_path)
     assert json.loads((tmp_path / "summary.json").read_text())["banner"] == job.banner
     assert "Not shown to decode: balanced accuracy" in part.lines[1] and "(95 % interval" in part.lines[1]
     assert json.loads((tmp_path / "summary.json").read_text())["verdict"] == "not shown to decode"
     html = (tmp_path / "report.html").read_text()
     assert html.index(job.banner) < html.index("<p>Held-out balanced accuracy") < html.index("<p>Correlation of")
-    assert all("Not shown to decode" in figure.get_suptitle() for _, figure, _ in part.figures)
+    assert all("Not shown to decode" in figure.figure.get_suptitle() for figure in part.figures)
     assert (tmp_path / "figures" / "network_by_band.png").exists()
 
 
 def test_channels_without_a_place_are_explained_without_maps(tmp_path):
     data = easy_eeg(40)
     data.pop("truth")
-    data.subject, data.ch_names = None, [f"E{c}" for c in range(6)]
-    job = run_job(data, Options(n_folds=2, n_seeds=1), lambda message: None)
-    part = write_job(job, tmp_path, lambda message: None)
-    names = {name for name, _, _ in part.figures}
-    assert not job.on_scalp and "by_frequency_0" in names and "network_by_band" not in names
+    data.ch_names = [f"E{c}" for c in range(6)]
+    job = run_job(data, Options(n_folds=2, n_seeds=1))
+    part = write_job(job, tmp_path)
+    names = {figure.name for figure in part.figures}
+    assert not job.data.on_scalp and "by_frequency_0" in names and "network_by_band" not in names
 
 
 def test_channels_that_are_no_electrodes_are_left_out():
-    data = Bunch(X=np.zeros((2, 4, 8)), ch_names=["FZ", "X", "oz.", "nd"])
-    kept, left_out = only_scalp(data)
-    assert kept.ch_names == ["FZ", "oz."] and left_out == ["X", "nd"] and kept.X.shape == (2, 2, 8)
-    unnamed = Bunch(X=np.zeros((2, 3, 8)), ch_names=["ch0", "ch1", "Oz"])
-    assert only_scalp(unnamed) == (unnamed, [])
+    data = easy_eeg(4)
+    named = {"FZ": True, "X": False, "oz.": True, "nd": False, "C3": True, "C4": True}
+    found = prepare_trials(Bunch(**data | {"ch_names": [*named]}))
+    assert found.ch_names == ["FZ", "oz.", "C3", "C4"] and found.left_out == ["X", "nd"] and found.simulation is None
+    assert (found.X == data.X[:, [*named.values()]]).all()
+    unnamed = prepare_trials(Bunch(**data | {"ch_names": ["ch0", "ch1", "Oz", "ch3", "ch4", "ch5"]}))
+    assert unnamed.ch_names[:3] == ["ch0", "ch1", "Oz"] and unnamed.left_out == [] and unnamed.X.shape == data.X.shape
 
 
 def save(path, **changes):
@@ -202,7 +204,7 @@ def save(path, **changes):
 def test_explain_prints_a_summary_and_returns_0(tmp_path, capsys):
     path, out = save(tmp_path / "eeg.npz"), tmp_path / "out"
     bands = "low=2-8,alpha=8-13"
-    options = ["--bands", bands, "--folds", "2", "--seeds", "2", "--seed", "3"]
+    options = ["--bands", bands, "--folds", "2", "--seeds", "2", "--seed", "3", "--jobs", "1"]
     status = cli.main(["explain", path, "--out", str(out), *options])
     printed, notes = capsys.readouterr()
     assert (
@@ -220,7 +222,7 @@ def test_explain_prints_a_summary_and_returns_0(tmp_path, capsys):
 
 def test_explain_reads_the_original_files(real_data, tmp_path, capsys):
     arguments = ["explain", str(real_data / "uci_eeg_raw"), "--group-by", "subject", "--folds", "2", "--seeds", "1"]
-    assert cli.main([*arguments, "--out", str(tmp_path)]) == 0
+    assert cli.main([*arguments, "--jobs", "1", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "4 groups" in printed and "Not shown to decode" in printed  # four subjects prove nothing
     summary = json.loads((tmp_path / "summary.json").read_text())
@@ -342,7 +344,3 @@ def test_interrupt_is_quiet(monkeypatch, capsys):
     monkeypatch.setattr(cli, "run_demo", interrupted)
     assert cli.main(["demo"]) == 130
     assert "interrupted" in capsys.readouterr().err
-
-
-def test_part_is_filled_by_all_sections():
-    assert Part().figures == [] and [section.title for section in SECTIONS][0] == "Decoding"

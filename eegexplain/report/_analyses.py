@@ -1,0 +1,137 @@
+"""The maps that sections of the report share: of the networks, of their evidence, and of the data alone."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from eegexplain.inspection import power_contrast
+from eegexplain.inspection.fold_maps import average_folds, class_means, explain_folds
+
+TOLERANCE = 0.05  # share of a trial's map that may still move when the path integral stops
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """A map by band and the same by frequency, each an explanation.
+
+    Attributes
+    ----------
+    by_band, by_bin : xarray.Dataset
+    """
+
+    by_band: Any
+    by_bin: Any
+
+
+def perturbation_maps(data, folds, *, noise, **settings):
+    """Perturbation correlation of the networks on held-out trials.
+
+    Parameters
+    ----------
+    data : Trials
+    folds : list of Fold
+    noise : {"data", "independent"}
+    **settings : dict
+        ``random_state, n_jobs`` of `explain_folds`.
+
+    Returns
+    -------
+    Maps
+    """
+    from eegexplain.perturbation import PerturbationCorrelator
+
+    def explained(bands):
+        explainer = PerturbationCorrelator(bands=bands, noise=noise, **data.axes)
+        return average_folds(explain_folds(explainer, folds, data.X, data.y, groups=data.groups, **settings), folds)
+
+    return Maps(explained(data.bands), data.inside_passband(explained(None)))
+
+
+def contrast_maps(data):
+    """How the power of the classes differs in the data.
+
+    Parameters
+    ----------
+    data : Trials
+
+    Returns
+    -------
+    Maps
+    """
+    by_band, by_bin = (
+        power_contrast(data.X, data.y, bands=bands, groups=data.groups, **data.axes) for bands in (data.bands, None)
+    )
+    return Maps(by_band, data.inside_passband(by_bin))
+
+
+def evidence_maps(data, folds, **settings):
+    """Attribution of each class's output over held-out trials of that class, in bands and in bins.
+
+    Parameters
+    ----------
+    data : Trials
+    folds : list of Fold
+    **settings : dict
+        ``random_state, n_jobs`` of `explain_folds`.
+
+    Returns
+    -------
+    Maps
+        Whole: with the coefficient ``residual`` of what is in no band, and all frequencies.
+    """
+    explainer = ClassEvidence(bands=data.bands, **data.axes)
+    explained = explain_folds(explainer, folds, data.X, data.y, groups=data.groups, **settings)
+    return Maps(average_folds(explained, folds, "bands_"), average_folds(explained, folds, "fourier_"))
+
+
+class ClassEvidence(BaseEstimator):
+    """Frequency attribution of each class's output over trials of that class, in two bases from one integral.
+
+    Parameters
+    ----------
+    estimator : FrozenEstimator
+    bands : dict of str to (float, float)
+    sfreq : float
+    ch_names : list of str
+
+    Attributes
+    ----------
+    explanation_ : xarray.Dataset
+        ``bands_value``, ``fourier_value`` and their errors, ``bands_standard_error`` and ``fourier_standard_error``.
+    """
+
+    bases = ("bands", "fourier")
+
+    def __init__(self, estimator=None, *, bands=None, sfreq=None, ch_names=None):
+        self.estimator = estimator
+        self.bands = bands
+        self.sfreq = sfreq
+        self.ch_names = ch_names
+
+    def fit(self, X, y, *, groups=None):
+        """Explain trials with a network that is trained.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_trials, n_channels, n_times)
+        y : ndarray of shape (n_trials,)
+        groups : ndarray of shape (n_trials,) or None
+
+        Returns
+        -------
+        self
+        """
+        import xarray as xr
+
+        from eegexplain.attribution import FLEXAttributor
+
+        flex = FLEXAttributor(
+            self.estimator, bands=self.bands, sfreq=self.sfreq, ch_names=self.ch_names, tol=TOLERANCE
+        )
+        flex.fit(X[:1], y[:1])  # a baseline of zeros is known without trials, and the network is trained
+        found = flex.explain(X, target="all", basis=list(self.bases))
+        means = {name: class_means(found[name], y, groups) for name in self.bases}
+        variables = {f"{name}_{part}": mean[part] for name, mean in means.items() for part in mean}
+        self.explanation_ = xr.Dataset(variables, attrs=means[self.bases[0]].attrs)
+        return self

@@ -1,0 +1,128 @@
+"""What a section of the report finds, and how the findings of all sections are put together."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A picture of the report.
+
+    Attributes
+    ----------
+    name : str
+        Of its file, without ending.
+    figure : matplotlib.figure.Figure
+    caption : str
+    """
+
+    name: str
+    figure: Any
+    caption: str
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What a section has to say; every part may be left out.
+
+    Attributes
+    ----------
+    lines : sequence of str
+        Printed.
+    html : sequence of str
+        Paragraphs of the report.
+    figures : sequence of Figure
+    tables : dict of str to pandas.DataFrame
+        By file name.
+    variables : dict of str to xarray.DataArray
+        Maps, which go into ``explanation.nc``.
+    attributes : dict
+        Facts of the analysis, which go there, too.
+    summary : dict
+        Numbers, which go into ``summary.json``.
+    """
+
+    lines: Sequence[str] = ()
+    html: Sequence[str] = ()
+    figures: Sequence[Figure] = ()
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report.
+
+    Attributes
+    ----------
+    title : str
+    find : callable
+        Takes a `Job` and returns `Findings`.
+    needed : callable
+        Takes a `Job`: whether there is something to say about it.
+    """
+
+    title: str
+    find: Callable[[Any], Findings]
+    needed: Callable[[Any], bool] = bool
+
+
+def find(section: Section, job: Any) -> Findings:
+    """Findings of a section.
+
+    Parameters
+    ----------
+    section : Section
+    job : Job
+
+    Returns
+    -------
+    Findings
+
+    Raises
+    ------
+    TypeError
+        When the section returns something else.
+    """
+    found = section.find(job)
+    if not isinstance(found, Findings):
+        raise TypeError(f"the section {section.title!r} must return Findings, got {type(found).__name__}")
+    return found
+
+
+def joined(findings: Iterable[Findings]) -> Findings:
+    """Put the findings of several sections together.
+
+    Parameters
+    ----------
+    findings : iterable of Findings
+
+    Returns
+    -------
+    Findings
+
+    Raises
+    ------
+    ValueError
+        When two of them give the same name to a figure, table, variable, attribute or entry of the summary: one would
+        take the other's place.
+    """
+    findings = list(findings)
+    together = {part: [item for found in findings for item in getattr(found, part)] for part in ("lines", "html")}
+    figures = [figure for found in findings for figure in found.figures]
+    _refuse_repeated("figures", [figure.name for figure in figures])
+    named = {}
+    for part in ("tables", "variables", "attributes", "summary"):
+        items = [item for found in findings for item in getattr(found, part).items()]
+        _refuse_repeated(part, [name for name, _ in items])
+        named[part] = dict(items)
+    return Findings(**together, figures=figures, **named)
+
+
+def _refuse_repeated(part, names):
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"two sections of the report have {part} of the same name: {', '.join(repeated)}")

@@ -1,0 +1,74 @@
+"""What the report makes of the data it is given."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from sklearn.utils import Bunch
+
+from eegexplain.report._trials import find_identities, inside_passband, pick_groups, prepare_trials
+
+BANDS = {"delta": (1.0, 4.0), "alpha": (8.0, 13.0), "beta": (13.0, 30.0), "gamma": (30.0, 45.0)}
+RNG = np.random.default_rng(0)
+DATA = Bunch(
+    X=RNG.standard_normal((6, 2, 64)), y=np.arange(6) % 2, sfreq=128.0, ch_names=["C3", "C4"],
+    subject=np.arange(6) // 2, session=["a", "b"] * 3,
+)  # fmt: skip
+
+
+def test_groups_are_a_column_and_leave_the_identities_alone():
+    found = prepare_trials(DATA, group_by="session")
+    assert found.groups.tolist() == ["a", "b"] * 3
+    assert {name: values.tolist() for name, values in found.identities.items()} == {
+        "subject": list("001122"),
+        "session": ["a", "b"] * 3,
+    }
+    assert prepare_trials(DATA).groups is None and "subject" in prepare_trials(DATA).identities
+
+
+def test_columns_that_cannot_be_groups_are_named():
+    with pytest.raises(ValueError, match="Did you mean 'subject'"):
+        pick_groups(DATA, "subjct")
+    for missing in (np.nan, None):
+        holes = Bunch(**DATA | {"session": np.array(["a", "a", missing, "b", "b", "b"], dtype=object)})
+        with pytest.raises(ValueError, match="trial 2 has no group"):
+            pick_groups(holes, "session")
+
+
+def test_bins_outside_of_the_passband_are_left_out_of_maps():
+    frequencies = np.arange(0, 65.0, 2)
+    whole = xr.Dataset({"value": ("frequency", frequencies)}, {"frequency": frequencies})
+    cases = [((None, None), (0, 64)), ((8.0, 30.0), (8, 30)), ((None, 31.0), (0, 30)), ((7.9, None), (8, 64))]
+    for limits, kept in cases:
+        found = prepare_trials(Bunch(**DATA, highpass=limits[0], lowpass=limits[1])).inside_passband(whole)
+        assert (found["value"].values.min(), found["value"].values.max()) == kept
+        assert (np.diff(found["frequency"]) == 2).all()
+
+
+def test_columns_that_say_where_trials_come_from():
+    column = np.array(["a", "b", "a", "b"])
+    names = ["stimulus", "condition", "recording", "participant_id", "Session", "subject", "daylight", "event"]
+    data = Bunch(y=np.arange(4), X=np.zeros((4, 2, 2)), **dict.fromkeys(names, column))
+    assert list(find_identities(data)) == ["subject", "recording", "participant_id", "Session"]
+    data = Bunch(y=np.arange(2), subject=None, session=np.array([1.0, np.nan]), run=np.array([1, "x"], dtype=object))
+    assert list(find_identities(data)) == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "left_out"),
+    [
+        ((None, None), []),
+        ((0.5, 50.0), []),
+        ((8.0, 30.0), ["delta", "gamma"]),
+        ((2.4, 38.0), []),
+        ((2.6, 37.0), ["delta", "gamma"]),
+        ((None, 30.0), ["gamma"]),
+    ],
+)
+def test_bands_outside_of_the_passband_are_left_out(limits, left_out):
+    kept, out = inside_passband(BANDS, *limits)
+    assert out == left_out and [*kept] == [name for name in BANDS if name not in left_out]
+
+
+def test_a_passband_without_any_band_is_named():
+    with pytest.raises(ValueError, match="filtered to 50-60 Hz, which leaves none of the bands"):
+        inside_passband(BANDS, 50.0, 60.0)
