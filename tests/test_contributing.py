@@ -9,6 +9,7 @@ from unittest import mock
 import pytest
 
 from eegexplain._outputs import RESPONSES
+from eegexplain.perturbation import KINDS
 
 CONTRIBUTING = (pathlib.Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
@@ -36,5 +37,5 @@ def test_example_runs(heading, code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module = types.ModuleType("example")  # where pickle finds the classes again, as it would in a script
     monkeypatch.setitem(sys.modules, "example", module)
-    with mock.patch.dict(RESPONSES):  # what an example adds to a table is taken back
+    with mock.patch.dict(RESPONSES), mock.patch.dict(KINDS):  # what an example adds to a table is taken back
         exec(compile(code, f"CONTRIBUTING.md, {heading}", "exec"), vars(module))  # noqa: S102

@@ -1,7 +1,8 @@
 """The limit of small noise in closed form: correlations from the gradients of the outputs.
 
-With ``g = d output / d amplitude`` at fixed phase and independent noise of SD ``s``, the change of an output is
-``sum s g e`` with white ``e``, so each noise has covariance ``s g`` with it and its variance is ``sum (s g)^2``.
+With the slope ``g = d output / d value`` that a kind of perturbation declares (for additive noise the derivative by the
+amplitude at fixed phase) and independent values of SD ``s``, the change of an output is ``sum s g e`` with white ``e``,
+so each noise has covariance ``s g`` with it and its variance is ``sum (s g)^2``.
 Noise with the data's cross-spectrum S has covariance ``(w/T) Re(exp(-i phase) (S G)_c) / sqrt(S_cc)`` and the change
 variance ``sum (w/T)^2 G^H S G``, where ``G`` is the spectrum of the gradient over time.
 """
@@ -10,29 +11,33 @@ import numpy as np
 
 from eegexplain.perturbation._correlate import Moments, SecondMoments
 from eegexplain.perturbation._spectra import gradient_along, gradient_spectrum
+from eegexplain.perturbation.kinds import by_amplitude
 
 
-def independent_terms(gradients, spectra, amount, *, projector=None, membership=None, multiplicative=False):
-    """Covariances and variances for noise that is independent between channels.
+def independent_terms(gradients, spectra, amount, *, slope=by_amplitude, projector=None, membership=None):
+    """Covariances and variances for noise whose values are independent.
 
     Parameters
     ----------
     gradients : array (n_trials, n_outputs, n_channels, n_times)
     spectra : Spectra
         Of the same trials.
-    amount : array (n_channels, n_frequencies)
-        SD of the noise: of the amplitude, or of the factor where ``multiplicative``.
+    amount : array (n_channels or 1, n_frequencies or 1)
+        SD of the values of the noise; along an axis of length 1, what has an axis of its own shares them.
+    slope : callable
+        Derivative by these values; see `Perturbation`.
     projector, membership : array or None
-        See `Setting` and `DataScale`.
+        See `Draws` and `DataScale`.
 
     Returns
     -------
     covariances : array (n_trials, n_outputs, n_channels, n_features)
     variances : array (n_trials, n_outputs)
     """
-    g = gradient_along(gradient_spectrum(gradients, projector), spectra.unit) * amount.astype(gradients.dtype)
-    if multiplicative:
-        g *= spectra.amplitude[:, None]
+    g = slope(gradient_spectrum(gradients, projector), spectra) * amount.astype(gradients.dtype)
+    for axis, length in zip((2, 3), amount.shape, strict=True):
+        if length < g.shape[axis]:  # one value moves all of them: its slope is the sum of theirs
+            g = g.sum(axis=axis, keepdims=True)
     if membership is not None:
         g = g @ membership.T.astype(g.dtype)
     return g, np.einsum("bkcx,bkcx->bk", g, g, dtype=float)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eegexplain.perturbation._spectra import CrossSpectrum, Deviation, MedianDeviation, gradient_along
+from eegexplain.perturbation._spectra import CrossSpectrum, Deviation, MedianDeviation
+from eegexplain.perturbation.kinds import by_amplitude
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class SpreadSlopes:
     membership: np.ndarray | None
 
     @classmethod
-    def of(cls, parts, unit, amount, membership=None):
+    def of(cls, parts, unit, amount, membership=None, slope=by_amplitude):
         """From spectra of gradients and of trials, part by part.
 
         Parameters
@@ -37,10 +38,12 @@ class SpreadSlopes:
         amount : array (n_channels, n_frequencies)
             SD of the noise.
         membership : array (n_bands, n_frequencies) or None
+        slope : callable
+            Derivative by the values of the noise; see `Perturbation`.
         """
         toward = square = n_trials = 0
         for first, second, spectra in parts:
-            first, second = (gradient_along(part, spectra.unit) * amount for part in (first, second))
+            first, second = (slope(part, spectra) * amount for part in (first, second))
             toward = toward + (first + second).sum(axis=0) / 2
             shared = second if membership is None else second @ (membership.T @ membership)
             square = square + np.einsum("bkcf,bkcf->kcf", first, shared)

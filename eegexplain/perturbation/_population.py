@@ -13,7 +13,7 @@ from eegexplain.perturbation._gradient import data_terms, gradient_moments, inde
 from eegexplain.perturbation._influence import CrossSlopes, SpreadSlopes
 from eegexplain.perturbation._sampling import Control, drawn_gradients, drawn_moments, measure, perturb
 from eegexplain.perturbation._spectra import CrossSpectrum, Deviation, MedianDeviation, Spectra, gradient_spectrum
-from eegexplain.perturbation.kinds import Perturbation, Setting
+from eegexplain.perturbation.kinds import Draws, Perturbation
 
 _PILOT = 2**32 - 1  # key of the draws that centre the sums
 _CHECK = 2**32 - 2  # key of the draws that tell whether perturbed trials are still decoded
@@ -29,9 +29,10 @@ _ROUND = 16  # draws between two looks at the error, where there is a tolerance
 class Noise:
     """What is done to spectra: a kind of perturbation with its size, and the space it is kept in.
 
-    ``amount`` is ``(n_channels, n_frequencies)``; ``membership`` ``(n_bands, n_frequencies)`` or None; ``projector``
-    ``(n_channels, n_channels)`` or None; ``cross`` the cross-spectrum of noise that has the data's, or None; ``unit``
-    how the size of independent noise was measured on trials, or None where it was not.
+    ``amount`` is ``(n_channels, n_frequencies)``, with a length of 1 where the kind's values are shared; ``membership``
+    ``(n_bands, n_frequencies)`` or None; ``projector`` ``(n_channels, n_channels)`` or None; ``cross`` the
+    cross-spectrum of noise that has the data's, or None; ``unit`` how the size of independent noise was measured on
+    trials, or None where it was not.
     """
 
     kind: Perturbation
@@ -41,9 +42,9 @@ class Noise:
     cross: CrossSpectrum | None = None
     unit: Deviation | MedianDeviation | None = None
 
-    def setting(self, n_draws):
-        """Setting for a number of draws per trial."""
-        return Setting(self.amount, n_draws, self.membership)
+    def draws(self, n_draws):
+        """Noise for a number of draws per trial."""
+        return Draws(self.amount, n_draws, self.membership)
 
     def size(self):
         """SD of the values of noise per channel and bin or band, ``(n_channels * n_features,)``."""
@@ -55,7 +56,7 @@ class Noise:
         """How the terms follow what was measured on trials; see `SpreadSlopes.of`."""
         if self.cross is not None:
             return CrossSlopes.of(parts, self.cross, self.membership)
-        return SpreadSlopes.of(parts, self.unit, self.amount, self.membership)
+        return SpreadSlopes.of(parts, self.unit, self.amount, self.membership, self.kind.slope)
 
     def drawn_influence(self, influence, n_draws):
         """Influence on unit noise, in the totals of draws: the noise of the data has half its power along the phase."""
@@ -71,9 +72,9 @@ class Noise:
             gradients,
             spectra,
             self.amount,
+            slope=self.kind.slope,
             projector=self.projector,
             membership=self.membership,
-            multiplicative=not self.kind.relative,
         )
 
 
@@ -101,7 +102,7 @@ class Task:
         outputs, activations, _ = reference
         evaluate = partial(self.effects.changes, outputs=outputs, activations=activations)
         noise = self.noise
-        return measure(spectra, evaluate, noise.kind, noise.setting(n_draws), self.rng(*key), noise.projector)
+        return measure(spectra, evaluate, noise.kind, noise.draws(n_draws), self.rng(*key), noise.projector)
 
     def influence(self, spectra):
         """What trials add to their terms through the size of the noise, all of which share in it."""
@@ -119,7 +120,7 @@ class Task:
     def kept(self, trials, spectra, outputs, key):
         """Sums for `kept_score` from one draw."""
         noise, effects = self.noise, self.effects
-        perturbed, _ = perturb(spectra, noise.kind, noise.setting(1), self.rng(_CHECK, *key), noise.projector)
+        perturbed, _ = perturb(spectra, noise.kind, noise.draws(1), self.rng(_CHECK, *key), noise.projector)
         new = effects.net.outputs(perturbed, effects.response, effects.batch_size)
         truth = None if self.truth is None else self.truth[trials]
         return score_sums(outputs, new - outputs, truth, self.classes)

@@ -9,9 +9,9 @@ from eegexplain.perturbation._correlate import Moments, SecondMoments
 from eegexplain.perturbation._spectra import frozen_bins
 
 
-def perturb(spectra, kind, setting, rng, projector=None):
+def perturb(spectra, kind, draws, rng, projector=None):
     """Perturbed trials ``(n_draws * n_trials, n_channels, n_times)`` and values ``(n_draws, n_trials, C or 1, F)``."""
-    spectrum, values = kind.apply(spectra, rng, setting)
+    spectrum, values = kind.apply(spectra, rng, draws)
     if projector is not None:
         projector = projector.astype(spectra.amplitude.dtype)
         spectrum = spectra.values + projector @ (spectrum - spectra.values)
@@ -20,7 +20,7 @@ def perturb(spectra, kind, setting, rng, projector=None):
     return X.reshape(-1, *X.shape[2:]), values
 
 
-def measure(spectra, evaluate, kind, setting, rng, projector=None):
+def measure(spectra, evaluate, kind, draws, rng, projector=None):
     """One batch of draws for a block of trials.
 
     Parameters
@@ -29,7 +29,7 @@ def measure(spectra, evaluate, kind, setting, rng, projector=None):
         Of the block.
     evaluate : callable (perturbed) -> array (n_draws, n_trials, n_outputs)
         Change of the outputs.
-    kind, setting, rng, projector
+    kind, draws, rng, projector
         As in `perturb`.
 
     Returns
@@ -38,9 +38,9 @@ def measure(spectra, evaluate, kind, setting, rng, projector=None):
         Noise that took effect, per channel and bin or summed over the bins of each band.
     changes : array (n_draws, n_trials, n_outputs)
     """
-    perturbed, values = perturb(spectra, kind, setting, rng, projector)
-    if setting.membership is not None:
-        values = values @ setting.membership.T.astype(values.dtype)
+    perturbed, values = perturb(spectra, kind, draws, rng, projector)
+    if draws.membership is not None:
+        values = values @ draws.membership.T.astype(values.dtype)
     return values.reshape(*values.shape[:2], -1), evaluate(perturbed)
 
 

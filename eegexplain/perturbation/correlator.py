@@ -14,7 +14,9 @@ from eegexplain.perturbation._correlate import cluster_blocks
 from eegexplain.perturbation._population import Noise, Task, trial_covariances, trial_sensitivity
 from eegexplain.perturbation._result import pooled_map, population_dataset
 from eegexplain.perturbation._spectra import band_matrix, data_scale, part_size
-from eegexplain.perturbation.kinds import resolve_kind, with_data_noise
+from eegexplain.perturbation.kinds import KINDS, resolve_kind, with_data_noise
+
+_AXES = ("channel", "frequency")
 
 
 class PerturbationCorrelator(Explainer):
@@ -224,7 +226,8 @@ class PerturbationCorrelator(Explainer):
         scale = data_scale(X, scale_by=self.scale_by, cross=self.noise == "data", subspace=self.subspace)
         self.rank_ = scale.rank
         membership = band_matrix(self.frequencies_, self.bands_)
-        amount = np.full(scale.spread.shape, self.scale) if not kind.relative else self.scale * scale.spread
+        lengths = [n if axis in kind.axes else 1 for axis, n in zip(_AXES, scale.spread.shape, strict=True)]
+        amount = self.scale * scale.spread if kind.relative else np.full(lengths, self.scale)
         cross = None
         if self.noise == "data":
             cross = scale.cross.scaled(float(self.scale))
@@ -242,7 +245,7 @@ class PerturbationCorrelator(Explainer):
         check_option("response", self.response, ("auto", *RESPONSES, "output"))
         if not callable(self.difference):
             check_option("difference", self.difference, tuple(DIFFERENCES))
-        if self.noise == "data" and kind.name != "additive":
+        if self.noise == "data" and not kind.data_noise:
             raise ValueError(
                 f"noise='data' is a kind of additive noise and not defined for perturbation={kind.name!r}: "
                 "use noise='independent'"
@@ -250,8 +253,10 @@ class PerturbationCorrelator(Explainer):
         if self.method == "gradient" and not kind.closed_form:
             raise ValueError(
                 f"perturbation={kind.name!r} has no closed form: use method='sampling' (or 'auto'); "
-                "gradients serve 'additive' and 'multiplicative'"
+                f"gradients serve {' and '.join(repr(name) for name, other in KINDS.items() if other.closed_form)}"
             )
+        if self.bands is not None and "frequency" not in kind.axes:
+            raise ValueError(f"perturbation={kind.name!r} has no value per frequency: use bands=None")
         if isinstance(self.layers, str):
             raise ValueError(f"layers must be a list of names, got the single string {self.layers!r}")
         return kind
@@ -322,9 +327,10 @@ class PerturbationCorrelator(Explainer):
 
     def _cells(self):
         """Coordinates of a map."""
-        by_channel = self._noise.kind.by_channel
-        axis = {"frequency": self.frequencies_} if self.bands_ is None else {"band": list(self.bands_)}
-        return {"channel": self.ch_names_ if by_channel else ["all"], **axis}
+        axes = self._noise.kind.axes
+        axis = {"frequency": self.frequencies_} if "frequency" in axes else {"band": ["all"]}
+        axis = axis if self.bands_ is None else {"band": list(self.bands_)}
+        return {"channel": self.ch_names_ if "channel" in axes else ["all"], **axis}
 
     def _store(self, dataset):
         self.correlations_ = dataset["value"].to_numpy()

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from eegexplain._validation import lookup
-from eegexplain.perturbation._spectra import frozen_bins
+from eegexplain.perturbation._spectra import frozen_bins, gradient_along
 
 
 @dataclass(frozen=True)
@@ -23,40 +23,87 @@ class Perturbation:
         Distribution of the noise e, and the value that is correlated with the change of the output.
     relative : bool
         Whether the noise is in units of the bin's spread over trials.
-    closed_form : bool
-        Whether the limit for small noise is known from gradients.
-    by_channel : bool
-        Whether each channel has values of its own.
-    apply : callable (spectra, rng, setting) -> (spectrum, values)
-        Perturbed spectrum ``(n_draws, n_trials, n_channels, n_frequencies)`` and the values that took effect,
-        ``(n_draws, n_trials, n_channels or 1, n_frequencies)``.
+    apply : callable (spectra, rng, draws) -> (spectrum, values)
+        Perturbed spectrum ``(n_draws, n_trials, n_channels, n_frequencies)`` and the values that took effect, with a
+        length of 1 along the last two axes where `axes` does not name them.
+    slope : callable (gradients, spectra) -> array, optional
+        Derivative of the outputs by the values at 0, from their derivatives by the spectrum (`gradient_spectrum`,
+        ``(n_trials, n_outputs, n_channels, n_frequencies)``), of the same shape: `by_amplitude`, `by_phase`, or a
+        multiple of these. It is the kind's closed form for small noise whose values are independent with mean 0 and
+        the SD `Draws.amount`. None where there is no such limit: then there is only sampling.
+    axes : tuple of str, default=("channel", "frequency")
+        What has values of its own. Without "channel", channels share them; ``()`` is one value per trial.
+    data_noise : bool, default=False
+        Whether the noise may have the trials' cross-spectrum instead (``noise="data"``).
     """
 
     name: str
     formula: str
     noise: str
     relative: bool
-    closed_form: bool
-    by_channel: bool
     apply: Callable
+    slope: Callable | None = None
+    axes: tuple[str, ...] = ("channel", "frequency")
+    data_noise: bool = False
+
+    def __post_init__(self):
+        """Refuse a spread per channel and bin for values that these share."""
+        if self.relative and set(self.axes) != {"channel", "frequency"}:
+            raise ValueError(f"{self.name}: noise in units of each bin's spread needs values per channel and frequency")
+
+    @property
+    def closed_form(self):
+        """Whether the limit for small noise is known from gradients."""
+        return self.slope is not None
 
 
 @dataclass(frozen=True)
-class Setting:
-    """Size of the noise: ``amount`` ``(n_channels, n_frequencies)``, draws per trial, and bands that share noise."""
+class Draws:
+    """Noise to draw: ``amount`` ``(n_channels or 1, n_frequencies or 1)``, draws per trial, bands that share noise."""
 
     amount: np.ndarray
     n_draws: int
     membership: np.ndarray | None = None  # (n_bands, n_frequencies)
 
-    def draw(self, sampler, spectra, n_channels):
-        """Draw unit noise per bin, or per band and spread over its bins."""
-        n_features = self.amount.shape[-1] if self.membership is None else len(self.membership)
+    def draw(self, sampler, spectra):
+        """Draw unit noise per bin, or per band and spread over its bins.
+
+        Parameters
+        ----------
+        sampler : callable (shape) -> array
+            Such as ``partial(normal, rng)``.
+        spectra : Spectra
+            Of the trials.
+
+        Returns
+        -------
+        noise : array of shape (n_draws, n_trials, n_channels or 1, n_frequencies or 1)
+        """
+        n_channels, n_features = self.amount.shape
+        n_features = n_features if self.membership is None else len(self.membership)
         unit = sampler((self.n_draws, len(spectra.values), n_channels, n_features))
         return unit if self.membership is None else unit @ self.membership.astype(np.float32)
 
 
-def _normal(rng, shape):
+# ------------------------------------------------------------------------------------------------------ closed forms
+def by_amplitude(gradients, spectra):
+    """Derivative by the amplitude of each bin at fixed phase."""
+    return gradient_along(gradients, spectra.unit)
+
+
+def by_phase(gradients, spectra):
+    """Derivative by the phase of each bin at fixed amplitude: a turn moves a bin at a right angle to itself."""
+    return gradient_along(gradients, 1j * spectra.values)
+
+
+def by_factor(gradients, spectra):
+    """Derivative by a factor on the amplitude of each bin."""
+    return by_amplitude(gradients, spectra) * spectra.amplitude[:, None]
+
+
+# ------------------------------------------------------------------------------------------------------------- noise
+def normal(rng, shape):
+    """Draw from N(0, 1) in single precision."""
     return rng.standard_normal(shape, dtype=np.float32)
 
 
@@ -69,58 +116,58 @@ def _sparse_shift(rng, shape):
     return np.where(chosen, _shift(rng, shape), np.float32(0))
 
 
-def _add(spectra, rng, setting):
-    noise = setting.draw(partial(_normal, rng), spectra, spectra.values.shape[1])
-    values = noise * setting.amount.astype(spectra.amplitude.dtype)
+def _add(spectra, rng, draws):
+    noise = draws.draw(partial(normal, rng), spectra)
+    values = noise * draws.amount.astype(spectra.amplitude.dtype)
     spectrum = values * spectra.unit
     spectrum += spectra.values
     return spectrum, values
 
 
-def _add_data(root, spectra, rng, setting):
+def _add_data(root, spectra, rng, draws):
     """Add noise ``root @ white`` with the data's cross-spectrum; its value is the part along the trial's phase."""
-    shape = (*spectra.values.shape[::-1], setting.n_draws)  # bins first: one matrix product per bin
-    white = (_normal(rng, shape) + 1j * _normal(rng, shape)) * np.float32(np.sqrt(0.5))
+    shape = (*spectra.values.shape[::-1], draws.n_draws)  # bins first: one matrix product per bin
+    white = (normal(rng, shape) + 1j * normal(rng, shape)) * np.float32(np.sqrt(0.5))
     white[frozen_bins(spectra.n_times)] = white[frozen_bins(spectra.n_times)].real
-    if setting.membership is not None:
-        white[~setting.membership.any(axis=0)] = 0
+    if draws.membership is not None:
+        white[~draws.membership.any(axis=0)] = 0
     added = root @ white.reshape(len(white), shape[1], -1)
     added = added.reshape(shape).transpose(3, 2, 1, 0)
     return spectra.values + added, added.real * spectra.unit.real + added.imag * spectra.unit.imag
 
 
-def _multiply(spectra, rng, setting):
-    noise = setting.draw(partial(_normal, rng), spectra, spectra.values.shape[1])
-    values = noise * setting.amount.astype(spectra.amplitude.dtype)
+def _multiply(spectra, rng, draws):
+    noise = draws.draw(partial(normal, rng), spectra)
+    values = noise * draws.amount.astype(spectra.amplitude.dtype)
     return spectra.values * (1 + values), values
 
 
-def _rotate(spectra, rng, setting):
-    shift = setting.draw(partial(_shift, rng), spectra, 1)
+def _rotate(spectra, rng, draws):
+    shift = draws.draw(partial(_shift, rng), spectra)
     shift[..., frozen_bins(spectra.n_times)] = 0
-    return spectra.values * _turn(shift, spectra), np.abs(shift)
+    return spectra.values * turn(shift, spectra), np.abs(shift)
 
 
-def _turn(shift, spectra):
+def turn(shift, spectra):
     """``exp(i shift)`` in the precision of the trials: amplitudes must not change."""
     shift = shift.astype(spectra.amplitude.dtype)
     return np.cos(shift) + 1j * np.sin(shift)
 
 
-def _rotate_some(spectra, rng, setting):
-    shift = setting.draw(partial(_sparse_shift, rng), spectra, spectra.values.shape[1])
+def _rotate_some(spectra, rng, draws):
+    shift = draws.draw(partial(_sparse_shift, rng), spectra)
     shift[..., frozen_bins(spectra.n_times)] = 0
     rotated = np.broadcast_to(spectra.values, shift.shape).copy()
     chosen = shift != 0
-    rotated[chosen] *= _turn(shift[chosen], spectra)
+    rotated[chosen] *= turn(shift[chosen], spectra)
     return rotated, np.abs(shift)
 
 
-def _call(function, spectra, rng, setting):
+def _call(function, spectra, rng, draws):
     """Apply the user's function draw by draw."""
     amplitude, phase = spectra.amplitude, np.angle(spectra.values)
-    draws = [_checked(function, amplitude, phase, rng) for _ in range(setting.n_draws)]
-    return tuple(np.stack(part) for part in zip(*draws, strict=True))
+    drawn = [_checked(function, amplitude, phase, rng) for _ in range(draws.n_draws)]
+    return tuple(np.stack(part) for part in zip(*drawn, strict=True))
 
 
 def _checked(function, amplitude, phase, rng):
@@ -176,35 +223,31 @@ KINDS = {
             formula="A -> A + scale * spread * e (the phase flips where that is negative)",
             noise="e ~ N(0, 1); value: the change of A",
             relative=True,
-            closed_form=True,
-            by_channel=True,
             apply=_add,
+            slope=by_amplitude,
+            data_noise=True,
         ),
         Perturbation(
             name="multiplicative",
             formula="A -> A * (1 + scale * e)",
             noise="e ~ N(0, 1); value: the change of the factor",
             relative=False,
-            closed_form=True,
-            by_channel=True,
             apply=_multiply,
+            slope=by_factor,
         ),
         Perturbation(
             name="phase",
             formula="phi -> phi + e, the same e in all channels",
             noise="e ~ U(-pi, pi); value: |e|",
             relative=False,
-            closed_form=False,
-            by_channel=False,
             apply=_rotate,
+            axes=("frequency",),
         ),
         Perturbation(
             name="lag",
             formula="phi -> phi + e with probability 1 / n_channels in each channel",
             noise="e ~ U(-pi, pi), else 0; value: |e|",
             relative=False,
-            closed_form=False,
-            by_channel=True,
             apply=_rotate_some,
         ),
     )
@@ -221,8 +264,6 @@ def resolve_kind(perturbation):
             formula="user function",
             noise="user function",
             relative=False,
-            closed_form=False,
-            by_channel=True,
             apply=partial(_call, perturbation),
         )
     return lookup(KINDS, perturbation, "perturbation")

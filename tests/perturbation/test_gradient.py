@@ -7,6 +7,7 @@ import torch
 from eegexplain.perturbation._gradient import data_terms, independent_terms
 from eegexplain.perturbation._influence import CrossSlopes, SpreadSlopes
 from eegexplain.perturbation._spectra import CrossSpectrum, Deviation, Spectra, gradient_along, gradient_spectrum
+from eegexplain.perturbation.kinds import by_amplitude, by_factor
 
 from .nets import Squares
 
@@ -64,7 +65,7 @@ def test_independent_terms_are_the_covariances_of_the_linear_map(banded, multipl
         amount,
         projector=projector,
         membership=membership if banded else None,
-        multiplicative=multiplicative,
+        slope=by_factor if multiplicative else by_amplitude,
     )
     spread = np.kron(np.eye(n_channels), membership)  # (channel x band, channel x bin)
     for b in range(2):
