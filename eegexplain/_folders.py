@@ -19,7 +19,7 @@ import warnings
 try:
     import fcntl
 except ImportError:  # Windows: nothing is locked, so nothing of another run is cleaned away either
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 MANIFEST = "eegexplain-manifest.json"
 PREFIX = ".eegexplain-"  # names that begin so, in any folder, are ours: work of runs that still run, or died

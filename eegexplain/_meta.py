@@ -66,7 +66,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     The attribute ``label`` of an explanation says what its values are (``method`` says how they were found).
     """
 
-    _trial_label = None
+    _trial_label: str | None = None
 
     # ----------------------------------------------------------------- fit
     def fit(self, X, y, *, groups=None, **fit_params):

@@ -11,7 +11,7 @@ import torch
 from eegexplain._validation import suggest
 
 _SEED_LOCK = threading.RLock()
-_MODULE_LOCKS = weakref.WeakKeyDictionary()
+_MODULE_LOCKS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _MODULE_LOCKS_GUARD = threading.Lock()
 
 

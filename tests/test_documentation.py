@@ -6,6 +6,7 @@ A section may stand at a base class of the package: a method that overrides a do
 import ast
 import importlib
 import inspect
+import pathlib
 import pkgutil
 import re
 import textwrap
@@ -27,6 +28,22 @@ NOT_YET = {
     "datasets",
     "encoding",
     "inspection",
+    "perturbation",
+    "plotting",
+    "report",
+    "reverse_correlation",
+    "sinusoid",
+    "timecourse",
+}
+# Packages and modules whose public functions, constructors and `fit` have no type hints yet.
+NOT_TYPED = {
+    "attribution",
+    "bases",
+    "cli",
+    "datasets",
+    "encoding",
+    "inspection",
+    "models",
     "perturbation",
     "plotting",
     "report",
@@ -157,7 +174,20 @@ def gaps(value, owner):
         yield "does not say what it raises"
 
 
-def packages():
+def untyped(value, owner):
+    """Parameters without a type hint: of functions, constructors and ``fit``; and "return" of functions."""
+    if owner is not None and value.__name__ != "fit":
+        return
+    function = value.__init__ if inspect.isclass(value) else value
+    if not is_ours(function) or hasattr(value, "__dataclass_fields__"):  # a field cannot be without
+        return
+    hints = function.__annotations__
+    wanted = parameters(function) + (["return"] if owner is None and not inspect.isclass(value) else [])
+    if missing := [name for name in wanted if name not in hints]:
+        yield f"has no type hint for {missing}"
+
+
+def packages(gaps):
     """Gaps of every public module or package."""
     found = {}
     for name, value, owner in public_objects():
@@ -169,7 +199,8 @@ def packages():
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # importing every module: what their libraries deprecate is no matter here
-    GAPS = packages()
+    GAPS = packages(gaps)
+    UNTYPED = packages(untyped)
 
 
 @pytest.mark.parametrize("package", sorted(GAPS))
@@ -178,6 +209,18 @@ def test_documentation_is_complete(package):
         assert GAPS[package], f"{package} is complete: take it out of NOT_YET"
         pytest.skip(f"not complete yet: {len(GAPS[package])} gaps")
     assert not GAPS[package], "\n" + "\n".join(GAPS[package])
+
+
+@pytest.mark.parametrize("package", sorted(UNTYPED))
+def test_public_signatures_have_types(package):
+    if package in NOT_TYPED:
+        assert UNTYPED[package], f"{package} is complete: take it out of NOT_TYPED"
+        pytest.skip(f"not complete yet: {len(UNTYPED[package])} signatures")
+    assert not UNTYPED[package], "\n" + "\n".join(UNTYPED[package])
+
+
+def test_types_travel_with_the_package():
+    assert (pathlib.Path(eegexplain.__path__[0]) / "py.typed").exists()
 
 
 def test_exemptions_are_needed():
@@ -210,3 +253,5 @@ def test_gaps_are_found():
     assert list(gaps(Example.grow, Example)) == [
         "does not document ['by']", "does not say what it returns", "does not say what it raises"
     ]  # fmt: skip
+    assert list(untyped(Example, None)) == ["has no type hint for ['size', 'color']"]
+    assert not list(untyped(Example.grow, Example))

@@ -1,6 +1,7 @@
 """What every linear basis offers: analysis, synthesis, the adjoint, and attributions that sum to the whole."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,9 +27,9 @@ class Basis:
     n_times: int | None = None
     sfreq: float = 1.0
 
-    name = None
-    dim = "coefficient"
-    complete = True
+    name: ClassVar[str | None] = None
+    dim: ClassVar[str] = "coefficient"
+    complete: ClassVar[bool] = True
 
     def bind(self, n_times, sfreq):
         """Return this basis for signals of `n_times` samples at `sfreq` Hz."""

@@ -26,8 +26,8 @@ class Spatial(Basis):
         Basis of the activities.
     """
 
-    filters: np.ndarray = None
-    patterns: np.ndarray = None
+    filters: np.ndarray
+    patterns: np.ndarray
     names: tuple = ()
     temporal: Basis = field(default_factory=Time)
 
