@@ -2,6 +2,7 @@
 
 import mmap
 import numbers
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ _NOT_NUMBERS = {
 }  # fmt: skip
 
 
-def refuse_masked(name, value):
+def refuse_masked(name: str, value: object) -> None:
     """Raise a `ValueError` for a masked array that hides values: arithmetic would use what lies under the mask.
 
     Parameters
@@ -38,16 +39,24 @@ def refuse_masked(name, value):
             refuse_masked(name, part)
 
 
-def refuse_text(name, value):
+def refuse_text(name: str, value: Any) -> None:
     """Raise a `TypeError` for text and dates, which conversion to numbers might understand (``"1.5"``) or number."""
-    dtype = np.asarray(value).dtype if isinstance(value, (list, tuple)) else getattr(value, "dtype", None)
+    dtype: Any = np.asarray(value).dtype if isinstance(value, (list, tuple)) else getattr(value, "dtype", None)
     if getattr(dtype, "kind", "") in ("U", "S", "M", "m"):
         raise TypeError(f"{name} must hold numbers, got {_NOT_NUMBERS[dtype.kind]}: convert it to an array of floats.")
 
 
 def check_array_like(
-    name, value, *, ndim=None, dtype=None, squared=False, allow_nan=False, allow_inf=False, allow_empty=False
-):
+    name: str,
+    value: Any,
+    *,
+    ndim: int | tuple[int, ...] | str | None = None,
+    dtype: Any = None,
+    squared: bool = False,
+    allow_nan: bool = False,
+    allow_inf: bool = False,
+    allow_empty: bool = False,
+) -> np.ndarray:
     """Return `value` as an array of real numbers: the door of every exported function.
 
     Parameters
@@ -126,7 +135,7 @@ def _check_range(name, array):
         )
 
 
-def check_same_shape(**given):
+def check_same_shape(**given: Any) -> list[np.ndarray]:
     """Return two arrays of finite numbers, given by name, that have one shape."""
     arrays = [check_array_like(name, value) for name, value in given.items()]
     if arrays[0].shape != arrays[1].shape:
@@ -136,7 +145,7 @@ def check_same_shape(**given):
     return arrays
 
 
-def check_mask(name, value, *, ndim=None):
+def check_mask(name: str, value: Any, *, ndim: int | tuple[int, ...] | str | None = None) -> np.ndarray:
     """Return `value` as a boolean array; 0 and 1 are understood, NaN (which NumPy takes for true) is not."""
     refuse_masked(name, value)
     if not (isinstance(value, np.ndarray) and value.dtype == bool and value.ndim and value.size and ndim is None):
@@ -147,7 +156,7 @@ def check_mask(name, value, *, ndim=None):
     return value
 
 
-def check_labels(name, value):
+def check_labels(name: str, value: Any) -> np.ndarray:
     """Return classes, one per trial, as they are: whatever can be compared, but not NaN, masked or complex."""
     refuse_masked(name, value)
     labels = np.asarray(value)
@@ -158,7 +167,7 @@ def check_labels(name, value):
     return labels
 
 
-def check_indices(name, value, *, ndim=None):
+def check_indices(name: str, value: Any, *, ndim: int | tuple[int, ...] | str | None = None) -> np.ndarray:
     """Return `value` as an array of whole numbers."""
     array = check_array_like(name, value, ndim=ndim, dtype=np.float64)
     if not (array == np.round(array)).all():
@@ -166,7 +175,9 @@ def check_indices(name, value, *, ndim=None):
     return array.astype(np.intp)
 
 
-def check_number(name, value, *, above=-np.inf, least=-np.inf, most=np.inf):
+def check_number(
+    name: str, value: Any, *, above: float = -np.inf, least: float = -np.inf, most: float = np.inf
+) -> float:
     """Return `value` as float; ValueError unless it is one finite number above `above`, from `least` to `most`."""
     real = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
     if not real or not np.isfinite(value) or not above < value or not least <= value <= most:

@@ -4,6 +4,8 @@ import difflib
 import numbers
 import sys
 import warnings
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, overload
 
 import numpy as np
 from sklearn.base import clone
@@ -33,13 +35,13 @@ EEG_BANDS = {
 }
 
 
-def suggest(word, options):
+def suggest(word: object, options: Iterable) -> str:
     """Return ``' Did you mean ...?'`` for the nearest option, or an empty string."""
     near = difflib.get_close_matches(str(word), [str(option) for option in options], n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def check_option(name, value, allowed):
+def check_option(name: str, value: Any, allowed: Collection) -> Any:
     """Return `value` if it is one of `allowed`.
 
     Parameters
@@ -69,23 +71,23 @@ def check_option(name, value, allowed):
     raise ValueError(f"{name}={value!r} is not valid: choose one of {valid}.{suggest(value, allowed)}")
 
 
-def lookup(registry, key, what):
+def lookup(registry: Mapping[str, Any], key: str, what: str) -> Any:
     """Return ``registry[key]``, or raise a `ValueError` that lists the keys and suggests the nearest."""
     return registry[check_option(what, key, list(registry))]
 
 
-def random_seed(random_state):
+def random_seed(random_state: Any) -> int:
     """Draw one integer seed (below 2**31) from anything scikit-learn accepts as `random_state`."""
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def seeded_parameters(estimator):
+def seeded_parameters(estimator: Any) -> list[str]:
     """Return the names of all `random_state` parameters of an estimator and of what it holds, at any depth, sorted."""
     names = estimator.get_params(deep=True)
     return sorted(name for name in names if name == "random_state" or name.endswith("__random_state"))
 
 
-def spawn_seeds(estimator, random_state):
+def spawn_seeds(estimator: Any, random_state: Any) -> Any:
     """Clone an estimator and give every nested `random_state` a seed of its own.
 
     Every refit inside a procedure (folds, permutations, seeds) goes through here. A plain ``clone`` hands one seed to
@@ -110,7 +112,7 @@ def spawn_seeds(estimator, random_state):
     return estimator.set_params(**seeds) if seeds else estimator
 
 
-def as_trials(X):
+def as_trials(X: np.ndarray) -> np.ndarray:
     """View `X` as ``(n_trials, n_channels, n_times)``; 2-D trials get a channel axis of length 1."""
     return X.reshape(X.shape[0], -1, X.shape[-1])
 
@@ -141,6 +143,10 @@ def _check_shape(estimator, shape):
     )
 
 
+@overload
+def validate_trials(estimator, X, *, reset: bool, kind: str | None = None) -> np.ndarray: ...
+@overload
+def validate_trials(estimator, X, y, *, reset: bool, kind: str | None = None) -> tuple[np.ndarray, np.ndarray]: ...
 def validate_trials(estimator, X, y="no_validation", *, reset, kind=None):
     """Check trials (and targets) and remember their shape.
 
@@ -239,21 +245,22 @@ def _refuse_mixed(name, labels):
             raise TypeError(f"{name} mixes labels of several types ({kinds}): give all of one, such as text.") from None
 
 
-def positive_int(name, value):
+def positive_int(name: str, value: Any) -> int:
     """Return `value` as int; ValueError unless it is a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise ValueError(f"{name} is {value!r}; expected a whole number of at least 1.")
     return int(value)
 
 
-def check_sfreq(sfreq):
+def check_sfreq(sfreq: Any) -> float:
     """Return the sampling frequency in Hz as a float; it must be a finite number above 0."""
-    if isinstance(sfreq, bool) or not isinstance(sfreq, numbers.Real) or not 0 < sfreq <= sys.float_info.max:
+    real: Any = sfreq if isinstance(sfreq, numbers.Real) and not isinstance(sfreq, bool) else 0
+    if not 0 < real <= sys.float_info.max:
         raise ValueError(f"sfreq must be a finite number of Hz above 0, got {sfreq!r}.")
     return float(sfreq)
 
 
-def check_ch_names(ch_names, n_channels):
+def check_ch_names(ch_names: Any, n_channels: int) -> list[str]:
     """Return a list of `n_channels` unique channel names; None gives ``ch0, ch1, ...``."""
     if ch_names is None:
         return [f"ch{i}" for i in range(n_channels)]
@@ -268,7 +275,7 @@ def check_ch_names(ch_names, n_channels):
     return names
 
 
-def check_groups(groups, n_trials):
+def check_groups(groups: Any, n_trials: int) -> np.ndarray:
     """Return integer codes ``0 .. n_groups - 1`` per trial; None makes every trial its own group."""
     if groups is None:
         return np.arange(n_trials)
@@ -282,7 +289,7 @@ def check_groups(groups, n_trials):
     return np.unique(groups, return_inverse=True)[1]
 
 
-def check_bands(bands, sfreq, n_times=None):
+def check_bands(bands: Any, sfreq: float, n_times: int | None = None) -> dict[str, tuple[float, float]]:
     """Return frequency bands as ``{name: (fmin, fmax)}`` in Hz; a bin f belongs to a band when fmin <= f < fmax.
 
     Parameters
@@ -311,6 +318,7 @@ def check_bands(bands, sfreq, n_times=None):
         raise ValueError(f"bands must be 'eeg' or a dict of name to (fmin, fmax) in Hz, got {bands!r}.")
     nyquist = sfreq / 2
     frequencies = None if n_times is None else np.fft.rfftfreq(n_times, 1 / sfreq)
+    resolution = sfreq / n_times if n_times else 0.0  # Hz; only told where trials have a length
     checked, lost = {}, []
     forgotten = " (1 where none is given: give sfreq)" if sfreq == 1 else ""
     for name, limits in bands.items():
@@ -327,7 +335,7 @@ def check_bands(bands, sfreq, n_times=None):
         if empty:
             raise ValueError(
                 f"Band {name!r} ({low:g}-{high:g} Hz) contains no frequency bin: {n_times} samples at {sfreq:g} Hz "
-                f"resolve {sfreq / n_times:g} Hz. Widen the band or use longer trials."
+                f"resolve {resolution:g} Hz. Widen the band or use longer trials."
             )
         checked[str(name)] = (low, high)
     if not checked:
@@ -337,7 +345,7 @@ def check_bands(bands, sfreq, n_times=None):
         )
     if lost:
         warnings.warn(
-            f"{', '.join(lost)} left out: trials of {n_times} samples at {sfreq:g} Hz resolve {sfreq / n_times:g} Hz "
+            f"{', '.join(lost)} left out: trials of {n_times} samples at {sfreq:g} Hz resolve {resolution:g} Hz "
             "and have no frequency bin there. Use longer trials, or name the bands you want.",
             stacklevel=3,
         )

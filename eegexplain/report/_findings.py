@@ -111,10 +111,12 @@ def joined(findings: Iterable[Findings]) -> Findings:
         take the other's place.
     """
     findings = list(findings)
-    together = {part: [item for found in findings for item in getattr(found, part)] for part in ("lines", "html")}
+    together: dict[str, Any] = {
+        part: [item for found in findings for item in getattr(found, part)] for part in ("lines", "html")
+    }
     figures = [figure for found in findings for figure in found.figures]
     _refuse_repeated("figures", [figure.name for figure in figures])
-    named = {}
+    named: dict[str, Any] = {}
     for part in ("tables", "variables", "attributes", "summary"):
         items = [item for found in findings for item in getattr(found, part).items()]
         _refuse_repeated(part, [name for name, _ in items])
