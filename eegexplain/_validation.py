@@ -323,7 +323,7 @@ def check_bands(bands: Any, sfreq: float, n_times: int | None = None) -> dict[st
     forgotten = " (1 where none is given: give sfreq)" if sfreq == 1 else ""
     for name, limits in bands.items():
         low, high = _band_limits(name, limits)
-        empty = frequencies is not None and not ((frequencies >= low) & (frequencies < high)).any()
+        empty = frequencies is not None and not in_band(frequencies, (low, high)).any()
         if preset and (low >= nyquist or empty):
             lost += [f"{name} ({low:g}-{high:g} Hz)"] if low < nyquist else []
             continue
@@ -350,6 +350,12 @@ def check_bands(bands: Any, sfreq: float, n_times: int | None = None) -> dict[st
             stacklevel=3,
         )
     return checked
+
+
+def in_band(frequencies, limits):
+    """Say which frequencies lie in a band: its lower edge does, its upper one does not."""
+    low, high = limits
+    return (frequencies >= low) & (frequencies < high)
 
 
 def _band_limits(name, limits):

@@ -122,12 +122,3 @@ def cell_labels(basis):
         distinct, inverse = np.unique(values, return_inverse=True)
         columns.append(np.array(format_coordinates(key, distinct), dtype=str)[inverse])
     return np.array(["/".join(parts) for parts in zip(*columns, strict=True)], dtype=str)
-
-
-def bin_weights(n_times):
-    """Return how often each bin of a real spectrum counts: 1 for DC and Nyquist, 2 for bins with a mirror image."""
-    weights = np.full(n_times // 2 + 1, 2.0)
-    weights[0] = 1.0
-    if n_times % 2 == 0:
-        weights[-1] = 1.0
-    return weights

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eegexplain._bands import band_masks, bin_weights
 from eegexplain._validation import check_bands
-from eegexplain.bases._basis import Basis, bin_weights
+from eegexplain.bases._basis import Basis
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,8 +84,7 @@ def band_of_bin(bands, n_times, sfreq):
     checked = check_bands(bands, sfreq, n_times)
     frequencies = np.fft.rfftfreq(n_times, 1 / sfreq)
     index = np.full(len(frequencies), -1)
-    for number, (low, high) in enumerate(checked.values()):
-        inside = (frequencies >= low) & (frequencies < high)
+    for number, inside in enumerate(band_masks(frequencies, checked)):
         if np.any(index[inside] >= 0):
             raise ValueError(f"bands overlap at {frequencies[inside & (index >= 0)][0]:g} Hz: shares of overlapping "
                              "bands do not add up; give disjoint bands")

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import get_window
 
-from eegexplain.bases._basis import Basis, bin_weights
+from eegexplain._bands import bin_weights
+from eegexplain.bases._basis import Basis
 
 
 def _samples(length, sfreq, name):

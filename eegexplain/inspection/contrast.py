@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from eegexplain._bands import band_masks
 from eegexplain._explanation import make_explanation, population_error
 from eegexplain._validation import (
     check_array_like,
@@ -36,8 +37,7 @@ def power(X, sfreq=1.0, bands=None):
     if bands is None:
         return bins
     frequencies = np.fft.rfftfreq(X.shape[-1], 1 / sfreq)
-    inside = [(frequencies >= low) & (frequencies < high) for low, high in bands.values()]
-    return np.stack([bins[..., band].sum(axis=-1) for band in inside], axis=-1)
+    return np.stack([bins[..., inside].sum(axis=-1) for inside in band_masks(frequencies, bands)], axis=-1)
 
 
 def power_contrast(X, y, *, sfreq=1.0, ch_names=None, bands=None, groups=None):

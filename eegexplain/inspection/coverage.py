@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eegexplain._bands import band_masks
 from eegexplain._validation import check_array_like, check_bands, check_sfreq
 from eegexplain.inspection._errors import beyond_zero
 from eegexplain.inspection.contrast import power_contrast
@@ -86,8 +87,8 @@ def class_rhythms(X, y, *, sfreq, ch_names=None, bands="eeg", groups=None):
         ratio = np.nan_to_num(np.abs(by_bin["value"].values) / by_bin["standard_error"].values).max(axis=0)
     frequencies, clear = by_bin["frequency"].values, ratio.max(axis=0)
     found = []
-    for place, (name, (low, high)) in enumerate(bands.items()):
-        inside = np.flatnonzero((frequencies >= low) & (frequencies < high))
+    for place, (name, mask) in enumerate(zip(bands, band_masks(frequencies, bands), strict=True)):
+        inside = np.flatnonzero(mask)
         best = inside[clear[inside].argmax()]
         own_peak = clear[best] >= clear[max(best - 1, 0) : best + 2].max()  # else it is a neighbor's flank
         if differs[..., place].any() and own_peak:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
+from eegexplain._bands import frozen_bins
 from eegexplain.perturbation._correlate import Moments, SecondMoments
-from eegexplain.perturbation._spectra import frozen_bins
 
 
 def perturb(spectra, kind, draws, rng, projector=None):

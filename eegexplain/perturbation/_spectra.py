@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
+from eegexplain._bands import bin_weights
 from eegexplain._parallel import trial_blocks
 
 _VALUES = 2**18  # samples of the trials worked on at once; noise needs a few dozen times this memory
@@ -15,24 +16,6 @@ _RANK_TOLERANCE = 1e-8  # relative eigenvalue of the channels' correlations belo
 def part_size(trial_shape):
     """Trials worked on at once: a constant of the problem, never of workers or batches."""
     return int(np.clip(_VALUES // np.prod(trial_shape), 1, 32))
-
-
-def bin_weights(n_times):
-    """How often a bin of the one-sided spectrum stands in the two-sided one, ``(n_frequencies,)``."""
-    return np.where(frozen_bins(n_times), 1.0, 2.0)
-
-
-def frozen_bins(n_times):
-    """Mark the bins without a phase (DC and, for even ``n_times``, Nyquist), ``(n_frequencies,)``."""
-    bins = np.arange(n_times // 2 + 1)
-    return (bins == 0) | (2 * bins == n_times)
-
-
-def band_matrix(frequencies, bands):
-    """Membership of bins in bands (lower edge included), ``(n_bands, n_frequencies)``; None where there are none."""
-    if bands is None:
-        return None
-    return np.array([(frequencies >= low) & (frequencies < high) for low, high in bands.values()], dtype=np.float32)
 
 
 @dataclass(frozen=True)

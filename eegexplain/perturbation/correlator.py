@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 from sklearn.base import is_classifier
 
+from eegexplain._bands import band_masks
 from eegexplain._meta import Explainer
 from eegexplain._outputs import RESPONSES
 from eegexplain._settings import AT_LEAST_ONE, Number
@@ -13,7 +14,7 @@ from eegexplain.perturbation._changes import DIFFERENCES, OutputChanges
 from eegexplain.perturbation._correlate import cluster_blocks
 from eegexplain.perturbation._population import Noise, Task, trial_covariances, trial_sensitivity
 from eegexplain.perturbation._result import pooled_map, population_dataset
-from eegexplain.perturbation._spectra import band_matrix, data_scale, part_size
+from eegexplain.perturbation._spectra import data_scale, part_size
 from eegexplain.perturbation.kinds import KINDS, resolve_kind, with_data_noise
 
 _AXES = ("channel", "frequency")
@@ -225,7 +226,9 @@ class PerturbationCorrelator(Explainer):
         self._seed = random_seed(self.random_state)
         scale = data_scale(X, scale_by=self.scale_by, cross=self.noise == "data", subspace=self.subspace)
         self.rank_ = scale.rank
-        membership = band_matrix(self.frequencies_, self.bands_)
+        membership = None
+        if self.bands_ is not None:
+            membership = band_masks(self.frequencies_, self.bands_).astype(np.float32)
         lengths = [n if axis in kind.axes else 1 for axis, n in zip(_AXES, scale.spread.shape, strict=True)]
         amount = self.scale * scale.spread if kind.relative else np.full(lengths, self.scale)
         cross = None

@@ -6,8 +6,9 @@ from functools import partial
 
 import numpy as np
 
+from eegexplain._bands import frozen_bins
 from eegexplain._validation import lookup
-from eegexplain.perturbation._spectra import frozen_bins, gradient_along
+from eegexplain.perturbation._spectra import gradient_along
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eegexplain._bands import band_masks
 from eegexplain._text import readable
 from eegexplain._validation import EEG_BANDS, suggest
 
@@ -151,7 +152,7 @@ def _average_bands(value, frequencies, band):
     else:
         low, high = band
         wanted = {f"{low:g}\N{EN DASH}{high:g} Hz": (low, high)}
-    inside = {name: (frequencies >= low) & (frequencies < high) for name, (low, high) in wanted.items()}
+    inside = dict(zip(wanted, band_masks(frequencies, wanted), strict=True))
     inside = {name: keep for name, keep in inside.items() if keep.any()}
     if not inside:
         raise ValueError(

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from eegexplain._bands import band_masks
 from eegexplain.datasets._truth import class_effect
 from eegexplain.inspection import score_against_truth
 from eegexplain.report._findings import Figure, Findings
@@ -56,7 +57,7 @@ def draw_comparison(job):
     from eegexplain.plotting import TopomapDisplay
 
     truth, frequencies, bands = job.data.simulation.truth, job.data.simulation.frequencies, job.data.bands
-    inside = [(frequencies >= low) & (frequencies < high) for low, high in bands.values()]
+    inside = band_masks(frequencies, bands)
     planted = class_effect(np.stack([truth.power[:, :, band].sum(axis=-1) for band in inside], axis=-1))[1]
     found = [maps.by_band["value"].isel(output=1).values for maps in (job.perturbation, job.contrast)]
     rows = np.array([row.T / np.abs(row).max() for row in (planted, *found)])

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eegexplain._bands import bin_weights
 from eegexplain.bases import BASES, STFT, Bands, Fourier, Spatial, TimeBands, Wavelet, as_basis, spatial
-from eegexplain.bases._basis import bin_weights, cell_labels
+from eegexplain.bases._basis import cell_labels
 
 BANDS = {"low": (2.0, 8.0), "high": (8.0, 20.0)}
 NAMES = sorted(BASES)

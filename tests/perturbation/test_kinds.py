@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from eegexplain._bands import frozen_bins
 from eegexplain.perturbation import PerturbationCorrelator
 from eegexplain.perturbation._sampling import perturb
-from eegexplain.perturbation._spectra import Spectra, column_space, data_scale, frozen_bins
+from eegexplain.perturbation._spectra import Spectra, column_space, data_scale
 from eegexplain.perturbation.kinds import (
     KINDS,
     Draws,

@@ -7,11 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from eegexplain.perturbation import _spectra
 from eegexplain.perturbation._spectra import (
     Spectra,
-    band_matrix,
-    bin_weights,
     column_space,
     data_scale,
-    frozen_bins,
     gradient_along,
     gradient_spectrum,
     part_size,
@@ -22,21 +19,6 @@ def trials(n_trials=40, n_channels=3, n_times=16):
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(n_channels, n_channels))
     return np.einsum("cd,ndt->nct", mixing, rng.normal(size=(n_trials, n_channels, n_times))) + 2.0
-
-
-def test_only_dc_and_the_nyquist_bin_of_even_lengths_have_no_phase_and_no_twin():
-    for n_times, frozen in [(8, [0, 4]), (9, [0]), (2, [0, 1]), (1, [0]), (3, [0])]:
-        assert_array_equal(np.flatnonzero(frozen_bins(n_times)), frozen)
-        assert_array_equal(np.flatnonzero(bin_weights(n_times) == 1), frozen)
-        x = np.random.default_rng(0).normal(size=n_times)
-        assert_allclose((bin_weights(n_times) * np.abs(np.fft.rfft(x)) ** 2).sum() / n_times, x @ x)
-
-
-def test_a_band_has_its_lower_limit_and_not_its_upper_one():
-    frequencies = np.arange(6.0)
-    found = band_matrix(frequencies, {"a": (0, 2), "b": (2, 5), "c": (1.5, 2.5)})
-    assert_array_equal(found, [[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 1, 0], [0, 0, 1, 0, 0, 0]])
-    assert band_matrix(frequencies, None) is None
 
 
 def test_parts_are_a_constant_of_the_problem():
