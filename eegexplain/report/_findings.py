@@ -70,29 +70,6 @@ class Section:
     needed: Callable[[Any], bool] = bool
 
 
-def find(section: Section, job: Any) -> Findings:
-    """Findings of a section.
-
-    Parameters
-    ----------
-    section : Section
-    job : Job
-
-    Returns
-    -------
-    Findings
-
-    Raises
-    ------
-    TypeError
-        When the section returns something else.
-    """
-    found = section.find(job)
-    if not isinstance(found, Findings):
-        raise TypeError(f"the section {section.title!r} must return Findings, got {type(found).__name__}")
-    return found
-
-
 def joined(findings: Iterable[Findings]) -> Findings:
     """Put the findings of several sections together.
 

@@ -7,7 +7,7 @@ import numpy as np
 from eegexplain._folders import publish_folder
 from eegexplain._io import save_explanation
 from eegexplain._text import plain, write_csv
-from eegexplain.report._findings import find, joined
+from eegexplain.report._findings import Findings, joined
 from eegexplain.report._job import Options, run_job
 from eegexplain.report._sections import SECTIONS
 from eegexplain.report._verdict import headline
@@ -82,7 +82,9 @@ def write_job(job, folder, notify=None, sections=SECTIONS):
                 continue
             if notify is not None:
                 notify(section.title.lower())
-            found = find(section, job)
+            found = section.find(job)
+            if not isinstance(found, Findings):
+                raise TypeError(f"the section {section.title!r} must return Findings, got {type(found).__name__}")
             for text in found.html:
                 report.add_html(text, title=section.title, section=section.title)
             for figure in found.figures:
