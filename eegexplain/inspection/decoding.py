@@ -59,10 +59,10 @@ class Decoding:
 
     @property
     def verdict(self):
-        """One of "decodes", "may recognise subjects" and "not shown to decode"."""
+        """One of "decodes", "may recognize subjects" and "not shown to decode"."""
         if not self.above_chance:
             return "not shown to decode"
-        return "may recognise subjects" if self.recognizable else "decodes"
+        return "may recognize subjects" if self.recognizable else "decodes"
 
 
 def assess_decoding(y, predicted, *, folds=None, groups=None, identities=None, n_permutations=999, random_state=None):

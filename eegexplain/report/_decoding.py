@@ -11,7 +11,7 @@ from eegexplain.report._findings import Figure, Findings
 from eegexplain.report._verdict import sentence
 
 SHARED_SUBJECTS = (
-    "Trials of one subject are in training and test parts alike: this accuracy also rewards recognising the subject "
+    "Trials of one subject are in training and test parts alike: this accuracy also rewards recognizing the subject "
     "(--group-by subject prevents it)"
 )
 

@@ -95,7 +95,7 @@ def test_labels_that_subjects_carry_into_both_parts_may_be_recognition():
     y, folds = subjects % 2, np.arange(600) % 5
     identities = {"subject": subjects, "trial": np.arange(600), "session": np.arange(600) % 3}
     found = assess_decoding(y, y, folds=folds, identities=identities, random_state=0)
-    assert found.recognizable == ("subject",) and found.verdict == "may recognise subjects"
+    assert found.recognizable == ("subject",) and found.verdict == "may recognize subjects"
     apart = assess_decoding(y, y, folds=subjects // 4, groups=subjects, identities=identities, random_state=0)
     assert apart.recognizable == () and apart.verdict == "decodes"
     both = np.arange(600) % 2

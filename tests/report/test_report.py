@@ -253,7 +253,7 @@ def test_recordings_of_one_class_are_recognized_and_kept_apart_on_request(tmp_pa
     assert cli.main(["explain", path, "--out", str(tmp_path / "mixed"), *options]) == 0
     printed = capsys.readouterr().out
     summary = json.loads((tmp_path / "mixed" / "summary.json").read_text())
-    assert summary["verdict"] == "may recognise subjects" and summary["decoding"]["recognizable"] == ["recording"]
+    assert summary["verdict"] == "may recognize subjects" and summary["decoding"]["recognizable"] == ["recording"]
     assert "Labels are a property of the recording" in summary["banner"]
     assert summary["banner"] in printed and summary["banner"] in (tmp_path / "mixed" / "report.html").read_text()
     assert printed.count("highpass 8 Hz, lowpass 30 Hz") == 1
@@ -263,7 +263,7 @@ def test_recordings_of_one_class_are_recognized_and_kept_apart_on_request(tmp_pa
     assert cli.main(["explain", path, "--group-by", "recording", "--out", str(tmp_path / "apart"), *options]) == 0
     assert "8 groups" in capsys.readouterr().out
     apart = json.loads((tmp_path / "apart" / "summary.json").read_text())
-    assert apart["decoding"]["recognizable"] == [] and apart["verdict"] != "may recognise subjects"
+    assert apart["decoding"]["recognizable"] == [] and apart["verdict"] != "may recognize subjects"
 
 
 BAD = {

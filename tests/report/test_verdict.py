@@ -16,7 +16,7 @@ def test_three_verdicts_have_three_texts():
     decodes = judged(y, y, folds)
     assert decodes.verdict == "decodes" and banner(decodes) == ""
     recognizes = judged(y, y, folds, subject=None, recording=subjects)
-    assert recognizes.verdict == "may recognise subjects"
+    assert recognizes.verdict == "may recognize subjects"
     assert "Labels are a property of the recording; this accuracy can be recognition of" in banner(recognizes)
     assert "--group-by recording tests on recordings that no network was trained on" in banner(recognizes)
     apart = judged(y, y, subjects // 2, subject=subjects, recording=subjects)
