@@ -9,6 +9,7 @@ from eegexplain.inspection._errors import SMALLEST, beyond_zero, familywise_limi
 from eegexplain.report._findings import Figure, Findings
 
 N_STRONGEST = 3
+LOWEST = 3.2  # inches: the label of a colour bar has room beside few channels
 NUMBERS = {  # of a cell, as a table calls them
     "value": "value",
     "standard_error": "total error",
@@ -154,7 +155,9 @@ def spectra(job, explanation, label):
     from eegexplain.plotting import SpectralMapDisplay
 
     display = SpectralMapDisplay.from_explanation(named_classes(explanation), label=label)
-    return display.plot(order="front" if job.data.on_scalp else None, hatch=~beyond(display, explanation)).figure_
+    figure = display.plot(order="front" if job.data.on_scalp else None, hatch=~beyond(display, explanation)).figure_
+    figure.set_figheight(max(figure.get_figheight(), LOWEST))
+    return figure
 
 
 def named_classes(explanation):
@@ -169,7 +172,7 @@ def side_by_side(job, explanations, output):
     from eegexplain.plotting import SpectralMapDisplay
 
     n_channels = explanations[0][0].sizes["channel"]
-    height = float(np.clip(0.15 * n_channels + 1.1, 2.4, 9.5))
+    height = float(np.clip(0.15 * n_channels + 1.1, LOWEST, 9.5))
     figure, axes = plt.subplots(1, len(explanations), figsize=(10, height), layout="constrained")
     for ax, (explanation, title, label) in zip(axes, explanations, strict=True):
         display = SpectralMapDisplay.from_explanation(explanation, output=output, fmax=45.0, label=label)
