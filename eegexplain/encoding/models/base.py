@@ -1,13 +1,15 @@
 """Encoding models: from a stimulus to the response of every target."""
 
+from typing import Any
+
 import numpy as np
-from scipy.linalg import cholesky
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 
 from eegexplain._validation import check_array_like
 from eegexplain.encoding._tables import check_finite_targets, frame, read_table
 from eegexplain.encoding.models._differences import central_differences
+from eegexplain.encoding.models._noise import draw_noise, stack_repeats
 from eegexplain.encoding.models.parameter import Parameter
 
 
@@ -53,7 +55,14 @@ class EncodingModel(BaseEstimator):
     parameter_space: tuple[Parameter, ...] = ()
     linear_in_stimulus = False
 
-    def __init__(self, paradigm=None, data=None, parameters=None, weights=None, omega=None):
+    def __init__(
+        self,
+        paradigm: ArrayLike | None = None,
+        data: ArrayLike | None = None,
+        parameters: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        omega: ArrayLike | None = None,
+    ):
         self.paradigm = paradigm
         self.data = data
         self.parameters = parameters
@@ -77,6 +86,11 @@ class EncodingModel(BaseEstimator):
         -------
         response : array of shape (n_times, n_targets)
             The response.
+
+        Raises
+        ------
+        NotImplementedError
+            If the subclass has none.
         """
         raise NotImplementedError(f"{type(self).__name__} must define basis(paradigm, *shape, xp=np).")
 
@@ -98,7 +112,7 @@ class EncodingModel(BaseEstimator):
         return None
 
     # What users call -------------------------------------------------------------------------------------------------
-    def get_parameter_space(self):
+    def get_parameter_space(self) -> tuple[Parameter, ...]:
         """Declare the parameters; by default the class attribute.
 
         Returns
@@ -108,7 +122,7 @@ class EncodingModel(BaseEstimator):
         """
         return tuple(self.parameter_space)
 
-    def get_parameter_labels(self):
+    def get_parameter_labels(self) -> list[str]:
         """Name the parameters.
 
         Returns
@@ -118,7 +132,7 @@ class EncodingModel(BaseEstimator):
         """
         return [par.label for par in self.get_parameter_space()]
 
-    def get_paradigm(self, paradigm=None):
+    def get_paradigm(self, paradigm: ArrayLike | None = None) -> Any:
         """Give back a paradigm, or the stored one.
 
         Parameters
@@ -142,7 +156,14 @@ class EncodingModel(BaseEstimator):
             raise ValueError("There is no paradigm: give one here, or to the constructor.")
         return self.paradigm
 
-    def predict(self, paradigm=None, parameters=None, weights=None, *, groups=None):
+    def predict(
+        self,
+        paradigm: ArrayLike | None = None,
+        parameters: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+    ) -> Any:
         """Predict the response of every target.
 
         Parameters
@@ -160,34 +181,39 @@ class EncodingModel(BaseEstimator):
         -------
         prediction : DataFrame or ndarray of shape (n_times, n_targets)
             A DataFrame if the paradigm is one.
+
+        Raises
+        ------
+        ValueError
+            For an empty paradigm, or one that is not finite, and for missing parameters.
         """
         stimulus = read_table(self.get_paradigm(paradigm), "paradigm")
         check_finite_targets(stimulus.values, stimulus.columns, "paradigm")
         if not stimulus.values.size:
             raise ValueError(f"The paradigm is empty: its shape is {stimulus.values.shape}.")
         weights = self.weights if weights is None else weights
-        weights = None if weights is None else read_table(weights, "weights")
-        if weights is not None:
-            check_array_like("weights", weights.values, allow_nan=True)
-        parameters = self._read_parameters(self.parameters if parameters is None else parameters)
-        prediction = self._predict(stimulus.values, None if parameters is None else parameters.values, weights, groups)
+        mixing = None if weights is None else read_table(weights, "weights")
+        if mixing is not None:
+            check_array_like("weights", mixing.values, allow_nan=True)
+        table = self._read_parameters(self.parameters if parameters is None else parameters)
+        prediction = self._predict(stimulus.values, None if table is None else table.values, mixing, groups)
         if not stimulus.labelled:
             return prediction
-        columns = weights.columns if weights is not None else (parameters.index if parameters is not None else None)
+        columns = mixing.columns if mixing is not None else (table.index if table is not None else None)
         return frame(prediction, stimulus.index, columns)
 
     def simulate(
         self,
-        paradigm=None,
-        parameters=None,
-        weights=None,
-        noise=1.0,
-        dof=None,
-        n_repeats=1,
-        random_state=None,
+        paradigm: ArrayLike | None = None,
+        parameters: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        noise: ArrayLike | None = 1.0,
+        dof: float | None = None,
+        n_repeats: int = 1,
+        random_state: int | np.random.RandomState | None = None,
         *,
-        groups=None,
-    ):
+        groups: ArrayLike | None = None,
+    ) -> Any:
         """Predict, and add noise.
 
         Parameters
@@ -213,24 +239,10 @@ class EncodingModel(BaseEstimator):
         ValueError
             If the noise is not a scale or a covariance of the right size.
         """
-        rng = check_random_state(random_state)
-        if dof is not None and not dof > 0:
-            raise ValueError(f"dof must be positive; {dof!r} was given.")
         prediction = self.predict(paradigm, parameters, weights, groups=groups)
-        values = np.asarray(prediction)
-        shape = (int(n_repeats), *values.shape)
-        draws = rng.standard_normal(shape) @ _noise_factor(self.omega if noise is None else noise, values.shape[1])
-        if dof is not None:
-            draws = draws / np.sqrt(rng.chisquare(dof, size=(*shape[:2], 1)) / dof)
-        data = values + draws
-        if values is prediction:
-            return data[0] if n_repeats == 1 else data
-        frames = [frame(repeat, prediction.index, prediction.columns) for repeat in data]
-        if n_repeats == 1:
-            return frames[0]
-        import pandas as pd
-
-        return pd.concat(frames, keys=range(n_repeats), names=["repeat", *prediction.index.names])
+        noise = self.omega if noise is None else noise
+        data = np.asarray(prediction) + draw_noise(np.shape(prediction), noise, dof, n_repeats, random_state)
+        return stack_repeats(data, prediction)
 
     @property
     def has_memory(self):
@@ -239,11 +251,37 @@ class EncodingModel(BaseEstimator):
 
     # What fitters call -----------------------------------------------------------------------------------------------
     def response(self, paradigm, *shape, groups=None, xp=np):
-        """Response of unit amplitude as it is measured: the basis, unless a subclass filters it."""
+        """Response of unit amplitude as it is measured: the basis, unless a subclass filters it.
+
+        Parameters
+        ----------
+        paradigm, *shape, xp
+            As for ``basis``.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample.
+
+        Returns
+        -------
+        response : array of shape (n_times, n_targets)
+            The response.
+        """
         return self.basis(paradigm, *shape, xp=xp)
 
     def response_gradient(self, paradigm, *shape, groups=None):
-        """Return the response and its derivatives by each shape parameter, analytic or by central differences."""
+        """Return the response and its derivatives by each shape parameter, analytic or by central differences.
+
+        Parameters
+        ----------
+        paradigm, *shape, groups
+            As for ``response``.
+
+        Returns
+        -------
+        response : ndarray of shape (n_times, n_targets)
+            The response.
+        derivatives : list of ndarray of shape (n_times, n_targets)
+            By each shape parameter.
+        """
         known = self.basis_gradient(paradigm, *shape)
         return central_differences(lambda *pars: self.basis(paradigm, *pars), shape) if known is None else known
 
@@ -261,6 +299,11 @@ class EncodingModel(BaseEstimator):
         -------
         design : ndarray of shape (n_times, n_columns)
             The response of each row of the stored parameters.
+
+        Raises
+        ------
+        ValueError
+            If there are no parameters.
         """
         parameters = self._read_parameters(self.parameters)
         if parameters is None:
@@ -268,15 +311,57 @@ class EncodingModel(BaseEstimator):
         return self._predict(paradigm, parameters.values, None, groups)
 
     def valid_samples(self, n_times, groups=None):
-        """Which samples a fit may use: all, unless a subclass has edges."""
+        """Which samples a fit may use: all, unless a subclass has edges.
+
+        Parameters
+        ----------
+        n_times : int
+            Number of samples.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample.
+
+        Returns
+        -------
+        valid : ndarray of bool, shape (n_times,)
+            Samples that a fit may use.
+        """
         return np.ones(n_times, dtype=bool)
 
     def filtered_stimulus(self, paradigm, groups=None):
-        """Return what the model's ``field`` weighs, or None for a model that is not linear in its stimulus."""
+        """Return what the model's ``field`` weighs, or None for a model that is not linear in its stimulus.
+
+        Parameters
+        ----------
+        paradigm : ndarray of shape (n_times, n_features)
+            Stimulus.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample.
+
+        Returns
+        -------
+        stimulus : ndarray of shape (n_times, n_features) or None
+            What the ``field`` weighs.
+        """
         return paradigm if self.linear_in_stimulus else None
 
     def candidate_grid(self, paradigm):
-        """Return candidate values of each shape parameter, by label; a search needs them from here or from the user."""
+        """Return candidate values of each shape parameter, by label; a search needs them from here or from the user.
+
+        Parameters
+        ----------
+        paradigm : ndarray of shape (n_times, n_features)
+            Stimulus.
+
+        Returns
+        -------
+        grid : dict of str to ndarray
+            Candidates.
+
+        Raises
+        ------
+        ValueError
+            If the model proposes none.
+        """
         raise ValueError(
             f"{type(self).__name__} proposes no grid: give init_pars or grid, or define candidate_grid(paradigm)."
         )
@@ -311,20 +396,3 @@ class EncodingModel(BaseEstimator):
         if table.values.shape[1] != len(labels):
             raise ValueError(f"parameters have {table.values.shape[1]} columns, but the model has {labels}.")
         return table
-
-
-def _noise_factor(noise, n_targets):
-    """Matrix that gives white noise the wanted covariance."""
-    if noise is None:
-        raise ValueError("There is no noise: give noise, a standard deviation or covariance, or omega.")
-    noise = check_array_like("noise", noise, ndim="any", dtype=float)
-    if noise.ndim == 0:
-        if not 0 <= noise < np.inf:
-            raise ValueError(f"noise must be a finite standard deviation >= 0; {noise} was given.")
-        return noise * np.eye(n_targets)
-    if noise.shape != (n_targets, n_targets):
-        raise ValueError(f"noise must be a number or a covariance of shape {(n_targets,) * 2}; it is {noise.shape}.")
-    try:
-        return cholesky(noise + 1e-12 * np.trace(noise) / n_targets * np.eye(n_targets))
-    except np.linalg.LinAlgError as error:
-        raise ValueError("noise is no covariance: it is not positive semi-definite.") from error

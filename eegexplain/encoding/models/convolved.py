@@ -1,9 +1,11 @@
 """Encoding models whose basis is convolved with a haemodynamic response."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from eegexplain.encoding.models._differences import central_differences
 from eegexplain.encoding.models.base import EncodingModel
+from eegexplain.encoding.models.hrf import HRFModel
 from eegexplain.encoding.models.parameter import Parameter
 
 
@@ -31,14 +33,14 @@ class HRFEncodingModel(EncodingModel):
 
     def __init__(
         self,
-        paradigm=None,
-        data=None,
-        parameters=None,
-        weights=None,
-        omega=None,
-        hrf_model=None,
+        paradigm: ArrayLike | None = None,
+        data: ArrayLike | None = None,
+        parameters: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        omega: ArrayLike | None = None,
+        hrf_model: HRFModel | None = None,
         *,
-        padding="edge",
+        padding: str = "edge",
     ):
         super().__init__(paradigm, data, parameters, weights, omega)
         self.hrf_model = hrf_model
@@ -60,21 +62,69 @@ class HRFEncodingModel(EncodingModel):
         return self.hrf_model is not None
 
     def response(self, paradigm, *shape, groups=None, xp=np):
-        """Convolve the basis with the haemodynamic response."""
+        """Convolve the basis with the haemodynamic response.
+
+        Parameters
+        ----------
+        paradigm : array of shape (n_times, n_features)
+            Stimulus.
+        *shape : arrays of shape (n_targets,)
+            Shape parameters.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample.
+        xp : module
+            ``numpy``, or ``torch`` when a gradient solver calls.
+
+        Returns
+        -------
+        response : array of shape (n_times, n_targets)
+            The response.
+        """
         n_basis = len(shape) - len(self._hrf_space())
         return self._convolve(self.basis(paradigm, *shape[:n_basis], xp=xp), *shape[n_basis:], groups=groups, xp=xp)
 
     def response_gradient(self, paradigm, *shape, groups=None):
-        """Convolve the basis and its derivatives; differences by the parameters of the response."""
+        """Convolve the basis and its derivatives; differences by the parameters of the response.
+
+        Parameters
+        ----------
+        paradigm : ndarray of shape (n_times, n_features)
+            Stimulus.
+        *shape : ndarrays of shape (n_targets,)
+            Shape parameters.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample.
+
+        Returns
+        -------
+        response : ndarray of shape (n_times, n_targets)
+            The response.
+        derivatives : list of ndarray of shape (n_times, n_targets)
+            By each shape parameter.
+        """
         n_basis = len(shape) - len(self._hrf_space())
         pars = shape[n_basis:]
+        # Convolution is linear: derivatives by the basis' parameters are convolved like the basis itself.
         basis, derivatives = super().response_gradient(paradigm, *shape[:n_basis])
         derivatives = [self._convolve(derivative, *pars, groups=groups) for derivative in derivatives]
         response, of_hrf = central_differences(lambda *hrf_pars: self._convolve(basis, *hrf_pars, groups=groups), pars)
         return response, derivatives + of_hrf
 
     def filtered_stimulus(self, paradigm, groups=None):
-        """Return what receptive fields weigh, or None unless the response is linear in one stimulus for all targets."""
+        """Return what receptive fields weigh, or None unless the response is linear in one stimulus for all targets.
+
+        Parameters
+        ----------
+        paradigm : ndarray of shape (n_times, n_features)
+            Stimulus.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample.
+
+        Returns
+        -------
+        stimulus : ndarray of shape (n_times, n_features) or None
+            What the ``field`` weighs.
+        """
         return self._convolve(paradigm, groups=groups) if self.linear_in_stimulus and not self._hrf_space() else None
 
     def _basis_space(self):

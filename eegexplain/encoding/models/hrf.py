@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from eegexplain._validation import check_array_like, check_number
 from eegexplain.encoding._runs import PADDINGS, check_run_lengths, convolve_runs, run_slices
+from eegexplain.encoding.models.double_gamma import gamma_density, spm_hrf
 
 NORMALIZATIONS = ("sum", "peak", None)
 
@@ -27,75 +28,6 @@ PRESETS = {
     "spm": HRFPreset(delay=6.0, undershoot=16.0, dispersion=1.0, u_dispersion=1.0, ratio=1 / 6),
     "glover": HRFPreset(delay=6.0, undershoot=12.0, dispersion=0.9, u_dispersion=0.9, ratio=0.35),
 }
-
-
-def _gamma_pdf(t, shape, scale, xp=np):
-    """Density of the gamma distribution, zero for ``t <= 0``; NumPy or torch."""
-    log_gamma = getattr(xp, "lgamma", gammaln)
-    positive = t > 0
-    x = xp.where(positive, t, xp.ones_like(t)) / scale
-    density = xp.exp((shape - 1) * xp.log(x) - x - log_gamma(shape)) / scale
-    return xp.where(positive, density, xp.zeros_like(density))
-
-
-def spm_hrf(t, a1=6.0, d1=1.0, a2=16.0, d2=1.0, c=1 / 6, highres_dt=0.1, *, legacy=False):
-    """Double-gamma haemodynamic response.
-
-    Parameters
-    ----------
-    t : array-like of shape (n_times,)
-        Seconds after the event.
-    a1, d1 : float or array-like of shape (n_hrfs,)
-        Shape and scale (s) of the response.
-    a2, d2 : float or array-like of shape (n_hrfs,)
-        Shape and scale (s) of the undershoot.
-    c : float or array-like of shape (n_hrfs,)
-        Weight of the undershoot.
-    highres_dt : float
-        Step (s) of the grid that ``legacy`` interpolates from; not used otherwise.
-    legacy : bool
-        Reproduce braincoder's values: the response is computed on a grid of step ``highres_dt``, comes two steps late,
-        is divided by its sum on that grid and interpolated to ``t``.
-
-    Returns
-    -------
-    hrf : ndarray of shape (n_times,) or (n_times, n_hrfs)
-        The response; a density per second, unless ``legacy``.
-
-    References
-    ----------
-    Friston, K. J. et al. (1998). Event-related fMRI: characterizing differential responses. NeuroImage, 7(1), 30-40.
-    https://doi.org/10.1006/nimg.1997.0306
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from eegexplain.encoding import spm_hrf
-    >>> t = np.arange(0, 32, 0.5)
-    >>> float(t[spm_hrf(t).argmax()])
-    5.0
-    """
-    t = check_array_like("t", t, ndim="any", dtype=float).reshape(-1)
-    given = {"a1": a1, "d1": d1, "a2": a2, "d2": d2, "c": c}
-    pars = [check_array_like(name, par, ndim="any", dtype=float).reshape(-1) for name, par in given.items()]
-    if not all((par > 0).all() for par in pars[:4]):
-        raise ValueError("a1, d1, a2 and d2, shapes and scales of gamma densities, must be above 0.")
-    hrf = _legacy_double_gamma(t, pars, highres_dt) if legacy else _double_gamma(t[:, None], *pars)
-    return hrf[:, 0] if all(np.ndim(p) == 0 for p in (a1, d1, a2, d2, c)) else hrf
-
-
-def _double_gamma(t, a1, d1, a2, d2, c, xp=np):
-    """Response minus weighted undershoot."""
-    return _gamma_pdf(t, a1, d1, xp) - c * _gamma_pdf(t, a2, d2, xp)
-
-
-def _legacy_double_gamma(t, pars, step):
-    """Return the double gamma as braincoder samples it: fine grid, two steps late, unit sum there, interpolated."""
-    fine = t.min() + step * np.arange(int(np.ceil(np.ptp(t) / step)) + 2)
-    values = _double_gamma(fine[:, None] - 2 * step, *pars)
-    inside = fine <= t.max() + 1e-9
-    values = values / values[inside].sum(axis=0)
-    return np.stack([np.interp(t, fine, column) for column in values.T], axis=1)
 
 
 class HRFModel(BaseEstimator):
@@ -121,7 +53,7 @@ class HRFModel(BaseEstimator):
     array([0. , 0.5, 0.5])
     """
 
-    def __init__(self, unique_hrfs=False, hrf=None):
+    def __init__(self, unique_hrfs: bool = False, hrf: ArrayLike | None = None):
         self.unique_hrfs = unique_hrfs
         self.hrf = hrf
 
@@ -132,6 +64,11 @@ class HRFModel(BaseEstimator):
         -------
         hrf : ndarray of shape (n_lags,) or (n_lags, n_targets)
             The response from lag zero on.
+
+        Raises
+        ------
+        ValueError
+            If none was given.
         """
         if self.hrf is None:
             raise ValueError("HRFModel needs hrf, the response sampled like the data; or use SPMHRFModel(tr=...).")
@@ -244,23 +181,23 @@ class SPMHRFModel(HRFModel):
 
     def __init__(
         self,
-        tr,
-        unique_hrfs=False,
-        highres_dt=0.1,
-        time_length=32.0,
-        onset=0.0,
-        delay=6.0,
-        undershoot=16.0,
-        dispersion=1.0,
-        u_dispersion=1.0,
-        ratio=0.167,
-        min_hrf_delay=3.0,
-        max_hrf_delay=7.0,
-        min_dispersion=0.3,
-        max_dispersion=2.0,
+        tr: float,
+        unique_hrfs: bool = False,
+        highres_dt: float = 0.1,
+        time_length: float = 32.0,
+        onset: float = 0.0,
+        delay: float = 6.0,
+        undershoot: float = 16.0,
+        dispersion: float = 1.0,
+        u_dispersion: float = 1.0,
+        ratio: float = 0.167,
+        min_hrf_delay: float = 3.0,
+        max_hrf_delay: float = 7.0,
+        min_dispersion: float = 0.3,
+        max_dispersion: float = 2.0,
         *,
-        normalize="sum",
-        legacy=False,
+        normalize: str | None = "sum",
+        legacy: bool = False,
     ):
         self.tr = tr
         self.unique_hrfs = unique_hrfs
@@ -357,6 +294,11 @@ class SPMHRFModel(HRFModel):
         -------
         hrf : ndarray of shape (n_lags,) or (n_lags, n_targets)
             The response at ``get_times()``.
+
+        Raises
+        ------
+        ValueError
+            For delays and dispersions that are not above 0.
         """
         delay = self.delay if delay is None else delay
         dispersion = self.dispersion if dispersion is None else dispersion
@@ -380,10 +322,10 @@ class SPMHRFModel(HRFModel):
             pars = [delay / dispersion + 1, dispersion, undershoot, self.u_dispersion, self.ratio]
             return spm_hrf(times, *pars, self.highres_dt, legacy=True).reshape(len(times), -1)
         times = np.broadcast_to(times[:, None], (len(times), len(delay)))
-        fixed = _gamma_pdf(times, np.asarray(undershoot), self.u_dispersion)
+        fixed = gamma_density(times, np.asarray(undershoot), self.u_dispersion)
         if xp is not np:
             times, fixed = (xp.as_tensor(a.copy(), dtype=delay.dtype, device=delay.device) for a in (times, fixed))
-        hrf = _gamma_pdf(times, delay / dispersion, dispersion, xp) - self.ratio * fixed
+        hrf = gamma_density(times, delay / dispersion, dispersion, xp) - self.ratio * fixed
         if self.normalize == "sum":
             return hrf / hrf.sum(0)
         return hrf / xp.amax(hrf, 0) if self.normalize == "peak" else hrf

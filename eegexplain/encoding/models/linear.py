@@ -1,10 +1,12 @@
 """Linear encoding models: weighted sums of stimulus features, convolved or lagged."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from eegexplain._validation import check_number, check_sfreq
 from eegexplain.encoding._runs import check_run_lengths, run_slices
 from eegexplain.encoding.models.base import EncodingModel
+from eegexplain.encoding.models.hrf import HRFModel
 from eegexplain.encoding.models.parameter import Parameter
 
 
@@ -27,11 +29,37 @@ class LinearModelWithBaseline(EncodingModel):
     parameter_space = (Parameter("baseline", "baseline"),)
 
     def basis(self, paradigm, *, xp=np):
-        """Return the paradigm itself."""
+        """Return the paradigm itself.
+
+        Parameters
+        ----------
+        paradigm : array of shape (n_times, n_features)
+            Features.
+        xp : module
+            Not used.
+
+        Returns
+        -------
+        response : array of shape (n_times, n_features)
+            The paradigm.
+        """
         return paradigm
 
     def design(self, paradigm, groups=None):
-        """Return the columns that weights multiply: the paradigm."""
+        """Return the columns that weights multiply: the paradigm.
+
+        Parameters
+        ----------
+        paradigm : ndarray of shape (n_times, n_features)
+            Features.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample.
+
+        Returns
+        -------
+        design : ndarray of shape (n_times, n_features)
+            The paradigm.
+        """
         return paradigm
 
     def _predict(self, paradigm, parameters, weights, groups):
@@ -45,7 +73,22 @@ class LinearModelWithBaseline(EncodingModel):
         )
 
     def measured_baseline(self, baseline, n_times, groups):
-        """Return the baseline as it is measured."""
+        """Return the baseline as it is measured.
+
+        Parameters
+        ----------
+        baseline : ndarray of shape (n_targets,)
+            Baselines.
+        n_times : int
+            Number of samples.
+        groups : array-like of shape (n_times,) or None
+            Label of the run of each sample.
+
+        Returns
+        -------
+        measured : ndarray of shape (n_targets,) or (n_times, n_targets)
+            What it adds to the response.
+        """
         return baseline
 
 
@@ -72,14 +115,14 @@ class LinearModelWithBaselineHRF(LinearModelWithBaseline):
 
     def __init__(
         self,
-        paradigm=None,
-        data=None,
-        parameters=None,
-        weights=None,
-        omega=None,
-        hrf_model=None,
+        paradigm: ArrayLike | None = None,
+        data: ArrayLike | None = None,
+        parameters: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        omega: ArrayLike | None = None,
+        hrf_model: HRFModel | None = None,
         *,
-        padding="edge",
+        padding: str = "edge",
     ):
         super().__init__(paradigm, data, parameters, weights, omega)
         self.hrf_model = hrf_model
@@ -91,15 +134,58 @@ class LinearModelWithBaselineHRF(LinearModelWithBaseline):
         return True
 
     def response(self, paradigm, *, groups=None, xp=np):
-        """Convolve the paradigm."""
+        """Convolve the paradigm.
+
+        Parameters
+        ----------
+        paradigm : array of shape (n_times, n_features)
+            Features.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample.
+        xp : module
+            ``numpy`` or ``torch``.
+
+        Returns
+        -------
+        response : array of shape (n_times, n_features)
+            Each feature, convolved.
+        """
         return self._convolve(paradigm, groups, xp)
 
     def design(self, paradigm, groups=None):
-        """Return the columns that weights multiply: the paradigm, convolved."""
+        """Return the columns that weights multiply: the paradigm, convolved.
+
+        Parameters
+        ----------
+        paradigm : ndarray of shape (n_times, n_features)
+            Features.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample.
+
+        Returns
+        -------
+        design : ndarray of shape (n_times, n_features)
+            Each feature, convolved.
+        """
         return self._convolve(paradigm, groups)
 
     def measured_baseline(self, baseline, n_times, groups):
-        """Return the baseline as it is measured: convolved."""
+        """Return the baseline as it is measured: convolved.
+
+        Parameters
+        ----------
+        baseline : ndarray of shape (n_targets,)
+            Baselines.
+        n_times : int
+            Number of samples.
+        groups : array-like of shape (n_times,) or None
+            Label of the run of each sample.
+
+        Returns
+        -------
+        measured : ndarray of shape (n_targets,) or (n_times, n_targets)
+            What it adds to the response.
+        """
         return self._convolve(np.ones((n_times, 1)), groups) * baseline
 
     def _convolve(self, signals, groups, xp=np):
@@ -143,16 +229,16 @@ class DelayedModel(LinearModelWithBaseline):
 
     def __init__(
         self,
-        paradigm=None,
-        data=None,
-        parameters=None,
-        weights=None,
-        omega=None,
+        paradigm: ArrayLike | None = None,
+        data: ArrayLike | None = None,
+        parameters: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        omega: ArrayLike | None = None,
         *,
-        tmin=0.0,
-        tmax=0.5,
-        sfreq=1.0,
-        edges="mask",
+        tmin: float = 0.0,
+        tmax: float = 0.5,
+        sfreq: float = 1.0,
+        edges: str = "mask",
     ):
         super().__init__(paradigm, data, parameters, weights, omega)
         self.tmin = tmin
@@ -165,7 +251,7 @@ class DelayedModel(LinearModelWithBaseline):
         """Whether a response depends on other stimuli, too: with any lag but zero."""
         return bool(self.get_lags().any())
 
-    def get_lags(self):
+    def get_lags(self) -> NDArray[np.integer]:
         """Lags in samples.
 
         Returns
@@ -185,7 +271,7 @@ class DelayedModel(LinearModelWithBaseline):
             raise ValueError(f"tmax ({self.tmax} s) comes before tmin ({self.tmin} s).")
         return np.arange(first, last + 1)
 
-    def get_times(self):
+    def get_times(self) -> NDArray[np.floating]:
         """Lags in seconds.
 
         Returns
@@ -214,6 +300,7 @@ class DelayedModel(LinearModelWithBaseline):
         n_times, n_features = paradigm.shape
         design = np.zeros((n_times, n_features, len(lags)))
         for run in self._check_runs(n_times, groups):
+            # Column of lag k: y[t] sees x[t - k], so the run is copied k samples later, cut at its ends.
             length = run.stop - run.start
             for i, lag in enumerate(lags.tolist()):
                 first, last = max(lag, 0), length + min(lag, 0)
@@ -223,7 +310,25 @@ class DelayedModel(LinearModelWithBaseline):
         return design.reshape(n_times, -1)
 
     def valid_samples(self, n_times, groups=None):
-        """Which samples have all their lags inside their run; all, with ``edges="zero"``."""
+        """Which samples have all their lags inside their run; all, with ``edges="zero"``.
+
+        Parameters
+        ----------
+        n_times : int
+            Number of samples.
+        groups : array-like of shape (n_times,), default=None
+            Label of the run of each sample.
+
+        Returns
+        -------
+        valid : ndarray of bool, shape (n_times,)
+            Samples that a fit may use.
+
+        Raises
+        ------
+        ValueError
+            For another option of ``edges``, and lags longer than a run.
+        """
         if self.edges not in ("mask", "zero"):
             raise ValueError(f"edges={self.edges!r} is not 'mask' or 'zero'.")
         valid = np.ones(n_times, dtype=bool)

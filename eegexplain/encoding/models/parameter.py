@@ -50,7 +50,7 @@ class Parameter:
             raise ValueError(f"Parameter {self.label!r}: the {self.kind} transform needs a lower bound only.")
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """Name of the transform in use."""
         if self.transform is not None:
             return self.transform
@@ -61,19 +61,65 @@ class Parameter:
         return "log" if np.isfinite(self.lower) else "identity"
 
     def constrain(self, u, xp=np):
-        """Map from the real line into the bounds."""
+        """Map from the real line into the bounds.
+
+        Parameters
+        ----------
+        u : array
+            Anything real.
+        xp : module
+            ``numpy`` or ``torch``.
+
+        Returns
+        -------
+        value : array
+            Inside the bounds.
+        """
         return TRANSFORMS[self.kind].constrain(self, u, xp)
 
     def unconstrain(self, value):
-        """Map from inside the bounds to the real line."""
+        """Map from inside the bounds to the real line.
+
+        Parameters
+        ----------
+        value : array-like
+            Inside the bounds.
+
+        Returns
+        -------
+        u : ndarray
+            What ``constrain`` maps to it.
+        """
         return TRANSFORMS[self.kind].unconstrain(self, np.asarray(value, dtype=float))
 
     def slope(self, value):
-        """Derivative of ``constrain``, as a function of its result."""
+        """Derivative of ``constrain``, as a function of its result.
+
+        Parameters
+        ----------
+        value : ndarray
+            Inside the bounds.
+
+        Returns
+        -------
+        slope : ndarray
+            Derivative of the value by the number on the real line.
+        """
         return TRANSFORMS[self.kind].slope(self, value)
 
     def holds(self, value):
-        """Whether values lie strictly inside the bounds."""
+        """Whether values lie strictly inside the bounds.
+
+        Parameters
+        ----------
+        value : ndarray
+            Any values.
+
+        Returns
+        -------
+        inside : ndarray of bool
+            False for NaN.
+        """
         return (value > self.lower) & (value < self.upper)
 
 

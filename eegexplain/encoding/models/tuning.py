@@ -1,9 +1,11 @@
 """Gaussian tuning: a preferred place on a stimulus axis, or in a plane, and a width."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from eegexplain._validation import check_array_like
 from eegexplain.encoding.models.convolved import HRFEncodingModel
+from eegexplain.encoding.models.hrf import HRFModel
 from eegexplain.encoding.models.parameter import Parameter
 
 N_CENTRES = {1: 41, 2: 12}
@@ -51,18 +53,18 @@ class GaussianTuningModel(HRFEncodingModel):
 
     def __init__(
         self,
-        paradigm=None,
-        data=None,
-        parameters=None,
-        weights=None,
-        omega=None,
-        hrf_model=None,
+        paradigm: ArrayLike | None = None,
+        data: ArrayLike | None = None,
+        parameters: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        omega: ArrayLike | None = None,
+        hrf_model: HRFModel | None = None,
         *,
-        padding="edge",
-        grid_coordinates=None,
-        n_dims=1,
-        log=False,
-        normalize=False,
+        padding: str = "edge",
+        grid_coordinates: ArrayLike | None = None,
+        n_dims: int = 1,
+        log: bool = False,
+        normalize: bool = False,
     ):
         super().__init__(paradigm, data, parameters, weights, omega, hrf_model, padding=padding)
         self.grid_coordinates = grid_coordinates
@@ -76,13 +78,43 @@ class GaussianTuningModel(HRFEncodingModel):
         return self.grid_coordinates is not None
 
     def basis(self, paradigm, *shape, xp=np):
-        """Response of unit amplitude: the tuning curve at the stimulus, or the stimulus weighted by the field."""
+        """Response of unit amplitude: the tuning curve at the stimulus, or the stimulus weighted by the field.
+
+        Parameters
+        ----------
+        paradigm : array of shape (n_times, n_dims) or (n_times, n_places)
+            Positions, or energy at each place of the grid.
+        *shape : arrays of shape (n_targets,)
+            Centre and width.
+        xp : module
+            ``numpy`` or ``torch``.
+
+        Returns
+        -------
+        response : array of shape (n_times, n_targets)
+            The response.
+        """
         if self.linear_in_stimulus:
             return paradigm @ self.field(*shape, xp=xp)
         return self._gaussian(self._check_positions(paradigm), shape, xp)[0]
 
     def basis_gradient(self, paradigm, *shape):
-        """Return basis and derivatives, analytically."""
+        """Return basis and derivatives, analytically.
+
+        Parameters
+        ----------
+        paradigm : ndarray of shape (n_times, n_dims) or (n_times, n_places)
+            As for ``basis``.
+        *shape : ndarrays of shape (n_targets,)
+            Centre and width.
+
+        Returns
+        -------
+        response : ndarray of shape (n_times, n_targets)
+            The basis.
+        derivatives : list of ndarray of shape (n_times, n_targets)
+            By each shape parameter.
+        """
         if not self.linear_in_stimulus:
             return self._gaussian_gradient(self._check_positions(paradigm), shape)
         field, derivatives = self.field_gradient(*shape)
@@ -144,6 +176,11 @@ class GaussianTuningModel(HRFEncodingModel):
         -------
         grid : dict of str to ndarray
             Candidates by label.
+
+        Raises
+        ------
+        ValueError
+            If the stimulus never changes.
         """
         places = self._check_grid() if self.linear_in_stimulus else self._check_positions(paradigm)
         places = np.log2(places) if self.log else places
@@ -213,8 +250,9 @@ class GaussianTuningModel(HRFEncodingModel):
         """Gaussian and its derivatives by centre(s) and width."""
         *centres, width = shape
         gaussian, distances = self._gaussian(places, shape)
+        # g = exp(-sum z^2 / 2), z = (x - mu) / sd: dg/dmu = g z / sd, dg/dsd = g sum z^2 / sd
         steps = [gaussian * (z / width) for z in distances]
         by_width = sum(z * step for z, step in zip(distances, steps, strict=True))
-        if self.log:
+        if self.log:  # the distance is in octaves: d log2(mu) / d mu = 1 / (mu log 2)
             steps = [step / (centre * np.log(2)) for step, centre in zip(steps, centres, strict=True)]
         return gaussian, [*steps, by_width]

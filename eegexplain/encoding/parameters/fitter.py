@@ -210,7 +210,8 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
                 outcome = solve_linear(self.model, settings, layout, kept, known, varies)
             else:
                 outcome = solve(self.model, settings, layout, kept, known, self.grid, log)
-        self._y_is_1d = np.ndim(self.model.data if y is None else y) == 1
+        data: Any = self.model.data if y is None else y
+        self._y_is_1d = np.ndim(data) == 1
         self.n_samples_, self.n_features_in_ = recording.stimulus.shape
         self._store(layout, outcome, columns, varies)
         if self.store_intermediate_parameters:
