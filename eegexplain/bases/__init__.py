@@ -12,7 +12,7 @@ __all__ = ["BASES", "STFT", "Bands", "Basis", "Fourier", "Spatial", "Time", "Tim
            "spatial"]
 
 
-def as_basis(basis, bands=None):
+def as_basis(basis: str | Basis, bands: dict | str | None = None) -> Basis:
     """Return a :class:`Basis` for a name or a basis.
 
     Parameters
@@ -25,6 +25,13 @@ def as_basis(basis, bands=None):
     Returns
     -------
     Basis
+
+    Raises
+    ------
+    TypeError
+        For anything but a name and a basis.
+    ValueError
+        For a name that no basis has.
 
     Examples
     --------

@@ -32,33 +32,107 @@ class Basis:
     complete: ClassVar[bool] = True
 
     def bind(self, n_times, sfreq):
-        """Return this basis for signals of `n_times` samples at `sfreq` Hz."""
+        """Return this basis for signals of one length and sampling rate.
+
+        Parameters
+        ----------
+        n_times : int
+            Length of the signals in samples.
+        sfreq : float
+            Sampling rate in Hz.
+
+        Returns
+        -------
+        Basis
+            A copy.
+
+        Raises
+        ------
+        ValueError
+            For less than one sample, or an `sfreq` that is not above 0.
+        """
         if n_times < 1:
             raise ValueError(f"a signal needs at least one sample, got n_times={n_times}")
         return replace(self, n_times=int(n_times), sfreq=check_sfreq(sfreq))
 
     def analyze(self, x):
-        """Coefficients of the signals `x` `(..., n_times)`."""
+        """Coefficients of signals.
+
+        Parameters
+        ----------
+        x : ndarray of shape (..., n_times)
+            Signals.
+
+        Returns
+        -------
+        ndarray of shape (..., n_coefficients)
+            Real or complex.
+        """
         raise NotImplementedError
 
     def synthesize(self, coefficients):
-        """Signals `(..., n_times)` that have these coefficients."""
+        """Signals that have these coefficients.
+
+        Parameters
+        ----------
+        coefficients : ndarray of shape (..., n_coefficients)
+            As `analyze` gives them.
+
+        Returns
+        -------
+        ndarray of shape (..., n_times)
+        """
         raise NotImplementedError
 
     def adjoint(self, gradient):
-        """Transpose of the synthesis: from a gradient over samples to the gradient over coefficients."""
+        """Transpose of the synthesis: from a gradient over samples to the gradient over coefficients.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (..., n_times)
+            Derivatives by the samples.
+
+        Returns
+        -------
+        ndarray of shape (..., n_coefficients)
+            So that ``sum(synthesize(c) * gradient)`` is the real part of ``sum(conj(c) * adjoint(gradient))``.
+        """
         raise NotImplementedError
 
     def coordinates(self):
-        """Coordinate arrays of the cells, residual excluded, by name."""
+        """Coordinates of the cells, residual excluded.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_cells,)
+            Frequencies in Hz, times in seconds, names of bands.
+        """
         raise NotImplementedError
 
     def pool(self, values):
-        """Sum coefficient values into cells `(..., n_cells)`."""
+        """Sum values of coefficients into cells.
+
+        Parameters
+        ----------
+        values : ndarray of shape (..., n_coefficients)
+
+        Returns
+        -------
+        ndarray of shape (..., n_cells)
+        """
         return values
 
     def spread(self, cells):
-        """Give every coefficient the value of its cell: the transpose of :meth:`pool`."""
+        """Give every coefficient the value of its cell: the transpose of :meth:`pool`.
+
+        Parameters
+        ----------
+        cells : ndarray of shape (..., n_cells)
+
+        Returns
+        -------
+        ndarray of shape (..., n_coefficients)
+        """
         return cells
 
     def attribute(self, change, gradient):
@@ -82,7 +156,17 @@ class Basis:
         return np.concatenate([parts, rest.sum(-1, keepdims=True)], axis=-1)
 
     def sensitivity(self, gradient):
-        """Size of the gradient over each cell (saliency); zero for the residual."""
+        """Size of the gradient over each cell (saliency); zero for the residual.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (..., n_channels, n_times)
+            Derivatives by the samples.
+
+        Returns
+        -------
+        ndarray of shape (..., n_channels, n_cells)
+        """
         parts = self.pool(np.abs(self.adjoint(gradient)))
         return parts if self.complete else np.concatenate([parts, np.zeros_like(parts[..., :1])], axis=-1)
 
@@ -94,15 +178,42 @@ class Basis:
         x, filling : ndarray of shape (..., n_channels, n_times)
         mask : bool ndarray of shape (..., n_channels, n_cells)
             True where the cell is replaced, residual excluded.
+
+        Returns
+        -------
+        ndarray of the shape of x
         """
         return x + self.synthesize(self.spread(mask) * self.analyze(filling - x))
 
     def rows(self, ch_names):
-        """Name of the row dimension and its labels."""
+        """Name of the row dimension and its labels.
+
+        Parameters
+        ----------
+        ch_names : sequence of str
+            Names of the channels of the data.
+
+        Returns
+        -------
+        dim : str
+            "channel", or "component" of a spatial basis.
+        labels : list of str
+
+        Raises
+        ------
+        ValueError
+            When a spatial basis has other channels.
+        """
         return "channel", list(ch_names)
 
     def cells(self):
-        """Coordinates of all cells, the residual's last: ``nan``, or the name ``"residual"`` for text."""
+        """Coordinates of all cells, the residual's last.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_cells,)
+            The residual is ``nan``, or ``"residual"`` among names.
+        """
         coordinates = {key: np.asarray(value) for key, value in self.coordinates().items()}
         if self.complete:
             return coordinates

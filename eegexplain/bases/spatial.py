@@ -1,6 +1,8 @@
 """Spatial bases: the components of PCA, ICA, CSP, or any patterns, times any basis in time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -117,7 +119,7 @@ class Spatial(Basis):
         return "component", [*self.names, *([] if self.spans else ["residual"])]
 
 
-def spatial(source, temporal=None, *, names=None):
+def spatial(source: Any, temporal: Basis | str | None = None, *, names: Sequence[str] | None = None) -> Spatial:
     """Make a spatial basis from a fitted decomposition.
 
     Parameters

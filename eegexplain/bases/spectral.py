@@ -79,8 +79,29 @@ class Fourier(Basis):
         return {"frequency": np.fft.rfftfreq(self.n_times, 1 / self.sfreq)}
 
 
-def band_of_bin(bands, n_times, sfreq):
-    """Names of the bands and the number of the band of each Fourier bin, -1 outside all."""
+def band_of_bin(bands: dict | str, n_times: int, sfreq: float) -> tuple[list[str], np.ndarray]:
+    """Which band each Fourier bin belongs to.
+
+    Parameters
+    ----------
+    bands : dict of str to (float, float), or "eeg"
+        Limits in Hz.
+    n_times : int
+        Length of the signals in samples.
+    sfreq : float
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    names : list of str
+    index : ndarray of int, shape (n_times // 2 + 1,)
+        Number of the band of each bin, -1 outside all.
+
+    Raises
+    ------
+    ValueError
+        For bands that overlap, or that `check_bands` refuses.
+    """
     checked = check_bands(bands, sfreq, n_times)
     frequencies = np.fft.rfftfreq(n_times, 1 / sfreq)
     index = np.full(len(frequencies), -1)

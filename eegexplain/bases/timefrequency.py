@@ -39,7 +39,12 @@ class STFT(Basis):
     name = "stft"
 
     def sizes(self):
-        """Width and hop in samples, and the number of frames."""
+        """Width and hop in samples, and the number of frames.
+
+        Returns
+        -------
+        width, hop, n_frames : int
+        """
         width = max(8, self.n_times // 8) if self.window is None else _samples(self.window, self.sfreq, "window")
         hop = max(1, width // 2) if self.hop is None else _samples(self.hop, self.sfreq, "hop")
         if hop >= width and width > 1:
@@ -121,12 +126,23 @@ class Wavelet(Basis):
     name = "wavelet"
 
     def levels(self):
-        """Number of octaves above the lowest band."""
+        """Number of octaves above the lowest band.
+
+        Returns
+        -------
+        int
+        """
         deepest = max(1, int(np.log2(max(self.n_times, 1))) - 2)
         return deepest if self.n_levels is None else min(max(1, self.n_levels), deepest)
 
     def filters(self):
-        """Transfer functions `(n_levels + 1, n_times // 2 + 1)`, finest first, lowest band last."""
+        """Transfer functions of the octaves.
+
+        Returns
+        -------
+        ndarray of shape (n_levels + 1, n_times // 2 + 1)
+            Finest octave first, lowest band last; their squares sum to 1.
+        """
         frequencies = np.fft.rfftfreq(self.n_times)
         power = [np.ones_like(frequencies)]
         for level in range(1, self.levels() + 1):

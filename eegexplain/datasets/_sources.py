@@ -36,7 +36,18 @@ class Dipole:
     eccentricity: float = 0.7
 
     def location(self):
-        """Position in head radii as an array of shape (3,)."""
+        """Position in the head.
+
+        Returns
+        -------
+        ndarray of shape (3,)
+            Cartesian, in head radii.
+
+        Raises
+        ------
+        ValueError
+            When it lies outside the brain.
+        """
         named = isinstance(self.position, str)
         place = (
             self.eccentricity * electrode_positions([self.position])[0]
@@ -51,7 +62,18 @@ class Dipole:
         return place
 
     def moment(self):
-        """Unit vector along the current, of shape (3,)."""
+        """Direction of the current.
+
+        Returns
+        -------
+        ndarray of shape (3,)
+            Of length 1.
+
+        Raises
+        ------
+        ValueError
+            For an orientation without a direction.
+        """
         outwards = self.location() / np.linalg.norm(self.location())
         if not isinstance(self.orientation, str):
             direction = check_array_like("orientation", self.orientation)
@@ -68,7 +90,17 @@ class Dipole:
         return direction / length
 
     def topography(self, ch_names):
-        """Potential at electrodes, against a far reference, as an array of shape (n_channels,)."""
+        """Potential at electrodes, against a far reference.
+
+        Parameters
+        ----------
+        ch_names : sequence of str
+            Names of the 10-05 system.
+
+        Returns
+        -------
+        ndarray of shape (n_channels,)
+        """
         return lead_field(electrode_positions(ch_names), self.location()[None])[:, 0] @ self.moment()
 
 
@@ -121,23 +153,67 @@ class Source:
     length: float | None = None
 
     def amplitudes(self, n_classes):
-        """Amplitude in each class, of shape (n_classes,)."""
+        """Amplitude in each class.
+
+        Parameters
+        ----------
+        n_classes : int
+
+        Returns
+        -------
+        ndarray of shape (n_classes,)
+            Root mean squares.
+        """
         if self.stronger_in is None:
             return np.full(n_classes, float(self.amplitude))
         strong = np.isin(np.arange(n_classes), np.atleast_1d(self.stronger_in))
         return self.amplitude * np.where(strong, 1.0, self.base)
 
     def lags(self, n_classes):
-        """Seconds behind the leader in each class, of shape (n_classes,)."""
+        """Lag behind the leader in each class.
+
+        Parameters
+        ----------
+        n_classes : int
+
+        Returns
+        -------
+        ndarray of shape (n_classes,)
+            In seconds.
+        """
         return np.broadcast_to(np.asarray(self.lag, float), (n_classes,))
 
     def window(self, n_times, sfreq):
-        """1 while the source is active, else 0; of shape (n_times,)."""
+        """When the source is active.
+
+        Parameters
+        ----------
+        n_times : int
+            Length of a trial in samples.
+        sfreq : float
+            Sampling rate in Hz.
+
+        Returns
+        -------
+        ndarray of shape (n_times,)
+            1 while it is active, else 0.
+        """
         times = np.arange(n_times) / sfreq
         return ((times >= self.onset) & (times < self.end(n_times / sfreq))).astype(float)
 
     def end(self, duration):
-        """Seconds after the start of the trial when the source ends."""
+        """When the source ends.
+
+        Parameters
+        ----------
+        duration : float
+            Length of a trial in seconds.
+
+        Returns
+        -------
+        float
+            Seconds after the start of the trial.
+        """
         return duration if self.length is None else min(self.onset + self.length, duration)
 
 

@@ -1,7 +1,9 @@
 """Class effects, the roles of channels and frequencies, and the best classifier that the truth allows."""
 
+from typing import Any
+
 import numpy as np
-from sklearn.utils import check_random_state
+from sklearn.utils import Bunch, check_random_state
 
 from eegexplain.datasets._law import blocks_of_a_stranger
 
@@ -49,7 +51,9 @@ def roles(strength, suppressor_share=None):
     return role
 
 
-def ideal_observer_accuracy(eeg, n_trials=2000, *, new_subjects=False, random_state=None):
+def ideal_observer_accuracy(
+    eeg: Bunch, n_trials: int = 2000, *, new_subjects: bool = False, random_state: Any = None
+) -> float:
     """Accuracy of the classifier that knows the distributions the simulated trials were drawn from.
 
     No classifier does better on average, so it bounds what a network can reach and shows how much of it one did.

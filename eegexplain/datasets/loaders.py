@@ -2,8 +2,10 @@
 
 import math
 import pathlib
+from typing import Any
 
 import numpy as np
+from sklearn.utils import Bunch
 
 from eegexplain._reading import MAX_BYTES, check_unpacked, read_npz, reading
 from eegexplain._validation import suggest
@@ -16,7 +18,7 @@ FILTER_LIMITS = ("highpass", "lowpass")
 EPOCH_READERS = {".fif": "read_epochs", ".gz": "read_epochs", ".set": "read_epochs_eeglab"}
 
 
-def load_trials(path, *, max_bytes=MAX_BYTES):
+def load_trials(path: Any, *, max_bytes: int = MAX_BYTES) -> Bunch:
     """Load EEG trials from a file, a folder or a list of files.
 
     Parameters
@@ -138,7 +140,7 @@ def _load_epochs(path, max_bytes):
         return from_epochs(getattr(mne, EPOCH_READERS[path.suffix])(path, verbose="error"))
 
 
-def from_epochs(epochs):
+def from_epochs(epochs: Any) -> Bunch:
     """Take trials out of MNE epochs.
 
     Parameters

@@ -1,5 +1,8 @@
 """EEG whose classes differ in the strength of rhythms, through a spherical head."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
@@ -14,21 +17,21 @@ SUBJECT_SPREAD = 0.2  # standard deviation of the logarithm of a source's streng
 
 
 def make_oscillatory_eeg(
-    n_trials=200,
-    ch_names=None,
-    sfreq=128.0,
-    duration=2.0,
-    sources=None,
-    snr=1.0,
-    n_background=300,
+    n_trials: int = 200,
+    ch_names: Sequence[str] | None = None,
+    sfreq: float = 128.0,
+    duration: float = 2.0,
+    sources: Sequence[Source] | None = None,
+    snr: float = 1.0,
+    n_background: int = 300,
     *,
-    reference="common",
-    suppressor=False,
-    artefact=None,
-    line_noise=0.0,
-    n_subjects=1,
-    random_state=None,
-):
+    reference: str = "common",
+    suppressor: bool = False,
+    artefact: str | None = None,
+    line_noise: float = 0.0,
+    n_subjects: int = 1,
+    random_state: Any = None,
+) -> Bunch:
     """Simulate EEG trials whose classes differ in the strength of rhythms.
 
     Dipoles in a head of three concentric spheres; hundreds of background dipoles with 1/f activity; by default two

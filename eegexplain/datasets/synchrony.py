@@ -1,6 +1,8 @@
 """EEG whose classes differ in the phase lags between channels: the task of the SyncNet paper."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.fft import next_fast_len
@@ -18,17 +20,43 @@ _OBSERVED = 10_000  # samples of a trial, over all channels, whose covariance fi
 
 @dataclass(frozen=True)
 class SynchronyLaw:
-    """Covariance ``Re(across x along) + noise``: the same lags at all times, the same time course in all channels."""
+    """Covariance ``Re(across x along) + noise``: the same lags at all times, the same time course in all channels.
 
-    across: np.ndarray  # (n_classes, n_channels, n_channels), Hermitian
-    frequency: float  # Hz
-    decay: float  # per squared second
-    sfreq: float  # Hz
+    Parameters
+    ----------
+    across : ndarray of shape (n_classes, n_channels, n_channels)
+        Hermitian covariance of the channels' rhythms in each class.
+    frequency : float
+        In Hz.
+    decay : float
+        How fast the rhythm loses its phase, per squared second.
+    sfreq : float
+        Sampling rate in Hz.
+    n_times : int
+        Samples per trial.
+    noise : float
+        Variance of the white noise.
+    """
+
+    across: np.ndarray
+    frequency: float
+    decay: float
+    sfreq: float
     n_times: int
     noise: float
 
     def correlation(self, steps):
-        """Correlation of the rhythm with itself so many samples earlier, complex."""
+        """Correlation of the rhythm with itself at earlier times.
+
+        Parameters
+        ----------
+        steps : ndarray of int
+            How many samples earlier.
+
+        Returns
+        -------
+        complex ndarray of the shape of steps
+        """
         distance = steps / self.sfreq
         return np.exp(2j * np.pi * self.frequency * distance - self.decay * distance**2)
 
@@ -38,7 +66,18 @@ class SynchronyLaw:
         return self.correlation(np.subtract.outer(np.arange(self.n_times), np.arange(self.n_times)))
 
     def draw(self, y, rng):
-        """Trials of classes ``y``, of shape (n_trials, n_channels, n_times)."""
+        """Draw trials.
+
+        Parameters
+        ----------
+        y : ndarray of int, shape (n_trials,)
+            Classes.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray of shape (n_trials, n_channels, n_times)
+        """
         mixing, (n_white, color) = [_root(matrix) for matrix in self.across], coloring(self)
         X = np.empty((len(y), len(mixing[0]), self.n_times))
         for trial, label in zip(X, y, strict=True):
@@ -60,14 +99,19 @@ class SynchronyLaw:
         yield np.zeros(covariances.shape[:2]), covariances
 
     def spectrum(self):
-        """Variance of a rhythm of unit variance in each frequency bin, of shape (n_frequencies,)."""
+        """Variance of a rhythm of unit variance in each frequency bin.
+
+        Returns
+        -------
+        ndarray of shape (n_times // 2 + 1,)
+        """
         steps = np.arange(self.n_times)
         lagged = (self.n_times - steps) * self.correlation(steps).real  # sums over pairs of samples so far apart
         lagged[1:] += lagged[:0:-1].copy()
         return np.fft.rfft(lagged).real * _law.one_sided(self.n_times)
 
 
-def coloring(law):
+def coloring(law: SynchronyLaw) -> tuple[int, Callable[[np.ndarray], np.ndarray]]:
     """Return how white noise becomes the rhythm: how many numbers it takes, and the linear map of them to a trial.
 
     Parameters
@@ -115,17 +159,17 @@ def _few_waves(law, period):
 
 
 def make_synchrony_eeg(
-    n_trials=200,
-    n_channels=8,
-    sfreq=50.0,
-    duration=1.0,
-    frequency=10.0,
-    noise_variance=8.0,
-    equal_power=True,
+    n_trials: int = 200,
+    n_channels: int = 8,
+    sfreq: float = 50.0,
+    duration: float = 1.0,
+    frequency: float = 10.0,
+    noise_variance: float = 8.0,
+    equal_power: bool = True,
     *,
-    decay=40.0,
-    random_state=None,
-):
+    decay: float = 40.0,
+    random_state: Any = None,
+) -> Bunch:
     """Simulate trials whose classes differ in synchrony between channels.
 
     Both classes hold a rhythm of the same frequency. In class 1 all channels follow one rhythm, channel c with

@@ -1,8 +1,10 @@
 """The UCI EEG database: its text format, and the download."""
 
+import os
 import pathlib
 import re
 import warnings
+from collections.abc import Iterable
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -20,7 +22,7 @@ _CHANNEL = re.compile(r"#\s*(\S+)\s+chan\s+(\d+)")
 _NAME = re.compile(r"\.rd(\.\d+)?(\.gz)?$")
 
 
-def read_uci_trial(path):
+def read_uci_trial(path: str | os.PathLike) -> Bunch:
     """Read one trial in the text format of the UCI EEG database.
 
     Parameters
@@ -142,7 +144,7 @@ def _channels(rows, lines, path, trial):
     return values[:, 3].reshape(len(headers), n_times), ch_names
 
 
-def load_uci_eeg(paths):
+def load_uci_eeg(paths: str | os.PathLike | Iterable) -> Bunch:
     """Load trials of the UCI EEG database from a folder or a list of files.
 
     Parameters
@@ -194,7 +196,9 @@ def _files_of(paths):
     return files
 
 
-def fetch_uci_eeg(data_home=None, *, known_hash=None, verbose=0):
+def fetch_uci_eeg(
+    data_home: str | os.PathLike | None = None, *, known_hash: str | None = None, verbose: int = 0
+) -> Bunch:
     """Download and load the whole UCI EEG database (122 subjects, about 700 MB packed).
 
     Parameters
@@ -243,14 +247,27 @@ def fetch_uci_eeg(data_home=None, *, known_hash=None, verbose=0):
     return load_uci_eeg(unpacked)
 
 
-def unpack_archive(archive, folder):
-    """Unpack an archive of archives, whole or not at all."""
+def unpack_archive(archive: pathlib.Path, folder: pathlib.Path) -> None:
+    """Unpack an archive of archives, whole or not at all.
+
+    Parameters
+    ----------
+    archive : pathlib.Path
+        A ``.zip`` or ``.tar`` file that may hold others.
+    folder : pathlib.Path
+        Where to; it must not be there yet.
+
+    Raises
+    ------
+    ValueError
+        For an archive that unpacks to much more than its own size.
+    """
     import shutil
     import tempfile
 
     endings = (".tar.gz", ".tgz", ".tar", ".zip")
-    with tempfile.TemporaryDirectory(dir=folder.parent) as work:
-        work = pathlib.Path(work) / folder.name
+    with tempfile.TemporaryDirectory(dir=folder.parent) as made:
+        work = pathlib.Path(made) / folder.name
         _check_archive(archive)
         shutil.unpack_archive(archive, work)
         while packed := [file for file in work.rglob("*") if file.name.endswith(endings) and file.is_file()]:

@@ -8,6 +8,7 @@ channel or filter, and one matrix product per frequency, whatever the width.
 import numpy as np
 import scipy.fft
 import scipy.linalg
+from numpy.typing import ArrayLike
 
 from eegexplain._validation import check_array_like, check_number, positive_int
 
@@ -144,7 +145,16 @@ def channel_level(X, block=64):
     return total / (len(X) * X.shape[-1])
 
 
-def reverse_correlation(inputs, activations, width, *, stride=1, offset=0, normalize=True, batch_size=64):
+def reverse_correlation(
+    inputs: ArrayLike,
+    activations: ArrayLike,
+    width: int,
+    *,
+    stride: float = 1,
+    offset: float = 0,
+    normalize: bool = True,
+    batch_size: int = 64,
+) -> np.ndarray:
     """Correlate inputs with the activations of convolutional units.
 
     Parameters
@@ -166,6 +176,11 @@ def reverse_correlation(inputs, activations, width, *, stride=1, offset=0, norma
     Returns
     -------
     templates : ndarray, shape (n_filters, n_channels, width)
+
+    Raises
+    ------
+    ValueError
+        For arrays that are not of the same trials, NaN and infinities, and sizes below 1.
 
     Examples
     --------

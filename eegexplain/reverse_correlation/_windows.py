@@ -1,7 +1,10 @@
 """The input windows that drive units most, and how well trials match templates."""
 
+from typing import Any
+
 import numpy as np
 import scipy.fft
+from numpy.typing import ArrayLike
 
 from eegexplain._validation import check_array_like, check_indices, positive_int
 
@@ -43,7 +46,7 @@ class TopUnits:
         return index, np.take_along_axis(values, order, axis=1)
 
 
-def cut_windows(X, index, width):
+def cut_windows(X: ArrayLike, index: ArrayLike, width: int) -> np.ndarray:
     """Cut windows from trials; samples outside the trial are zero.
 
     Parameters
@@ -58,6 +61,11 @@ def cut_windows(X, index, width):
     Returns
     -------
     windows : ndarray, shape (..., n_channels, width)
+
+    Raises
+    ------
+    ValueError
+        For trials of another number of axes, and windows of trials that are not there.
     """
     X = check_array_like("X", X, ndim=_TRIALS, dtype="same", allow_nan=True, allow_inf=True)
     index = check_indices("index", index)
@@ -72,7 +80,7 @@ def cut_windows(X, index, width):
     return windows.reshape(*index.shape[:-1], X.shape[1], width)
 
 
-def template_match(X, templates):
+def template_match(X: Any, templates: ArrayLike) -> np.ndarray:
     """Largest normalised cross-correlation of each trial with each template.
 
     Parameters
@@ -86,6 +94,11 @@ def template_match(X, templates):
     -------
     match : ndarray, shape (n_trials, n_filters)
         Cosine of the angle between template and best window, in [-1, 1]; 0 for empty templates and flat trials.
+
+    Raises
+    ------
+    ValueError
+        For other numbers of axes or channels, NaN and infinities.
     """
     X = check_array_like("X", X, ndim=_TRIALS, squared=True)
     templates = check_array_like("templates", templates, ndim="n_filters, n_channels, width", squared=True)

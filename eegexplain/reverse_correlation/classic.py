@@ -6,22 +6,44 @@ samples from ``i`` on, as the earlier functions did; pass those of `receptive_fi
 """
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from eegexplain._validation import check_array_like, check_indices, check_number, positive_int
 from eegexplain.reverse_correlation._correlate import reverse_correlation
 from eegexplain.reverse_correlation._windows import cut_windows
 
 
-def calc_Hout(Hin, kernel, stride, dilation):
-    """Return the output length of an unpadded convolution or pooling layer."""
+def calc_Hout(Hin: ArrayLike, kernel: ArrayLike, stride: ArrayLike, dilation: ArrayLike) -> Any:
+    """Return the output length of an unpadded convolution or pooling layer.
+
+    Parameters
+    ----------
+    Hin, kernel, stride, dilation : int or array-like of int
+        Input length and the settings of the layer, in samples or rows.
+
+    Returns
+    -------
+    Hout : float or ndarray
+    """
     Hin, kernel, stride, dilation = _sizes(Hin=Hin, kernel=kernel, stride=stride, dilation=dilation)
     return np.floor((Hin - dilation * (kernel - 1) - 1) / stride + 1)
 
 
-def calc_Hin(Hout, kernel, stride, dilation):
-    """Return the input length that `Hout` neighbouring units of an unpadded layer see."""
+def calc_Hin(Hout: ArrayLike, kernel: ArrayLike, stride: ArrayLike, dilation: ArrayLike) -> Any:
+    """Return the input length that neighbouring units of an unpadded layer see.
+
+    Parameters
+    ----------
+    Hout, kernel, stride, dilation : int or array-like of int
+        Number of units and the settings of the layer, in samples or rows.
+
+    Returns
+    -------
+    Hin : float or ndarray
+    """
     Hout, kernel, stride, dilation = _sizes(Hout=Hout, kernel=kernel, stride=stride, dilation=dilation)
     return np.ceil((Hout - 1) * stride + 1 + dilation * (kernel - 1))
 
@@ -34,7 +56,7 @@ def _sizes(**given):
     return sizes.values()
 
 
-def calc_receptive_field_size(model, layer_ind, start_receptive_field=(1, 1)):
+def calc_receptive_field_size(model: Any, layer_ind: int, start_receptive_field: ArrayLike = (1, 1)) -> np.ndarray:
     """Compute the receptive field of the input of a layer from kernels, strides and dilations.
 
     Parameters
@@ -72,7 +94,9 @@ def _height_width(setting):
     return np.array([values[0], values[0] if np.ndim(setting) == 0 else values[1] if len(values) > 1 else 1])
 
 
-def get_max_act_index(activations, unique_per_input=True, n_units=None):
+def get_max_act_index(
+    activations: ArrayLike, unique_per_input: bool = True, n_units: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Find the most active units of one filter.
 
     Parameters
@@ -110,7 +134,9 @@ def get_max_act_index(activations, unique_per_input=True, n_units=None):
     return units[:n_units], activations.reshape(-1)[order[:n_units]]
 
 
-def calc_receptive_field_for_units_2d(units, receptive_field_size, *, stride=1, offset=0):
+def calc_receptive_field_for_units_2d(
+    units: ArrayLike, receptive_field_size: ArrayLike, *, stride: ArrayLike = 1, offset: ArrayLike = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Return where the receptive fields of units start and stop on the input.
 
     Parameters
@@ -154,7 +180,14 @@ def _units(units):
     return units
 
 
-def get_input_windows_from_units_2d(inputs, units, receptive_field_size, *, stride=1, offset=0):
+def get_input_windows_from_units_2d(
+    inputs: Any,
+    units: Any,
+    receptive_field_size: ArrayLike,
+    *,
+    stride: ArrayLike = 1,
+    offset: ArrayLike = 0,
+) -> np.ndarray:
     """Cut the input windows that units see.
 
     Parameters
@@ -172,6 +205,11 @@ def get_input_windows_from_units_2d(inputs, units, receptive_field_size, *, stri
     -------
     windows : ndarray, shape (n_units, n_channels, height, width)
         Cut windows.
+
+    Raises
+    ------
+    ValueError
+        For arrays of other shapes, and units of inputs that are not there.
     """
     inputs = check_array_like("inputs", inputs, ndim=4, dtype="same", allow_nan=True, allow_inf=True)
     units = _units(units)
@@ -189,8 +227,14 @@ def get_input_windows_from_units_2d(inputs, units, receptive_field_size, *, stri
 
 
 def most_activating_input_windows(
-    inputs, activations, receptive_field_size, top_percentage=0.05, *, stride=1, offset=0
-):
+    inputs: Any,
+    activations: Any,
+    receptive_field_size: ArrayLike,
+    top_percentage: float = 0.05,
+    *,
+    stride: int = 1,
+    offset: int = 0,
+) -> np.ndarray:
     """Cut the input windows that activate each filter most, at most one per input.
 
     Parameters
@@ -210,6 +254,11 @@ def most_activating_input_windows(
     -------
     input_windows : ndarray, shape (n_filters, n_windows, n_channels, width, 1)
         Windows, most activating first.
+
+    Raises
+    ------
+    ValueError
+        For arrays that do not fit each other, NaN and infinities, and a share outside 0 to 1.
     """
     inputs, activations, width = _trailing(inputs, activations, receptive_field_size)
     n_windows = max(1, math.floor(len(inputs) * check_number("top_percentage", top_percentage, least=0, most=1)))
@@ -221,7 +270,14 @@ def most_activating_input_windows(
     return windows[..., None]
 
 
-def activation_reverse_correlation(inputs, activations, receptive_field_size, *, stride=1, offset=0):
+def activation_reverse_correlation(
+    inputs: ArrayLike,
+    activations: ArrayLike,
+    receptive_field_size: ArrayLike,
+    *,
+    stride: int = 1,
+    offset: int = 0,
+) -> np.ndarray:
     """Return the mean input window of each filter, weighted by activation: ``sum a x / sum |a|``.
 
     Parameters
@@ -245,7 +301,9 @@ def activation_reverse_correlation(inputs, activations, receptive_field_size, *,
     return templates[..., None]
 
 
-def _trailing(inputs, activations, receptive_field_size):
+def _trailing(
+    inputs: Any, activations: Any, receptive_field_size: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, int]:
     """Drop the trailing axes of length 1."""
     inputs = check_array_like("inputs", inputs, dtype="same")
     activations = check_array_like("activations", activations, dtype="same")

@@ -2,6 +2,8 @@
 
 import math
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -124,22 +126,22 @@ class ReverseCorrelator(Explainer):
 
     def __init__(
         self,
-        estimator=None,
+        estimator: Any = None,
         *,
-        layer=None,
-        normalize=True,
-        whiten=False,
-        ridge=1e-4,
-        per_class=False,
-        top_percentage=0.05,
-        max_per_trial=1,
-        max_windows=100,
-        sfreq=None,
-        ch_names=None,
-        batch_size=64,
-        random_state=None,
-        verbose=0,
-    ):
+        layer: str | None = None,
+        normalize: bool = True,
+        whiten: bool = False,
+        ridge: float = 1e-4,
+        per_class: bool = False,
+        top_percentage: float = 0.05,
+        max_per_trial: int = 1,
+        max_windows: int | None = 100,
+        sfreq: float | None = None,
+        ch_names: Sequence[str] | None = None,
+        batch_size: int = 64,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
         self.estimator = estimator
         self.layer = layer
         self.normalize = normalize

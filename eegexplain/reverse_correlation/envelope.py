@@ -1,6 +1,8 @@
 """Which band power, at which channel, the outputs of a layer's units follow."""
 
 import copy
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -97,17 +99,17 @@ class EnvelopeCorrelator(Explainer):
 
     def __init__(
         self,
-        estimator=None,
+        estimator: Any = None,
         *,
-        layer=None,
-        bands=None,
-        per_class=False,
-        sfreq=None,
-        ch_names=None,
-        batch_size=64,
-        random_state=None,
-        verbose=0,
-    ):
+        layer: str | None = None,
+        bands: dict | str | None = None,
+        per_class: bool = False,
+        sfreq: float | None = None,
+        ch_names: Sequence[str] | None = None,
+        batch_size: int = 64,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
         self.estimator = estimator
         self.layer = layer
         self.bands = bands

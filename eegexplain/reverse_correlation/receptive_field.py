@@ -4,7 +4,9 @@ A sample belongs to the field of a unit when moving it moves the unit. Units in 
 that its borders do not clip them; short trials are continued where the network allows it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,7 @@ class ReceptiveField:
     Unit ``i`` sees the samples ``offset + i * stride`` to ``offset + i * stride + size - 1``, so far as they exist:
     padding makes the first start negative.
 
-    Attributes
+    Parameters
     ----------
     size, stride, offset : int or float
         Along time, in samples; a stride between samples (upsampling) is a float. A stride of 0 means that all units
@@ -56,13 +58,24 @@ class ReceptiveField:
         return np.floor(self.offset + self.stride * np.arange(self.n_units) + 1e-9).astype(int)
 
     def inner_units(self, n_times):
-        """Units whose field lies inside a trial; all of them where none does (fields wider than the trial)."""
+        """Units whose field lies inside a trial.
+
+        Parameters
+        ----------
+        n_times : int
+            Samples per trial.
+
+        Returns
+        -------
+        ndarray of int, shape (n_inner,)
+            All of them where none does (fields wider than the trial).
+        """
         starts = self.starts
         inside = np.flatnonzero((starts >= 0) & (starts + self.size <= n_times))
         return inside if len(inside) else np.arange(self.n_units)
 
 
-def receptive_field(module, layer, input_shape, *, scale=1.0):
+def receptive_field(module: Any, layer: str, input_shape: Sequence[int], *, scale: float = 1.0) -> ReceptiveField:
     """Trace the receptive field of the units of a layer.
 
     Parameters
@@ -111,8 +124,18 @@ def receptive_field(module, layer, input_shape, *, scale=1.0):
     return replace(field, channel_size=size, channel_stride=stride, channel_offset=channels.offset(size, stride))
 
 
-def time_field(module, layer, input_shape, scale=1.0):
-    """Trace as `receptive_field` does, along time only (half the work)."""
+def time_field(module: Any, layer: str, input_shape: Sequence[int], scale: float = 1.0) -> ReceptiveField:
+    """Trace as `receptive_field` does, along time only (half the work).
+
+    Parameters
+    ----------
+    module, layer, input_shape, scale
+        As of `receptive_field`.
+
+    Returns
+    -------
+    field : ReceptiveField
+    """
     return _time_field(Probe(module, layer, input_shape, scale), tuple(input_shape))
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
+from numpy.typing import ArrayLike
 
 from eegexplain._validation import check_array_like, check_number, check_sfreq
 
@@ -41,7 +42,14 @@ class SinusoidFit(NamedTuple):
     aic_difference: np.ndarray
 
 
-def fit_sinusoids(signals, sfreq=1.0, *, fmin=None, fmax=None, detrend=False):
+def fit_sinusoids(
+    signals: ArrayLike,
+    sfreq: float = 1.0,
+    *,
+    fmin: float | None = None,
+    fmax: float | None = None,
+    detrend: bool = False,
+) -> SinusoidFit:
     """Fit ``offset + amplitude cos(2 pi frequency t + phase)`` and a line to each signal by least squares.
 
     The global optimum over the frequency range is found: no start values.
@@ -77,8 +85,8 @@ def fit_sinusoids(signals, sfreq=1.0, *, fmin=None, fmax=None, detrend=False):
     signals, sfreq = check_array_like("signals", signals, dtype="same"), check_sfreq(sfreq)
     n_times = signals.shape[-1]
     flat = signals.reshape(-1, n_times)
-    fit = SinusoidFit(*(np.zeros((len(flat), k)) for k in (4, 2)), *(np.zeros(len(flat)) for _ in range(3)),
-                      np.zeros((len(flat), 4)), np.zeros(len(flat)))  # fmt: skip
+    n_columns = {"params_sin": (4,), "params_lin": (2,), "standard_errors": (4,)}
+    fit = SinusoidFit(**{name: np.zeros((len(flat), *n_columns.get(name, ()))) for name in SinusoidFit._fields})
     detrend = detrend and n_times >= 6
     check_limits(sfreq, fmin, fmax)
     if n_times >= 4:  # what is shorter holds no frequency at all: zeros

@@ -1,13 +1,18 @@
 """Sinusoid fits under the names and axis orders of ``braindecode.visualization.sinfit`` (braindecode 0.4)."""
 
+from typing import Any
+
 import numpy as np
 import scipy.optimize
+from numpy.typing import ArrayLike
 
 from eegexplain._validation import check_array_like, check_sfreq
 from eegexplain.sinusoid._fit import fit_sinusoids
 
 
-def fit_fn_sin(x, frequency, amplitude, phase, offset):
+def fit_fn_sin(
+    x: ArrayLike, frequency: ArrayLike, amplitude: ArrayLike, phase: ArrayLike, offset: ArrayLike
+) -> np.ndarray:
     """Return ``amplitude cos(frequency x + phase) + offset``.
 
     Parameters
@@ -28,30 +33,69 @@ def fit_fn_sin(x, frequency, amplitude, phase, offset):
     return offset + amplitude * np.cos(frequency * x + phase)
 
 
-def fit_fn_lin(x, intercept, slope):
-    """Return ``intercept + slope x``; NaN gives NaN."""
-    x, intercept, slope = _finite_or_nan(x=x, intercept=intercept, slope=slope)
-    return intercept + slope * x
+def fit_fn_lin(x: ArrayLike, intercept: ArrayLike, slope: ArrayLike) -> np.ndarray:
+    """Return ``intercept + slope x``.
+
+    Parameters
+    ----------
+    x : ndarray
+        Time, in any unit. NaN gives NaN, here and in the parameters.
+    intercept, slope : float
+        Parameters in the order of `signal_fit`.
+
+    Returns
+    -------
+    values : ndarray
+        Of the shape of `x`.
+    """
+    time, level, rise = _finite_or_nan(x=x, intercept=intercept, slope=slope)
+    return level + rise * time
 
 
-def err_fn_sin(p, x, y):
-    """Return the residual ``y - fit_fn_sin(x, *p)``, flattened; NaN gives NaN."""
-    p, y = _finite_or_nan(p=p, y=y)
-    return np.ravel(y - fit_fn_sin(x, *p))
+def err_fn_sin(p: ArrayLike, x: ArrayLike, y: ArrayLike) -> np.ndarray:
+    """Return the residual ``y - fit_fn_sin(x, *p)``.
+
+    Parameters
+    ----------
+    p : array-like of shape (4,)
+        Frequency (Hz), amplitude, phase and offset. NaN gives NaN, here and in the arrays.
+    x, y : ndarray
+        Time in units of ``2 pi`` seconds, and the signal, of one shape.
+
+    Returns
+    -------
+    residual : ndarray of shape (n_times,)
+        Flattened.
+    """
+    parameters, signal = _finite_or_nan(p=p, y=y)
+    return np.ravel(signal - fit_fn_sin(x, *parameters))
 
 
-def err_fn_lin(p, x, y):
-    """Return the residual ``y - fit_fn_lin(x, *p)``, flattened; NaN gives NaN."""
-    p, y = _finite_or_nan(p=p, y=y)
-    return np.ravel(y - fit_fn_lin(x, *p))
+def err_fn_lin(p: ArrayLike, x: ArrayLike, y: ArrayLike) -> np.ndarray:
+    """Return the residual ``y - fit_fn_lin(x, *p)``.
+
+    Parameters
+    ----------
+    p : array-like of shape (2,)
+        Intercept and slope. NaN gives NaN, here and in the arrays.
+    x, y : ndarray
+        Time and the signal, of one shape.
+
+    Returns
+    -------
+    residual : ndarray of shape (n_times,)
+        Flattened.
+    """
+    parameters, signal = _finite_or_nan(p=p, y=y)
+    return np.ravel(signal - fit_fn_lin(x, *parameters))
 
 
-def _finite_or_nan(**given):
+def _finite_or_nan(**given: Any) -> list[Any]:
     """Numbers or arrays of them."""
     return [check_array_like(name, value, ndim="any", allow_nan=True) for name, value in given.items()]
 
 
-def signal_fit(signals, fs, *, legacy=False):
+def signal_fit(signals: ArrayLike, fs: float, *, legacy: bool = False) -> tuple[np.ndarray, ...]:
     """Fit a sinusoid and a line to each signal.
 
     Parameters
@@ -73,6 +117,11 @@ def signal_fit(signals, fs, *, legacy=False):
         Intercept and slope, the arguments of `fit_fn_lin` (slope per ``2 pi`` seconds).
     err_sin, err_lin : ndarray, shape (n_filters, n_channels)
         Mean squared errors.
+
+    Raises
+    ------
+    ValueError
+        For signals of another number of axes, NaN and infinities, and an `fs` that is not above 0.
 
     Examples
     --------

@@ -1,6 +1,12 @@
 """Sinusoids as an estimator: the rhythm of every learned template, and of every trial."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from eegexplain._explanation import make_explanation
 from eegexplain._meta import Explainer
@@ -80,8 +86,16 @@ class SinusoidFitter(Explainer):
     _numbers = {"fmin": Number(least=0, other=(None,)), "fmax": Number(above=0, other=(None,))}
 
     def __init__(
-        self, estimator=None, *, sfreq=None, ch_names=None, fmin=None, fmax=None, detrend=True, random_state=None
-    ):
+        self,
+        estimator: Any = None,
+        *,
+        sfreq: float | None = None,
+        ch_names: Sequence[str] | None = None,
+        fmin: float | None = None,
+        fmax: float | None = None,
+        detrend: bool = True,
+        random_state: Any = None,
+    ) -> None:
         self.estimator = estimator
         self.sfreq = sfreq
         self.ch_names = ch_names
@@ -90,7 +104,9 @@ class SinusoidFitter(Explainer):
         self.detrend = detrend
         self.random_state = random_state
 
-    def fit(self, X, y=None, *, groups=None, **fit_params):
+    def fit(
+        self, X: ArrayLike, y: ArrayLike | None = None, *, groups: ArrayLike | None = None, **fit_params: Any
+    ) -> SinusoidFitter:
         """Train the inner estimator and describe its templates.
 
         Parameters
@@ -107,6 +123,13 @@ class SinusoidFitter(Explainer):
         Returns
         -------
         self : object
+
+        Raises
+        ------
+        TypeError
+            When the inner estimator learns no templates.
+        ValueError
+            For trials or settings that are none, and a frequency range that the templates do not hold.
         """
         if not self._is_passthrough:
             return super().fit(X, y, groups=groups, **fit_params)

@@ -1,5 +1,8 @@
 """Coefficients over time: one linear model per time point, subject and fold."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import ClassifierTags
@@ -104,9 +107,19 @@ class TimeResolvedCoefficients(Explainer):
     _numbers = {"tmin": Number()}
 
     def __init__(
-        self, estimator=None, *, cv=None, kind="coefficients", absolute=False, scoring=None, tmin=0.0, sfreq=None,
-        ch_names=None, n_jobs=None, verbose=0,
-    ):  # fmt: skip
+        self,
+        estimator: Any = None,
+        *,
+        cv: Any = None,
+        kind: str = "coefficients",
+        absolute: bool = False,
+        scoring: str | None = None,
+        tmin: float = 0.0,
+        sfreq: float | None = None,
+        ch_names: Sequence[str] | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.estimator = estimator
         self.cv = cv
         self.kind = kind

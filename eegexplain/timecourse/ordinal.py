@@ -1,6 +1,9 @@
 """Logistic regression for ordered classes."""
 
+from __future__ import annotations
+
 import warnings
+from typing import Any
 
 import numpy as np
 from scipy.special import log_expit
@@ -57,13 +60,32 @@ class OrdinalLogisticRegression(ClassifierMixin, BaseEstimator):
 
     _numbers = {"C": Number(above=0, other=(np.inf,)), "tol": Number(least=0), "max_iter": Number(least=0, whole=True)}
 
-    def __init__(self, C=1.0, *, tol=1e-10, max_iter=100):
+    def __init__(self, C: float = 1.0, *, tol: float = 1e-10, max_iter: int = 100) -> None:
         self.C = C
         self.tol = tol
         self.max_iter = max_iter
 
-    def fit(self, X, y):
-        """Fit to features `X` of shape (n_samples, n_features) and classes `y` whose sorted order is their rank."""
+    def fit(self, X: Any, y: Any) -> OrdinalLogisticRegression:
+        """Fit by Newton's method.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,)
+            Classes; their sorted order is their rank.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            For NaN, infinities, masked arrays, a single class, and settings out of range.
+        TypeError
+            For text in `X`.
+        """
         check_numbers(self)
         for name, given in (("X", X), ("y", y)):
             refuse_masked(name, given)
@@ -87,28 +109,79 @@ class OrdinalLogisticRegression(ClassifierMixin, BaseEstimator):
         return self
 
     def latent(self, X):
-        """Position of each sample along the order of the classes."""
+        """Position of each sample along the order of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In units of the thresholds.
+
+        Raises
+        ------
+        ValueError
+            For NaN, infinities and another number of features.
+        """
         check_is_fitted(self)
         return validate_data(self, X, reset=False, dtype=float) @ self.coef_[0]
 
     def predict_log_proba(self, X):
-        """Logarithms of the class probabilities, ``(n_samples, n_classes)``."""
+        """Logarithms of the class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
         check_is_fitted(self)
         return ordinal_log_proba(self.latent(X), self.thresholds_)
 
     def predict_proba(self, X):
-        """Class probabilities, ``(n_samples, n_classes)``."""
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
         return np.exp(self.predict_log_proba(X))
 
     def decision_function(self, X):
-        """Log odds of the higher class for two classes, ``(n_samples,)``, else log probabilities of the classes."""
+        """Log odds of the higher class for two classes, else log probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+        """
         check_is_fitted(self)
         if len(self.thresholds_) == 1:
             return self.latent(X) - self.thresholds_[0]
         return self.predict_log_proba(X)
 
     def predict(self, X):
-        """Most probable classes."""
+        """Most probable classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
         check_is_fitted(self)
         return self.classes_[self.predict_log_proba(X).argmax(axis=1)]
 
@@ -119,8 +192,20 @@ class OrdinalLogisticRegression(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def ordinal_log_proba(latent, thresholds):
-    """Log probabilities of ordered classes; `thresholds` (..., n_classes - 1) broadcasts over `latent` (..., n)."""
+def ordinal_log_proba(latent: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Log probabilities of ordered classes.
+
+    Parameters
+    ----------
+    latent : ndarray of shape (..., n_samples)
+        Positions along the order of the classes.
+    thresholds : ndarray of shape (..., n_classes - 1)
+        Increasing; broadcasts over `latent`.
+
+    Returns
+    -------
+    ndarray of shape (..., n_samples, n_classes)
+    """
     edges = thresholds[..., None, :] - latent[..., None]
     above = np.concatenate([log_expit(edges), np.zeros(edges.shape[:-1] + (1,))], axis=-1)
     below = np.concatenate([np.zeros(edges.shape[:-1] + (1,)), log_expit(-edges)], axis=-1)
@@ -129,14 +214,35 @@ def ordinal_log_proba(latent, thresholds):
     return above + below + np.concatenate([ends, middle, ends], axis=-1)[..., None, :]
 
 
-def class_codes(y):
-    """Sorted classes and the index of each trial's class; at least two."""
+def class_codes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted classes and the index of each trial's class.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_trials,)
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+    codes : ndarray of int, shape (n_trials,)
+
+    Raises
+    ------
+    ValueError
+        For a single class.
+    """
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"y holds only one class, {classes[0]!r}: at least two are needed.")
     return classes, codes
 
 
-def warn_not_converged(what):
-    """Warn as scikit-learn's solvers do."""
+def warn_not_converged(what: str) -> None:
+    """Warn as scikit-learn's solvers do.
+
+    Parameters
+    ----------
+    what : str
+        What did not converge.
+    """
     warnings.warn(f"{what} did not converge: increase max_iter, or the penalty (a smaller C).", ConvergenceWarning, 3)
