@@ -45,6 +45,16 @@ def fast_regressor(**params):
     return SyncNetRegressor(**{**FAST, **params})
 
 
+def closed_classifier(**params):
+    """A classifier that trains without gradients."""
+    return fast_classifier(**{"readout": "log_power", "training": "closed", **params})
+
+
+def closed_regressor(**params):
+    """A regressor that trains without gradients."""
+    return fast_regressor(**{"readout": "log_power", "training": "closed", **params})
+
+
 def fast_eegnet(**params):
     """An EEGNet that trains in milliseconds."""
     return EEGNetClassifier(**{**FAST_EEGNET, **params})
@@ -117,6 +127,8 @@ def fast_envelopes(**params):
 CASES = [
     Case("SyncNetClassifier", fast_classifier, 55),
     Case("SyncNetRegressor", fast_regressor, 53, regression=True),
+    Case("SyncNetClassifier-closed", closed_classifier, 55),
+    Case("SyncNetRegressor-closed", closed_regressor, 53, regression=True),
     Case("EEGNetClassifier", fast_eegnet, 55),
     Case("EEGNetRegressor", fast_eegnet_regressor, 53, regression=True),
     Case("PerturbationCorrelator", fast_gradient, 61, map_attributes=(("correlations_", 1),)),

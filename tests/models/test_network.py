@@ -164,6 +164,7 @@ def test_the_precision_of_training_survives_pickling(case):
     np.testing.assert_array_equal(back.predict(X), net.predict(X))
 
 
+@pytest.mark.filterwarnings("ignore:trials of .* tell apart", "ignore:the trials have no power")
 @every_network
 def test_trials_of_any_length_train(case):
     rng = np.random.default_rng(0)

@@ -12,7 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from eegexplain.models._facade import NetworkFacade, TrainingSettings
 from eegexplain.models._training import REFERENCE_SFREQ
 from eegexplain.models.network import NetworkClassifier, NetworkRegressor
+from eegexplain.models.syncnet._assembly import floor_powers, train_closed
 from eegexplain.models.syncnet._start import physical_rates, stratified_frequencies
+from eegexplain.models.syncnet._strata import frequency_strata
 from eegexplain.models.syncnet.module import SyncNet
 
 
@@ -45,6 +47,17 @@ class SyncNetFacade(NetworkFacade):
         Share of channels dropped whole in training, in [0, 1).
     padding : {"same", "braindecode"}
         See `SyncNet`.
+    readout : {"max", "log_power"}
+        What is read out of a filter's output: its largest values, or the logarithm of its power; see `SyncNet`.
+    n_windows : int
+        Windows per trial in which ``"log_power"`` takes powers.
+    training : {"gradient", "closed"}
+        ``"closed"`` (with ``readout="log_power"``) takes no gradient step: cross-spectra of the trials -> whitened, in
+        the rank of the data -> matrix logarithms -> ridge regression on the classes (or numbers) -> eigenvectors of its
+        weights, each a filter with an amplitude and a phase per channel in strata of about 4 Hz of `frequency_range`;
+        the `num_filters` with the largest weights are kept. Folds (whole groups where given) choose the ridge and the
+        scale of the logits. Give it high-pass filtered trials: slow filters pass what is left of an offset. Initial
+        values, epochs, rates, batches and dropout play no part.
 """
     _parameter_constraints = {
         "num_filters": [Interval(numbers.Integral, 1, None, closed="left")],
@@ -58,6 +71,9 @@ class SyncNetFacade(NetworkFacade):
         "phase_init_values": ["array-like"],
         "drop_prob": [Interval(numbers.Real, 0, 1, closed="left")],
         "padding": [StrOptions({"same", "braindecode"})],
+        "readout": [StrOptions({"max", "log_power"})],
+        "n_windows": [Interval(numbers.Integral, 1, None, closed="left")],
+        "training": [StrOptions({"gradient", "closed"})],
     }
 
     def __init__(
@@ -74,9 +90,12 @@ class SyncNetFacade(NetworkFacade):
         phase_init_values: tuple[float, float] = (0.0, 0.05),
         drop_prob: float = 0.0,
         padding: str = "same",
-        **training: Unpack[TrainingSettings],
+        readout: str = "max",
+        n_windows: int = 1,
+        training: str = "gradient",
+        **shared: Unpack[TrainingSettings],
     ):
-        super().__init__(**training)
+        super().__init__(**shared)
         self.num_filters = num_filters
         self.filter_width = filter_width
         self.pool_size = pool_size
@@ -88,6 +107,9 @@ class SyncNetFacade(NetworkFacade):
         self.phase_init_values = phase_init_values
         self.drop_prob = drop_prob
         self.padding = padding
+        self.readout = readout
+        self.n_windows = n_windows
+        self.training = training
 
     def _module_settings(self):
         sfreq = self._reference_sfreq()
@@ -97,7 +119,9 @@ class SyncNetFacade(NetworkFacade):
             "beta_init_values": (0.0, decay),
             **super()._module_settings(),
         }
-        del settings["frequency_range"]  # the module starts from rad per sample: see `_start`
+        if self.training == "closed" and self.readout != "log_power":
+            raise ValueError(f"training='closed' needs readout='log_power', got readout={self.readout!r}.")
+        del settings["frequency_range"], settings["training"]  # matters of `_start` and `_train`
         return settings
 
     def _start(self, module, trials, rng):
@@ -106,6 +130,17 @@ class SyncNetFacade(NetworkFacade):
             omega = stratified_frequencies(self.frequency_range, self.num_filters, self._reference_sfreq(), rng)
             with torch.no_grad():
                 module.omega.copy_(torch.from_numpy(omega).reshape(module.omega.shape))
+
+        if self.readout == "log_power" and self.training == "gradient":
+            floor_powers(module, trials)
+
+    def _train(self, net, trials, target, groups, seed):
+        if self.training == "gradient":
+            super()._train(net, trials, target, groups, seed)
+            return
+        strata = frequency_strata(self.frequency_range, self._reference_sfreq(), trials.shape[2])
+        train_closed(net.module_, trials, target, strata, groups=groups, seed=seed, classes=self._stratify)
+        self.n_iter_, self.history_ = 0, {}
 
     def _rates(self, sfreq):
         return physical_rates(self.lr, sfreq)

@@ -21,7 +21,7 @@ class SyncNet(nn.Module):
 
     with :math:`\tau` in samples. Every unit thus has one frequency, one decay, and an amplitude and a phase per
     channel: what it looks for can be read from its parameters (`filter_table`). Filter outputs pass an activation and
-    max-pooling; a linear layer gives the logits.
+    max-pooling, or become log powers; a linear layer gives the logits.
 
     Parameters
     ----------
@@ -55,6 +55,12 @@ class SyncNet(nn.Module):
         shorter than a filter or a pool count as zero-padded), and the activation comes before the pooling.
         ``"braindecode"`` reproduces braindecode 1.8.1, which pads filter outputs a second time before it pools; sizes
         for which that is inconsistent raise.
+    readout : {"max", "log_power"}
+        ``"max"`` passes filter outputs through the activation and max-pooling. ``"log_power"`` takes the logarithm of
+        their mean square (plus ``power_floor``) in each of `n_windows` windows: power, whatever the phase of the trial;
+        `pool_size` and `activation` play no part.
+    n_windows : int
+        Windows of about equal length for ``"log_power"``.
 
     Attributes
     ----------
@@ -70,7 +76,9 @@ class SyncNet(nn.Module):
         Trials are divided by it: a buffer, 1 unless set.
     conv_out, pool_out : Identity
         Parameter-free stages to hook: filter outputs ``(batch, num_filters, n_times)`` before the activation, and
-        pooled activations ``(batch, num_filters, n_pools)``.
+        what is read out of them ``(batch, num_filters, n_pools)``, or ``(batch, num_filters, n_windows)``.
+    power_floor : Tensor of shape (num_filters,)
+        With ``readout="log_power"``: added to powers before the logarithm, a buffer.
     final_layer : Linear
         From the pooled activations to the outputs.
     factored : bool
@@ -120,6 +128,8 @@ class SyncNet(nn.Module):
         phase_init_values=(0.0, 0.05),
         drop_prob=0.0,
         padding="same",
+        readout="max",
+        n_windows=1,
     ):
         super().__init__()
         if n_outputs is None:
@@ -132,6 +142,10 @@ class SyncNet(nn.Module):
         self.filter_width = positive_int("filter_width", filter_width)
         self.pool_size = positive_int("pool_size", pool_size)
         self.padding = check_option("padding", padding, ("same", "braindecode"))
+        self.readout = check_option("readout", readout, ("max", "log_power"))
+        self.n_windows = positive_int("n_windows", n_windows)
+        if self.readout == "log_power" and self.padding != "same":
+            raise ValueError("readout='log_power' needs padding='same': braindecode's SyncNet has no such read-out.")
         self.ampli_init_values = value_range("ampli_init_values", ampli_init_values)
         self.omega_init_values = value_range("omega_init_values", omega_init_values)
         self.beta_init_values = value_range("beta_init_values", beta_init_values)
@@ -150,6 +164,9 @@ class SyncNet(nn.Module):
         self.conv_out = nn.Identity()
         self.activation = activation()
         self.pool_out = nn.Identity()
+        if self.readout == "log_power":
+            self.register_buffer("power_floor", torch.full((self.num_filters,), 1e-6))
+            n_pools = self.n_windows
         self.final_layer = nn.Linear(n_pools * self.num_filters, self.n_outputs)
         self.reset_parameters()
 
@@ -182,7 +199,9 @@ class SyncNet(nn.Module):
         if x.ndim != 3 or x.shape[1] != self.n_chans or x.shape[2] != self.n_times:
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (batch, {self.n_chans}, {self.n_times}).")
         filtered = self.conv_out(self._convolve(self.channel_dropout(x)))
-        if self.padding == "same":
+        if self.readout == "log_power":
+            pooled = self._log_power(filtered)
+        elif self.padding == "same":
             pooled = self._pool(self.activation(filtered), -torch.inf)
         else:
             pooled = self.activation(self._pool(filtered, 0.0))
@@ -276,6 +295,10 @@ class SyncNet(nn.Module):
         carriers = torch.stack([angle.cos(), angle.sin()]) * torch.exp(-beta[:, None] * tau.square())
         mixes = torch.stack([amplitude * phase.cos(), -amplitude * phase.sin()])
         return convolve_factored(x, mixes.to(dtype), carriers.to(dtype), self.bias, self._conv_padding)
+
+    def _log_power(self, filtered):
+        """Log mean square of each window; the floor keeps the logarithm of silent trials, and its slope, finite."""
+        return (F.adaptive_avg_pool1d(filtered.square(), self.n_windows) + self.power_floor[:, None]).log()
 
     def _pool(self, values, fill):
         """Largest value of each pool; ``fill`` stands where a pool reaches beyond the values."""

@@ -1,0 +1,207 @@
+"""The log-power read-out and training without gradients: what was planted is found, the network is the solution."""
+
+import numpy as np
+import pytest
+import torch
+
+from eegexplain import FLEXAttributor, PerturbationCorrelator, ReverseCorrelator
+from eegexplain._module import capture
+from eegexplain.datasets import make_oscillatory_eeg
+from eegexplain.models import SyncNet, SyncNetClassifier, SyncNetRegressor
+from eegexplain.models.syncnet._closed import training_folds
+from tests.estimators import closed_classifier, fast_classifier, trials
+
+SFREQ = 128.0
+CLOSED = {"readout": "log_power", "training": "closed", "sfreq": SFREQ, "random_state": 0}
+
+
+def rhythm(frequency, phase, n_times=256):
+    """A sinusoid per trial, ``(n_trials, n_times)``."""
+    return np.cos(2 * np.pi * frequency * np.arange(n_times) / SFREQ + np.reshape(phase, (-1, 1)))
+
+
+def read_out(net, X):
+    """What the filters of a fitted facade read out, ``(n_trials, n_filters, n_windows)``."""
+    module = net.net_.module_
+    with capture(module, ["conv_out", "pool_out"]) as seen, torch.no_grad():
+        module(torch.from_numpy(X).to(module.amplitude))
+    return [seen[name][0].numpy() for name in ("conv_out", "pool_out")]
+
+
+def complex_filters(net):
+    """Amplitude and phase per channel as complex numbers, ``(n_filters, n_channels)``."""
+    table = net.filter_table_
+    amplitude, phase = (table.filter(regex=f"^{name}_").to_numpy() for name in ("amplitude", "phase"))
+    return amplitude * np.exp(1j * phase)
+
+
+def leading(net, label):
+    """The filter with the largest weight for a class, of one window."""
+    return int(net.net_.module_.final_layer.weight[list(net.classes_).index(label)].argmax())
+
+
+@pytest.mark.parametrize("n_windows", [1, 4])
+def test_log_power_is_the_logarithm_of_the_mean_square_of_each_window(n_windows):
+    X, y = trials()
+    net = fast_classifier(readout="log_power", n_windows=n_windows).fit(X, y)
+    filtered, pooled = read_out(net, X)
+    floor = net.net_.module_.power_floor.numpy()[:, None]
+    windows = filtered.reshape(*filtered.shape[:2], n_windows, -1)
+    np.testing.assert_allclose(pooled, np.log(np.mean(windows**2, axis=-1) + floor), rtol=1e-4, atol=1e-4)
+    assert (floor > 0).all() and np.median(np.exp(pooled) / floor) > 1000
+    assert net.net_.module_.final_layer.weight.shape == (2, 2 * n_windows)
+
+
+def test_readouts_differ_in_one_buffer_only():
+    sizes = {"n_chans": 2, "n_times": 50, "n_outputs": 2}
+    power, largest = SyncNet(**sizes, readout="log_power"), SyncNet(**sizes)
+    assert set(power.state_dict()) - set(largest.state_dict()) == {"power_floor"}
+    with pytest.raises(ValueError, match="padding='same'"):
+        SyncNet(**sizes, readout="log_power", padding="braindecode")
+    with pytest.raises(ValueError, match="readout"):
+        SyncNet(**sizes, readout="power")
+
+
+def test_log_power_learns_by_gradients():
+    rng = np.random.default_rng(0)
+    y = np.arange(80) % 2
+    X = rng.standard_normal((80, 2, 128))
+    X[:, 1] += y[:, None] * rhythm(10, rng.uniform(0, 6, 80), 128)
+    net = SyncNetClassifier(readout="log_power", num_filters=8, sfreq=SFREQ, max_epochs=20, lr=0.02, random_state=0)
+    assert net.fit(X[:60], y[:60]).score(X[60:], y[60:]) > 0.85
+
+
+def test_closed_form_finds_the_planted_rhythms_and_their_patterns():
+    eeg = make_oscillatory_eeg(500, random_state=3)
+    net = SyncNetClassifier(**CLOSED).fit(eeg.X[:300], eeg.y[:300])
+    assert net.score(eeg.X[300:], eeg.y[300:]) > 0.8
+    spectra = np.fft.rfft(eeg.X, axis=-1)
+    frequencies = np.fft.rfftfreq(eeg.X.shape[-1], 1 / eeg.sfreq)
+    for k, planted in enumerate((10.0, 22.0)):
+        lead = leading(net, net.classes_[k])
+        assert abs(net.filter_table_["peak_frequency"][lead] - planted) < 4  # its stratum, or the next
+        inside = spectra[..., np.abs(frequencies - planted) < 1]
+        cross = np.einsum("ncf,ndf->cd", inside, inside.conj())
+        pattern = np.abs(cross @ complex_filters(net)[lead])  # what the filter picks up (Haufe et al. 2014)
+        assert np.corrcoef(pattern, np.abs(np.ravel(eeg.truth.patterns[k])))[0, 1] > 0.9
+
+
+def lagged(n_trials=120, seed=0):
+    """Two channels with the same rhythm, the second a quarter of a cycle behind (class 1) or ahead (class 0)."""
+    rng = np.random.default_rng(seed)
+    y, phase = np.arange(n_trials) % 2, rng.uniform(0, 2 * np.pi, n_trials)
+    X = rng.standard_normal((n_trials, 2, 256))
+    X[:, 0] += rhythm(10, phase)
+    X[:, 1] += rhythm(10, phase - np.where(y == 1, 1, -1) * np.pi / 2)
+    return X, y
+
+
+def test_classes_that_differ_in_the_sign_of_a_lag_only():
+    X, y = lagged()
+    net = SyncNetClassifier(**CLOSED).fit(X[:80], y[:80])
+    assert net.score(X[80:], y[80:]) > 0.9
+    for label, lag in ((1, -np.pi / 2), (0, np.pi / 2)):
+        first, second = complex_filters(net)[leading(net, label)]
+        assert abs(np.angle(second / first) - lag) < 0.4
+
+
+def test_powers_of_the_networks_filters_are_those_of_the_spectra():
+    """The definition: spectra weighted by Gaussians around the filters' frequencies, mixed by complex weights."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    X = 5e-6 * rng.standard_normal((60, 3, 1024)) * (1 + 0.3 * rng.standard_normal((60, 1, 1)))
+    X[:, 0] += 5e-6 * y[:, None] * rhythm(12, rng.uniform(0, 6, 60), 1024)
+    net = SyncNetClassifier(**CLOSED, filter_width=1.0).fit(X, y)
+    table, weights = net.filter_table_, complex_filters(net)
+    spectra, frequencies = np.fft.rfft(X, axis=-1), np.fft.rfftfreq(1024, 1 / SFREQ)
+    _, found = read_out(net, X)
+    tau = np.arange(128) - 64
+    for k in range(len(table)):
+        decay = table["decay"][k] / SFREQ**2
+        distance = 2 * np.pi * (frequencies - table["carrier_frequency"][k]) / SFREQ
+        gain = np.exp(-(distance**2) / (4 * decay)) * np.exp(-decay * tau**2).sum() / 2
+        outputs = np.einsum("c,ncf->nf", weights[k].conj(), spectra) * gain
+        power = 2 * np.sum(np.abs(outputs) ** 2, axis=-1) / 1024**2
+        np.testing.assert_allclose(found[:, k, 0], np.log(power), atol=0.15)
+
+
+def test_several_classes_and_numbers():
+    rng = np.random.default_rng(0)
+    y, phase = np.arange(150) % 3, rng.uniform(0, 6, (150, 1))
+    X = rng.standard_normal((150, 3, 256))
+    for k, frequency in enumerate((6, 12, 24)):
+        X[y == k, k] += rhythm(frequency, phase[y == k])
+    net = SyncNetClassifier(**CLOSED).fit(X[:100], y[:100])
+    assert net.score(X[100:], y[100:]) > 0.9
+    for k, planted in enumerate((6, 12, 24)):
+        assert abs(net.filter_table_["peak_frequency"][leading(net, k)] - planted) < 4
+    strength = np.exp(rng.standard_normal((150, 2)) / 2)
+    X = rng.standard_normal((150, 2, 256)) / 2 + strength[..., None] * rhythm(10, phase)[:, None]
+    target = np.log(strength) * [3.0, 500.0]
+    model = SyncNetRegressor(**CLOSED).fit(X[:100], target[:100])
+    assert model.score(X[100:], target[100:]) > 0.5
+    assert SyncNetRegressor(**CLOSED).fit(X[:100], target[:100, 0]).predict(X).shape == (150,)
+
+
+def test_average_reference_and_interpolated_channels_are_whitened_in_their_rank():
+    X, y = lagged()
+    X = np.concatenate([X, X.mean(axis=1, keepdims=True), np.zeros_like(X[:, :1])], axis=1)
+    X[:, :3] -= X[:, :3].mean(axis=1, keepdims=True)
+    net = SyncNetClassifier(**CLOSED).fit(X[:80], y[:80])
+    assert np.isfinite(net.predict_proba(X)).all() and np.abs(complex_filters(net)[:, 3]).max() < 1e-6
+
+
+def test_classes_without_overlap_have_finite_logits():
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    X = rng.standard_normal((40, 2, 128))
+    X[:, 0] += 20 * y[:, None] * rhythm(10, rng.uniform(0, 6, 40), 128)
+    net = SyncNetClassifier(**CLOSED).fit(X, y)
+    assert net.score(X, y) == 1 and np.abs(net.decision_function(X)).max() < 30
+
+
+def test_trials_without_power_get_the_shares_of_the_classes():
+    X, y = np.ones((10, 2, 64)), np.repeat([0, 1], [4, 6])
+    with pytest.warns(UserWarning, match="no power.*same answer"):
+        net = SyncNetClassifier(**CLOSED).fit(X, y)
+    np.testing.assert_allclose(net.predict_proba(X), [[0.4, 0.6]] * 10, rtol=1e-5)
+
+
+def test_strata_that_short_trials_cannot_tell_apart_are_merged_with_a_warning():
+    X, y = trials()
+    with pytest.warns(UserWarning, match="trials of 0.125 s tell apart 2 of the 8 strata"):
+        net = closed_classifier().fit(X[..., :8], y)
+    assert np.isfinite(net.predict_proba(X[..., :8])).all()
+
+
+def test_noise_gives_faint_answers():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((100, 4, 128)), np.arange(100) % 2
+    probabilities = SyncNetClassifier(**CLOSED).fit(X[:60], y[:60]).predict_proba(X[60:])
+    assert np.abs(probabilities - 0.5).mean() < 0.15
+
+
+def test_folds_keep_groups_and_every_class():
+    y, groups = np.tile([0, 1], 20), np.repeat(np.arange(8), 5)
+    folds = training_folds(y, groups, 0, True)
+    assert len(folds) == 5 and all(not set(groups[a]) & set(groups[b]) for a, b in folds)
+    assert all(len(np.unique(y[a])) == 2 for a, _ in folds)
+    assert training_folds(y[:3], None, 0, True) == [] and training_folds(y, np.zeros(40), 0, True) == []
+    assert len(training_folds(np.arange(7.0), None, 0, False)) == 5
+
+
+def test_closed_form_needs_its_readout():
+    X, y = trials()
+    with pytest.raises(ValueError, match="readout='log_power'"):
+        fast_classifier(training="closed").fit(X, y)
+
+
+@pytest.mark.parametrize("make", [
+    lambda net: FLEXAttributor(net, n_steps=5, random_state=0),
+    lambda net: PerturbationCorrelator(net, random_state=0),
+    ReverseCorrelator,
+])  # fmt: skip
+def test_analyses_run_on_it(make):
+    X, y = trials()
+    values = make(closed_classifier()).fit(X, y).explanation_["value"].to_numpy()
+    assert np.isfinite(values).all() and np.abs(values).max() > 0
