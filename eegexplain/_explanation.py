@@ -81,6 +81,65 @@ def population_error(influence, groups=None):
     return scale * np.sqrt((sums**2).sum(0)).reshape(influence.shape[1:])
 
 
+class RunningMean:
+    """Mean of trial maps that arrive in blocks, and its standard error, clustered where there are groups.
+
+    Held are sums of deviations from the first block's mean: squares of the maps themselves would cancel. Trials of one
+    group are not independent, so groups keep a sum each, and the error is that of a ratio: `population_error` of each
+    group's summed deviations from the grand mean (Liang and Zeger 1986, as there).
+
+    Attributes
+    ----------
+    count : int
+        Trials so far.
+    """
+
+    def __init__(self):
+        self.count = 0
+        self.total = self.square = self.shift = None
+        self.groups = {}
+
+    def add(self, maps: np.ndarray, groups: np.ndarray | None = None) -> None:
+        """Add the maps of some trials.
+
+        Parameters
+        ----------
+        maps : ndarray of shape (n_trials, ...)
+        groups : ndarray of int, shape (n_trials,), optional
+            Code of each trial's group; either every call has them, or none.
+        """
+        if not len(maps):
+            return
+        if self.shift is None:
+            self.shift = maps.mean(0)
+            self.total, self.square = np.zeros_like(self.shift), np.zeros_like(self.shift)
+        centered = maps - self.shift
+        self.count += len(maps)
+        self.total += centered.sum(0)
+        if groups is None:
+            self.square += (centered**2).sum(0)
+            return
+        for group in np.unique(groups):
+            inside = groups == group
+            total, count = self.groups.get(group, (0.0, 0))
+            self.groups[group] = total + centered[inside].sum(0), count + int(inside.sum())
+
+    def mean(self) -> np.ndarray:
+        """Mean over trials."""
+        return self.shift + self.total / self.count
+
+    def standard_error(self) -> np.ndarray:
+        """Standard error of the mean; NaN with fewer than two independent units."""
+        offset = self.total / self.count
+        if self.groups:
+            sums = np.stack([total - count * offset for total, count in self.groups.values()])
+            return population_error(sums * (len(sums) / self.count))
+        if self.count < 2:
+            return np.full_like(offset, np.nan)
+        variance = np.maximum(self.square / self.count - offset**2, 0.0)
+        return np.sqrt(variance / (self.count - 1))
+
+
 def order_by_content(X):
     """Put trials into a pseudo-random order that depends on what they hold, not on where they stand.
 

@@ -1,6 +1,8 @@
 """A fitted network as NumPy functions: outputs, gradients, activations."""
 
 import contextlib
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -68,6 +70,75 @@ def is_network(estimator):
 
 def _first(output):
     return output[0] if isinstance(output, (tuple, list)) else output  # as skorch: the first is the prediction
+
+
+def sums_to_zero(response: str) -> bool:
+    """Whether the outputs of a trial sum to zero, so that the gradient of the last follows from the others."""
+    return response in RESPONSES and RESPONSES[response].sums_to_zero
+
+
+@contextlib.contextmanager
+def gradient_mode(module: nn.Module):
+    """Evaluation mode for gradients; cuDNN off for recurrent networks, whose gradients it refuses outside training."""
+    recurrent = any(isinstance(child, nn.RNNBase) for child in module.modules())
+    with inference(module), torch.backends.cudnn.flags(enabled=not recurrent):
+        yield
+
+
+def differentiate(
+    respond: Callable[[torch.Tensor], torch.Tensor],
+    x: torch.Tensor,
+    targets: torch.Tensor | None = None,
+    *,
+    closed: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Differentiate outputs by each trial's own samples: one forward pass, one backward pass per target.
+
+    Rows do not see each other in evaluation mode, so that the gradient of an output's sum over the batch holds the
+    gradients of all its rows. Call it inside `gradient_mode`.
+
+    Parameters
+    ----------
+    respond : callable
+        Tensor ``(batch, n_channels, n_times)`` to tensor ``(batch, n_outputs)``.
+    x : torch.Tensor of shape (batch, n_channels, n_times)
+    targets : int torch.Tensor of shape (batch, n_targets), optional
+        Outputs to differentiate, per row; None is all.
+    closed : bool
+        Whether the targets of a row sum to a constant, so that the last gradient follows from the others.
+
+    Returns
+    -------
+    values : torch.Tensor of shape (batch, n_targets)
+    gradients : torch.Tensor of shape (batch, n_targets, n_channels, n_times)
+        In response per unit of `x`.
+
+    Raises
+    ------
+    TypeError
+        When the outputs do not depend on `x` through differentiable operations.
+    """
+    leaf = x.detach().requires_grad_()
+    with torch.enable_grad():
+        outputs = respond(leaf.clone())  # a clone, so that an in-place first layer cannot touch the leaf
+        if not outputs.requires_grad:
+            raise TypeError(
+                "The network's response does not depend differentiably on its input: gradient-based analyses "
+                "cannot explain it. PerturbationCorrelator(method='sampling') can."
+            )
+        values = outputs if targets is None else outputs.gather(1, targets)
+        totals = values.sum(0)
+        needed = totals[:-1] if closed and len(totals) > 1 else totals
+        gradients = [
+            torch.autograd.grad(
+                total, leaf, retain_graph=number < len(needed) - 1, allow_unused=True, materialize_grads=True
+            )[0]
+            for number, total in enumerate(needed)
+        ]
+    if len(needed) < len(totals):
+        gradients.append(-torch.stack(gradients).sum(0))
+    stacked = torch.stack(gradients, dim=1) if len(gradients) > 1 else gradients[0].unsqueeze(1)
+    return values.detach(), stacked
 
 
 class TorchNet:
@@ -193,37 +264,10 @@ class TorchNet:
         """
         response = self.check_response(response)
         for part in trial_blocks(len(X), batch_size):
-            with inference(self.module), torch.enable_grad():  # per batch: no mode may outlive or overlap a `yield`
-                x = self.tensor(X[part]).requires_grad_()
-                values, gradients = self.differentiate(x, response)
-            yield part, values.detach().cpu().numpy(), gradients.cpu().numpy()
-
-    def differentiate(self, x, response="auto", targets=None):
-        """Return responses ``(batch, K)`` and their gradients ``(batch, K, n_channels, n_times)`` at leaf tensor `x`.
-
-        `targets` (a list of output indices) limits the gradients to these outputs; call it inside `inference`.
-        """
-        response = self.check_response(response)
-        with torch.backends.cudnn.flags(enabled=not any(isinstance(m, nn.RNNBase) for m in self.module.modules())):
-            values = self.respond(x.clone(), response)  # a clone, so that an in-place first layer cannot touch the leaf
-            if not values.requires_grad:
-                raise TypeError(
-                    "The network's response does not depend differentiably on its input: gradient-based analyses "
-                    "cannot explain it. PerturbationCorrelator(method='sampling') can."
-                )
-            wanted = list(range(values.shape[1])) if targets is None else list(targets)
-            # outputs that sum to zero: the last gradient follows from the others
-            spare = targets is None and response in RESPONSES and RESPONSES[response].sums_to_zero
-            backward = wanted[:-1] if spare else wanted
-            gradients = [
-                torch.autograd.grad(
-                    values[:, k].sum(), x, retain_graph=k != backward[-1], allow_unused=True, materialize_grads=True
-                )[0]
-                for k in backward
-            ]
-        if spare:
-            gradients.append(-torch.stack(gradients).sum(0))
-        return values, torch.stack(gradients, dim=1)
+            with gradient_mode(self.module):  # per batch: no mode may outlive or overlap a `yield`
+                values, gradients = differentiate(partial(self.respond, response=response), self.tensor(X[part]),
+                                                  closed=sums_to_zero(response))
+            yield part, values.cpu().numpy(), gradients.cpu().numpy()
 
     def activations(self, X, layers, batch_size=64):
         """Yield ``(slice, {layer: array})`` per batch; arrays are ``(batch, units, ...)`` as the layer returns them.

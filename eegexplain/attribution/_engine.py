@@ -1,19 +1,51 @@
 """One integral per block of trials, read in every basis, within one memory limit."""
 
-import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
-from torch import nn
 
-from eegexplain._module import inference
 from eegexplain._parallel import progress, trial_blocks
-from eegexplain.attribution._methods import METHODS, Request
+from eegexplain._torch import TorchNet, gradient_mode, sums_to_zero
+from eegexplain.attribution._baselines import Bank
+from eegexplain.attribution._methods import Method, Request
 from eegexplain.attribution._path import Paths, bytes_per_row
+from eegexplain.bases import Basis
 
 
-@dataclass
+@dataclass(frozen=True)
+class Settings:
+    """How trials are attributed.
+
+    Attributes
+    ----------
+    method : Method
+    response : str
+        Resolved: not "auto".
+    n_steps, tol : object
+        As in `FLEXAttributor`.
+    memory_limit : int
+        Bytes for activations, gradients and sums.
+    batch_size : int
+        Largest number of points in one pass.
+    relative : bool
+        Whether each map is divided by the sum of its absolute values.
+    verbose : int
+    """
+
+    method: Method
+    response: str
+    n_steps: int | str = "auto"
+    tol: float = 0.01
+    memory_limit: int = 2**28
+    batch_size: int = 64
+    relative: bool = False
+    verbose: int = 0
+
+
+@dataclass(frozen=True, eq=False)
 class Checks:
     """How well the integrals of some trials came out.
 
@@ -37,48 +69,85 @@ class Checks:
         """Concatenate checks of blocks."""
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
 
+    @classmethod
+    def side_by_side(cls, groups):
+        """Join the checks of the same trials for groups of targets."""
+        return cls(np.concatenate([one.convergence_delta for one in groups], axis=1),
+                   np.concatenate([one.output_change for one in groups], axis=1),
+                   np.sum([one.n_steps for one in groups], axis=0), np.all([one.converged for one in groups], axis=0))
+
     def summary(self):
         """Facts for the attributes of an explanation."""
         return {"n_trials": len(self.n_steps), "n_steps": float(np.mean(self.n_steps)),
                 "n_unconverged": int(np.sum(~self.converged))}
 
 
-@dataclass
-class Engine:
-    """What it takes to attribute blocks of trials.
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Attributions of some trials.
 
     Attributes
     ----------
-    net : eegexplain._torch.TorchNet
-    response : str
-    bank : eegexplain.attribution._baselines.Bank
-    positions : ndarray
-        Random positions on the path, for methods that draw them.
-    method : str
-    n_steps, tol : object
-        As in `FLEXAttributor`.
-    memory_limit : int
-        Bytes for activations, gradients and sums.
-    batch_size : int
-        Largest number of points in one pass.
-    relative : bool
-        Whether each map is divided by the sum of its absolute values.
-    verbose : int
+    part : slice
+        Which trials these are.
+    maps : list of ndarray of shape (n_trials, n_targets, n_rows, n_cells)
+        One per basis.
+    checks : Checks
     """
 
-    net: object
-    response: str
-    bank: object
-    positions: np.ndarray
-    method: str
-    n_steps: object
-    tol: float
-    memory_limit: int
-    batch_size: int
-    relative: bool = False
-    verbose: int = 0
+    part: slice
+    maps: list[np.ndarray]
+    checks: Checks
 
-    def blocks(self, X, targets, bases):
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is held at a time under the memory limit.
+
+    Attributes
+    ----------
+    size : int
+        Trials per block.
+    groups : list of ndarray of int
+        Columns of the targets that are worked on together.
+    rows : int
+        Points on paths in one pass of the network.
+    panels : int
+        Pieces of paths whose sums are held.
+    """
+
+    size: int
+    groups: list[np.ndarray]
+    rows: int
+    panels: int
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """Attribute blocks of trials.
+
+    Attributes
+    ----------
+    net : TorchNet
+    bank : Bank
+        Baselines.
+    positions : ndarray
+        Random positions on the path, for methods that draw them.
+    settings : Settings
+    """
+
+    net: TorchNet
+    bank: Bank
+    positions: np.ndarray
+    settings: Settings
+
+    def attribute(self, X: np.ndarray, targets: np.ndarray, bases: list[Basis]) -> Block:
+        """Attribute all trials at once: the blocks of `blocks`, joined."""
+        blocks = list(self.blocks(X, targets, bases))
+        maps = [np.concatenate(kind) for kind in zip(*(block.maps for block in blocks), strict=True)]
+        return Block(slice(0, len(X)), maps, Checks.join([block.checks for block in blocks]))
+
+    def blocks(self, X: np.ndarray, targets: np.ndarray, bases: list[Basis]) -> Iterator[Block]:
         """Attribute trials block by block.
 
         Parameters
@@ -89,66 +158,57 @@ class Engine:
 
         Yields
         ------
-        part : slice
-        maps : list of ndarray of shape (n_block, n_targets, n_rows, n_cells)
-            One per basis.
-        checks : Checks
+        Block
         """
-        size, groups, rows, panels = self._plan(X, targets)
-        for part in progress(trial_blocks(len(X), size), self.verbose, "attribution"):
-            with self._mode():  # not across the yield: what happens between blocks is the caller's
-                found = [self._block(X[part], part, targets[part][:, group], bases, (rows, panels, len(groups) == 1))
-                         for group in groups]
-            maps = [np.concatenate(kind, axis=1) for kind in zip(*(maps for maps, _ in found), strict=True)]
-            yield part, [self._scaled(values) for values in maps], _side_by_side([checks for _, checks in found])
-
-    @contextlib.contextmanager
-    def _mode(self):
-        """Evaluation mode; cuDNN off for recurrent networks, whose gradients it refuses outside training."""
-        recurrent = any(isinstance(child, nn.RNNBase) for child in self.net.module.modules())
-        with inference(self.net.module), torch.backends.cudnn.flags(enabled=not recurrent):
-            yield
+        plan = self._plan(X, targets)
+        for part in progress(trial_blocks(len(X), plan.size), self.settings.verbose, "attribution"):
+            with gradient_mode(self.net.module):  # not across the yield: what happens between blocks is the caller's
+                found = [self._attribute(X[part], part, targets[part][:, group], bases, plan) for group in plan.groups]
+            maps = [np.concatenate(kind, axis=1) for kind in zip(*(each.maps for each in found), strict=True)]
+            yield Block(part, [self._scaled(values) for values in maps],
+                        Checks.side_by_side([each.checks for each in found]))
 
     def _plan(self, X, targets):
-        """Trials per block, groups of targets, points per pass and panels at a time under the memory limit."""
+        """Share out the memory limit: half for the passes, a quarter for sums per trial, a quarter for panels."""
+        limit, n_targets = self.settings.memory_limit, targets.shape[1]
         x, target = self.net.tensor(X[:1]), torch.as_tensor(targets[:1], device=self.net.device)
-        with self._mode():
+        with gradient_mode(self.net.module):
             row = bytes_per_row(self._respond, x, target)
-        rows = int(np.clip(self.memory_limit // 2 // row, 1, self.batch_size))
         # Held at a time, per trial and target: sums of up to 17 panels, and averages in double precision.
         held = x[0].numel() * (17 * x.element_size() + 24)
-        room = max(self.memory_limit // 4, 1)
-        n_groups = min(targets.shape[1], max(1, -(-held * targets.shape[1] // room)))
-        groups = np.array_split(np.arange(targets.shape[1]), n_groups)
-        size = int(np.clip(room // (held * len(groups[0])), 1, 64))
-        panels = int(np.clip(room // (x[0].numel() * len(groups[0]) * 4 * x.element_size()), 1, 64))
-        return size, groups, rows, panels
+        room = max(limit // 4, 1)
+        n_groups = min(n_targets, max(1, -(-held * n_targets // room)))
+        groups = np.array_split(np.arange(n_targets), n_groups)
+        width = len(groups[0])
+        return Plan(size=int(np.clip(room // (held * width), 1, 64)), groups=groups,
+                    rows=int(np.clip(limit // 2 // row, 1, self.settings.batch_size)),
+                    panels=int(np.clip(room // (x[0].numel() * width * 4 * x.element_size()), 1, 64)))
 
-    def _respond(self, x):
-        return self.net.respond(x, self.response)
+    @property
+    def _respond(self):
+        return partial(self.net.respond, response=self.settings.response)
 
-    def _block(self, X, part, targets, bases, plan):
+    def _attribute(self, X, part, targets, bases, plan):
         """Maps of one block and some targets, averaged over baselines."""
-        rows, panels, all_targets = plan
-        method = METHODS[self.method]
-        closed = (self.response == "centered_logit" and all_targets and targets.shape[1] == self.net.n_outputs > 1
-                  and np.all(targets == np.arange(self.net.n_outputs)))
+        n_outputs, method = self.net.n_outputs, self.settings.method
+        every = len(plan.groups) == 1 and targets.shape[1] == n_outputs and np.all(targets == np.arange(n_outputs))
+        closed = every and n_outputs > 1 and sums_to_zero(self.settings.response)
         X = X.astype(float)
         n_draws = max(len(self.bank), method.n_draws)
         maps, checks = None, None
         for number in range(n_draws):
             start = self.bank.draw(number % len(self.bank), X, part)
             paths = Paths(self._respond, self.net.tensor(start), self.net.tensor(X - start),
-                          torch.as_tensor(targets, device=self.net.device), rows, panels, closed, part.start)
-            request = Request(self.n_steps, self.tol, self.positions[number % len(self.positions)], self.net.module)
-            found = method.function(paths, request)
+                          torch.as_tensor(targets, device=self.net.device), plan.rows, plan.panels, closed, part.start)
+            position = self.positions[number % len(self.positions)]
+            found = method.function(paths, Request(self.settings.n_steps, self.settings.tol, position, self.net.module))
             read = [_read(basis, method, found) / n_draws for basis in bases]
             maps = read if maps is None else [old + new for old, new in zip(maps, read, strict=True)]
             checks = _tally(checks, found, method, n_draws)
-        return maps, checks
+        return Block(part, maps, checks)
 
     def _scaled(self, values):
-        if not self.relative:
+        if not self.settings.relative:
             return values
         total = np.abs(values).sum((-2, -1), keepdims=True)
         return np.divide(values, total, out=np.zeros_like(values), where=total > 0)
@@ -168,10 +228,3 @@ def _tally(checks, found, method, n_draws):
         return new
     return Checks(checks.convergence_delta + new.convergence_delta, checks.output_change + new.output_change,
                   checks.n_steps + new.n_steps, checks.converged & new.converged)
-
-
-def _side_by_side(groups):
-    """Join checks of groups of targets."""
-    return Checks(np.concatenate([one.convergence_delta for one in groups], axis=1),
-                  np.concatenate([one.output_change for one in groups], axis=1),
-                  np.sum([one.n_steps for one in groups], axis=0), np.all([one.converged for one in groups], axis=0))

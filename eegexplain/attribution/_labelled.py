@@ -5,21 +5,42 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from eegexplain._explanation import make_explanation
+from eegexplain._explanation import RunningMean, make_explanation
 from eegexplain._validation import check_option
-from eegexplain.attribution._population import Moments
 
 
-def label_population(overall, per_class, coords, basis, facts):
-    """Dataset of mean maps and, where there are `Moments` per class, of the maps of each class's own trials."""
-    variables = {}
+def label_population(overall, per_class, checks, coords, basis, facts):
+    """Label mean maps, and how well the integral of each trial came out.
+
+    Parameters
+    ----------
+    overall : RunningMean
+        Over all trials.
+    per_class : list of RunningMean, or None
+        Over the trials of each class; None without labels.
+    checks : Checks
+    coords : dict of str to sequence
+    basis : Basis
+    facts : dict
+        Attributes.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``value``, ``standard_error``, with `per_class` ``class_value`` and ``class_standard_error``, and per trial
+        ``convergence_delta``, ``n_steps``, ``converged``.
+    """
+    coords = {**coords, "trial": np.arange(len(checks.n_steps))}
+    dims = tuple(coords)[:-1]
+    variables = {"convergence_delta": (("trial", "output"), checks.convergence_delta),
+                 "n_steps": (("trial",), checks.n_steps), "converged": (("trial",), checks.converged)}
     if per_class is not None:
         empty = np.full(overall.shift.shape[1:], np.nan)
-        for name, read in (("class_value", Moments.mean), ("class_standard_error", Moments.standard_error)):
-            stack = np.stack([read(moments) if moments.count else empty for moments in per_class])
-            variables[name] = (tuple(coords), stack)
-    dataset = make_explanation(overall.mean(), tuple(coords), coords, standard_error=overall.standard_error(),
-                               variables=variables, **facts)
+        for name, read in (("class_value", RunningMean.mean), ("class_standard_error", RunningMean.standard_error)):
+            stack = np.stack([read(each) if each.count else empty for each in per_class])
+            variables[name] = (dims, stack)
+    dataset = make_explanation(overall.mean(), dims, coords, standard_error=overall.standard_error(),
+                               variables=variables, **facts, **checks.summary())
     return _with_cells(dataset, basis)
 
 

@@ -1,10 +1,20 @@
-"""Gradients averaged over the straight path from baseline to input, for a batch of trials under a memory limit."""
+"""Gradients averaged over the straight path from baseline to input, for a batch of trials under a memory limit.
+
+Integrated gradients (Sundararajan, Taly & Yan 2017, https://doi.org/10.48550/arXiv.1703.01365) of an output F are
+
+    A = d * integral over a from 0 to 1 of grad F(b + a d),    d = x - b,
+
+with baseline b and input x. Their sum is ``F(x) - F(b)``, which costs no gradient to know: on any piece of the path the
+sum of what was integrated can be held against the change of the output, as an error estimate that is exact for the sum
+(though not for the single cells, which two nested quadrature rules are compared for).
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from eegexplain._torch import differentiate
 from eegexplain.attribution import _nodes
 
 MAX_NODES = 128
@@ -12,7 +22,7 @@ MAX_NODES = 128
 _ROUNDING = 50.0
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class PathGradients:
     """Averaged gradients of a block of trials, and how well they were integrated.
 
@@ -41,7 +51,7 @@ class PathGradients:
         return np.einsum("nkct,nct->nk", self.gradients, self.change) - self.output_change
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Paths:
     """Straight paths ``start + a * change`` and the outputs explained along them.
 
@@ -106,32 +116,16 @@ class Paths:
         sums = self.start.new_zeros((len(weights), n_panels, self.targets.shape[1], *self.start.shape[1:]))
         for first in range(0, len(panel), self.rows):
             part = slice(first, first + self.rows)
-            gradients = differentiate(self.respond, self.points(owner[part], position[part]),
-                                      self.targets[owner[part]], closed=self.closed)
+            _, gradients = differentiate(self.respond, self.points(owner[part], position[part]),
+                                         self.targets[owner[part]], closed=self.closed)
             check_finite(gradients, self.first + owner[part], position[part])
+            # a pass covers whole and broken panels: one matrix product adds each row to the sum of its own panel
             touched = slice(panel[part][0], panel[part][-1] + 1)
             inside = torch.as_tensor(np.arange(touched.start, touched.stop)[:, None] == panel[part])
             for rule, factor in zip(sums, factors[:, part], strict=True):
                 mixing = inside.to(factor) * factor
                 rule[touched].flatten(1).addmm_(mixing, gradients.flatten(1))
         return sums
-
-
-def differentiate(respond, x, targets, closed=False):
-    """Gradients `(batch, n_targets, n_channels, n_times)` of chosen outputs, from one forward pass."""
-    leaf = x.detach().requires_grad_()
-    with torch.enable_grad():
-        outputs = respond(leaf.clone())  # the clone protects the leaf from layers that work in place
-        if not outputs.requires_grad:
-            raise TypeError("the output does not depend on the input through differentiable operations; "
-                            "PerturbationCorrelator explains models without gradients")
-        chosen = outputs.gather(1, targets).sum(0)
-        needed = chosen[:-1] if closed and len(chosen) > 1 else chosen
-        gradients = [torch.autograd.grad(value, leaf, retain_graph=number < len(needed) - 1, materialize_grads=True,
-                                         allow_unused=True)[0] for number, value in enumerate(needed)]
-    if len(needed) < len(chosen):
-        gradients.append(-sum(gradients))
-    return torch.stack(gradients, dim=1) if len(gradients) > 1 else gradients[0].unsqueeze(1)
 
 
 def check_finite(gradients, trial, position):
@@ -164,7 +158,7 @@ def bytes_per_row(respond, x, targets):
     return 2 * max(kept[1] - kept[0], 0) + (4 + 3 * targets.shape[1]) * one
 
 
-def integrate(paths, *, n_steps="auto", tol=0.01):
+def integrate(paths: Paths, *, n_steps: int | str = "auto", tol: float = 0.01) -> PathGradients:
     """Average gradients over paths.
 
     Parameters
@@ -182,16 +176,14 @@ def integrate(paths, *, n_steps="auto", tol=0.01):
     every = np.arange(len(paths.start))
     ends = paths.values(np.tile(every, 2), np.repeat([0.0, 1.0], len(every))).reshape(2, len(every), -1)
     if n_steps == "auto":
-        gradients, used, converged = _refine(paths, ends, tol)
-    else:
-        nodes, weights = _nodes.gauss_legendre(n_steps)
-        sums = paths.weighted(every, np.tile(nodes, (len(every), 1)), np.tile(weights, (1, len(every), 1)))
-        gradients = sums[0].double().cpu().numpy()
-        used, converged = np.full(len(every), n_steps), np.ones(len(every), bool)
-    return PathGradients(gradients, paths.change.double().cpu().numpy(), ends[1] - ends[0], used, converged)
+        return _refine(paths, ends, tol)
+    nodes, weights = _nodes.gauss_legendre(n_steps)
+    sums = paths.weighted(every, np.tile(nodes, (len(every), 1)), np.tile(weights, (1, len(every), 1)))
+    return PathGradients(sums[0].double().cpu().numpy(), paths.change.double().cpu().numpy(), ends[1] - ends[0],
+                         np.full(len(every), n_steps), np.ones(len(every), bool))
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class _Panels:
     """Pieces of paths under evaluation: owner, ends, kind, share of the path, outputs at the ends."""
 
@@ -233,7 +225,11 @@ def _whole(ends):
 
 
 def _lay_out(paths, trials, ends, noise):
-    """Several panels per trial, logarithmic ones where the output still changes close to the baseline."""
+    """Several panels per trial, logarithmic ones where the output still changes close to the baseline.
+
+    Behind a normalization or the logarithm of power, F may still move at a = 1e-6, where equal steps have no node.
+    Outputs at powers of ten, which cost no gradient, tell how far down the panels must reach.
+    """
     probed = paths.values(np.repeat(trials, len(_nodes.PROBES)), np.tile(_nodes.PROBES, len(trials)))
     moved = np.abs(probed.reshape(len(trials), len(_nodes.PROBES), -1) - ends[0][trials][:, None])
     moved = np.maximum(moved - noise[trials][:, None], 0)
@@ -251,7 +247,11 @@ def _lay_out(paths, trials, ends, noise):
 
 
 def _evaluate(paths, panels, rule):
-    """Sums of the fine rule; per panel and target how far the map and its sum are off, and the size of the map."""
+    """Integrate panels by both rules.
+
+    The map's error is taken as the rules' difference times the share of nodes that both have (see `NestedRule`), the
+    sum's error is known: the change of the output between the panel's ends.
+    """
     kept, errors, sizes = [], [], []
     for first in range(0, len(panels), paths.panels):
         part = panels[slice(first, first + paths.panels)]
@@ -263,7 +263,39 @@ def _evaluate(paths, panels, rule):
         sizes.append((fine * change).abs_().sum((-2, -1)).double().cpu().numpy())
         errors.append(np.stack([rule.share * moved, np.abs(total - (part.end - part.start))]))
         kept.append(fine)
-    return torch.cat(kept), np.concatenate(errors, axis=1), np.concatenate(sizes)
+    return _Sums(torch.cat(kept), np.concatenate(errors, axis=1), np.concatenate(sizes))
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """Integrals over panels.
+
+    `fine` (a tensor `(n_panels, n_targets, n_channels, n_times)`) are those of the fine rule; `errors`
+    `(2, n_panels, n_targets)` how far the map and its sum are off; `sizes` `(n_panels, n_targets)` absolute sums of
+    the maps.
+    """
+
+    fine: torch.Tensor
+    errors: np.ndarray
+    sizes: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Settled:
+    """What is settled so far, per trial; the arrays are added to in place.
+
+    `total` are averaged gradients, `used` the gradients evaluated, `missed` squared errors over what is allowed.
+    """
+
+    total: np.ndarray
+    used: np.ndarray
+    missed: np.ndarray
+
+    def keep(self, panels, sums, excess, number):
+        """Take a panel as it is."""
+        trial = panels.trial[number]
+        self.total[trial] += sums.fine[number].double().cpu().numpy()
+        self.missed[trial] += excess[0, number] ** 2 * panels.share[number]
 
 
 def _excess(panels, errors, limits):
@@ -277,40 +309,40 @@ def _refine(paths, ends, tol):
     """Refine every trial until its map stands still: first the whole path, then panels that are cut up."""
     whole = _whole(ends)
     noise = _ROUNDING * torch.finfo(paths.start.dtype).eps * np.abs(ends).max(0)
-    sums, errors, sizes = _evaluate(paths, whole, _nodes.WHOLE)
+    sums = _evaluate(paths, whole, _nodes.WHOLE)
     step = np.abs(ends[1] - ends[0])
-    size = np.maximum(sizes, step)
+    size = np.maximum(sums.sizes, step)  # cells may cancel: a map is never judged by its sum alone
     limits = np.stack([tol * size, 0.8 * tol * step + noise])
-    excess = _excess(whole, errors, limits)
-    total = sums.double().cpu().numpy()
-    used = np.full(len(total), len(_nodes.WHOLE.nodes))
-    missed = excess[0] ** 2
+    excess = _excess(whole, sums.errors, limits)
+    settled = _Settled(sums.fine.double().cpu().numpy(), np.full(len(step), len(_nodes.WHOLE.nodes)), excess[0] ** 2)
     open_ = np.flatnonzero(excess.max(0) > 1)
     if len(open_):
-        total[open_], missed[open_] = 0, 0
+        settled.total[open_], settled.missed[open_] = 0, 0  # their panels are integrated anew
         panels = _lay_out(paths, open_, ends, noise)
         while len(panels):
-            panels = _round(paths, panels, limits, total, used, missed)
-    delta = np.einsum("nkct,nct->nk", total, paths.change.double().cpu().numpy()) - (ends[1] - ends[0])
-    return total, used, (missed <= 1) & (np.abs(delta) <= tol * size + noise).all(1)
+            panels = _round(paths, panels, limits, settled)
+    change = paths.change.double().cpu().numpy()
+    delta = np.einsum("nkct,nct->nk", settled.total, change) - (ends[1] - ends[0])
+    converged = (settled.missed <= 1) & (np.abs(delta) <= tol * size + noise).all(1)
+    return PathGradients(settled.total, change, ends[1] - ends[0], settled.used, converged)
 
 
-def _round(paths, panels, limits, total, used, missed):
+def _round(paths, panels, limits, settled):
     """Evaluate panels, keep those that are good enough, and cut the others up."""
-    sums, errors, _ = _evaluate(paths, panels, _nodes.PIECE)
+    sums = _evaluate(paths, panels, _nodes.PIECE)
     per_panel = len(_nodes.PIECE.nodes)
-    np.add.at(used, panels.trial, per_panel)
-    excess = _excess(panels, errors, limits)
-    square = np.zeros((2, len(used)))
+    np.add.at(settled.used, panels.trial, per_panel)
+    excess = _excess(panels, sums.errors, limits)
+    square = np.zeros((2, len(settled.used)))
     for kind in range(2):
         np.add.at(square[kind], panels.trial, excess[kind] ** 2 * panels.share)
-    square[0] += missed
-    settled = (square <= 1).all(0)[panels.trial]
-    counts = _cuts(panels.trial, np.where(settled, 0.0, excess.max(0)), (MAX_NODES - used) // per_panel)
+    square[0] += settled.missed
+    # a trial whose panels are good enough together is done, even if one of them alone is not
+    done = (square <= 1).all(0)[panels.trial]
+    counts = _cuts(panels.trial, np.where(done, 0.0, excess.max(0)), (MAX_NODES - settled.used) // per_panel)
     split = counts > 0
     for number in np.flatnonzero(~split):
-        total[panels.trial[number]] += sums[number].double().cpu().numpy()
-        missed[panels.trial[number]] += excess[0, number] ** 2 * panels.share[number]
+        settled.keep(panels, sums, excess, number)
     return panels[split].pieces(paths, counts[split]) if split.any() else panels[split]
 
 

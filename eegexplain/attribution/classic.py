@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from eegexplain._module import inference
+from eegexplain._torch import gradient_mode
 from eegexplain._validation import check_array_like
 from eegexplain.attribution._path import Paths, integrate
 from eegexplain.bases import Fourier
@@ -118,7 +118,7 @@ def attribute(input, model, target=None, baseline=None, n_steps=50, segment=None
     end[..., where], change[..., where] = part, part - _baseline(baseline, part)
     trials = (len(whole) if whole.ndim == 3 else 1, -1, whole.shape[-1])
     end, change = end.reshape(trials), change.reshape(trials)
-    with inference(model) if isinstance(model, nn.Module) else contextlib.nullcontext():
+    with gradient_mode(model) if isinstance(model, nn.Module) else contextlib.nullcontext():
         forward = _forward(model, extra, whole.ndim, end)
         targets = _targets(forward(end), target)
         paths = Paths(lambda x: forward(x).flatten(1), end - change, change, targets)

@@ -4,14 +4,14 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from eegexplain._explanation import RunningMean
 from eegexplain._meta import Explainer
 from eegexplain._settings import AT_LEAST_ONE, Number
 from eegexplain._validation import as_trials, check_option, lookup, validate_trials
 from eegexplain.attribution._baselines import make_bank
-from eegexplain.attribution._engine import Checks, Engine
+from eegexplain.attribution._engine import Checks, Engine, Settings
 from eegexplain.attribution._labelled import label_population, label_trials, warn_unconverged
 from eegexplain.attribution._methods import METHODS
-from eegexplain.attribution._population import Moments
 from eegexplain.bases import as_basis
 from eegexplain.bases._basis import cell_labels
 
@@ -87,7 +87,8 @@ class FLEXAttributor(Explainer):
     basis_ : Basis
         The basis, bound to length and sampling rate.
     explanation_ : xarray.Dataset
-        ``value``, ``standard_error`` and, for classifiers, ``class_value``, ``class_standard_error``.
+        ``value``, ``standard_error`` and, for classifiers, ``class_value``, ``class_standard_error``; per trial
+        ``convergence_delta``, ``n_steps``, ``converged``. The attribute ``attribution`` names the method.
     estimator_ : estimator
         The fitted network.
 
@@ -156,60 +157,40 @@ class FLEXAttributor(Explainer):
         if "class_value" in dataset:
             self.class_attributions_ = dataset["class_value"].values
             self.class_standard_errors_ = dataset["class_standard_error"].values
-        checks = self.__dict__.pop("_checks")
-        self.convergence_delta_ = checks.convergence_delta
-        self.n_steps_ = checks.n_steps
-        self.n_unconverged_ = int(np.sum(~checks.converged))
+        self.convergence_delta_ = dataset["convergence_delta"].values
+        self.n_steps_ = dataset["n_steps"].values
+        self.n_unconverged_ = dataset.attrs["n_unconverged"]
 
     def _engine(self, bank=None):
         net = self._network()
-        return Engine(net, net.check_response(self.response), bank or self._bank, self._positions, self.method,
-                      self.n_steps, self.tol, self.memory_limit, self.batch_size, self.relative, self.verbose)
+        settings = Settings(METHODS[self.method], net.check_response(self.response), self.n_steps, self.tol,
+                            self.memory_limit, self.batch_size, self.relative, self.verbose)
+        return Engine(net, bank or self._bank, self._positions, settings)
 
     # ------------------------------------------------------------- explain
-    def explain_population(self, X, y=None, groups=None):
-        """Average attributions over any trials, held-out ones above all.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
-        y : array-like of shape (n_trials,), optional
-            Labels; with them the attributions of each class's trials to that class.
-        groups : array-like of shape (n_trials,), optional
-            Clusters for the standard errors.
-
-        Returns
-        -------
-        xarray.Dataset
-            Like ``explanation_``.
-        """
-        dataset = super().explain_population(X, y, groups)
-        del self._checks
-        return dataset
-
     def _explain_population(self, X, y, groups):
-        engine = self._engine()
+        engine, labels = self._engine(), self._label_index(y)
         n_outputs = engine.net.n_outputs
-        labels = self._label_index(y)
-        overall, per_class, checks = Moments(), [Moments() for _ in range(n_outputs)], []
+        overall, per_class, checks = RunningMean(), [RunningMean() for _ in range(n_outputs)], []
         every = np.tile(np.arange(n_outputs), (len(X), 1))
-        for part, (maps,), block in engine.blocks(X, every, [self.basis_]):
-            codes = None if groups is None else groups[part]
+        for block in engine.blocks(X, every, [self.basis_]):
+            (maps,), codes = block.maps, None if groups is None else groups[block.part]
             overall.add(maps, codes)
-            checks.append(block)
-            for number, moments in enumerate(per_class if labels is not None else ()):
-                inside = labels[part] == number
-                moments.add(maps[inside, number], None if codes is None else codes[inside])
-        self._checks = Checks.join(checks)
-        warn_unconverged(self._checks)
+            checks.append(block.checks)
+            for number, of_class in enumerate(per_class if labels is not None else ()):
+                inside = labels[block.part] == number
+                of_class.add(maps[inside, number], None if codes is None else codes[inside])
+        checks = Checks.join(checks)
+        warn_unconverged(checks)
         coords = {"output": self.output_names_, **self._coords(self.basis_)}
-        facts = {**self._facts(engine.response, self.basis_), **self._checks.summary()}
-        return label_population(overall, None if labels is None else per_class, coords, self.basis_, facts)
+        facts = self._facts(engine.settings.response, self.basis_)
+        return label_population(overall, None if labels is None else per_class, checks, coords, self.basis_, facts)
 
     def _facts(self, response, basis):
         given = self.baseline if isinstance(self.baseline, str) else "given"
         unit = "share of attribution" if self.relative else "attribution"
-        return {"method": self.method, "response": response, "baseline": given, "basis": basis.name,
+        return {"method": "attribution", "estimation": "gradient", "attribution": self.method, "response": response,
+                "baseline": given, "basis": basis.name,
                 "relative": int(self.relative), "label": f"{unit} ({response.replace('_', ' ')})"}
 
     def _label_index(self, y):
@@ -230,8 +211,9 @@ class FLEXAttributor(Explainer):
         return {**({} if single else {"output": self.output_names_}), **self._coords(self.basis_)}
 
     def _explain_trials(self, X):
-        maps, _, _ = self._attribute(X, self.target, None, [self.basis_], self._engine())
-        return maps[0] if self._is_all(self.target) else maps[0][:, 0]
+        engine = self._engine()
+        (maps,) = engine.attribute(X, self._targets(X, self.target, None, engine), [self.basis_]).maps
+        return maps if self._is_all(self.target) else maps[:, 0]
 
     @staticmethod
     def _is_all(target):
@@ -269,25 +251,16 @@ class FLEXAttributor(Explainer):
         bank = self._bank if baseline is None else make_bank(
             baseline, X, self.trial_shape_, self.n_baselines, check_random_state(self.random_state))
         engine = self._engine(bank)
-        maps, checks, targets = self._attribute(X, target, y, bases, engine)
-        warn_unconverged(checks)
+        targets = self._targets(X, target, y, engine)
+        found = engine.attribute(X, targets, bases)
+        warn_unconverged(found.checks)
         explained = None if self._is_all(target) else np.array(self.output_names_)[targets[:, 0]]
         datasets = {}
-        for one, values in zip(bases, maps, strict=True):
+        for one, values in zip(bases, found.maps, strict=True):
             coords = {"output": self.output_names_, **self._coords(one)}
-            datasets[one.name] = label_trials(values, checks, coords, one, self._facts(engine.response, one),
-                                              explained)
+            datasets[one.name] = label_trials(values, found.checks, coords, one,
+                                              self._facts(engine.settings.response, one), explained)
         return datasets if isinstance(basis, list) else next(iter(datasets.values()))
-
-    def _attribute(self, X, target, y, bases, engine):
-        """Maps per basis `(n_trials, n_targets, n_rows, n_cells)`, checks and targets of single trials."""
-        targets = self._targets(X, target, y, engine)
-        maps, checks = [[] for _ in bases], []
-        for _, found, block in engine.blocks(X, targets, bases):
-            for kept, new in zip(maps, found, strict=True):
-                kept.append(new)
-            checks.append(block)
-        return [np.concatenate(kept) for kept in maps], Checks.join(checks), targets
 
     def _targets(self, X, target, y, engine):
         """Outputs to explain, `(n_trials, n_targets)`."""
@@ -297,7 +270,7 @@ class FLEXAttributor(Explainer):
             if target == "all":
                 return np.tile(np.arange(n_outputs), (len(X), 1))
             if target == "predicted":
-                return engine.net.outputs(X, engine.response, self.batch_size).argmax(1)[:, None]
+                return engine.net.outputs(X, engine.settings.response, self.batch_size).argmax(1)[:, None]
             if y is None or not hasattr(self, "classes_"):
                 raise ValueError("target='true' needs a classifier and labels: explain(X, y, target='true')")
             index = self._label_index(np.asarray(y))

@@ -17,7 +17,7 @@ DEAD = 1e-12  # variance relative to the mean square below which a unit is const
 BLOCK = 2**22  # values of one cross-spectrum held at once; filters are taken in blocks of that size
 
 
-class Moments:
+class CrossSums:
     """Sums of activations, inputs and their products over units and trials.
 
     Parameters
@@ -80,7 +80,7 @@ class Moments:
 
     def __add__(self, other):
         """Merge the sums of other trials."""
-        total = Moments.__new__(Moments)
+        total = CrossSums.__new__(CrossSums)
         total.__dict__.update(self.__dict__)
         for name in ("n_trials", "sum_ax", "sum_a", "sum_a2", "sum_abs", "sum_x", "sum_x2"):
             setattr(total, name, getattr(self, name) + getattr(other, name))
@@ -203,14 +203,14 @@ def reverse_correlation(
         )
     starts = np.floor(offset + stride * np.arange(activations.shape[-1]) + 1e-9).astype(int)
     level = channel_level(inputs) if normalize else np.zeros(inputs.shape[1])
-    moments = Moments(starts, width, inputs.shape[-1], level)
+    moments = CrossSums(starts, width, inputs.shape[-1], level)
     for i in range(0, len(inputs), batch_size):
         moments.add(inputs[i : i + batch_size], activations[i : i + batch_size])
     return moments.correlation() if normalize else moments.weighted_mean()
 
 
 class WindowCovariance:
-    """Covariance of all samples of a window with each other, over exactly the windows of `Moments`.
+    """Covariance of all samples of a window with each other, over exactly the windows of `CrossSums`.
 
     Shifting both samples by one stride replaces the first window by the one behind the last. So the products of the
     first stride with everything, and those of the first and last windows, give the whole matrix.
@@ -222,7 +222,7 @@ class WindowCovariance:
         regular = len(strides) == 1 and 0 < strides[0] < width
         self.stride = int(strides[0]) if regular else width
         self.width, self.n_channels, self.starts = width, n_channels, starts
-        self.rows = Moments(starts, width, moments.n_times, moments.level)
+        self.rows = CrossSums(starts, width, moments.n_times, moments.level)
         self.change = 0.0
         self._factor = None
 

@@ -84,7 +84,7 @@ def lagged_products(units, x, positions, width):
 
 
 class Windows:
-    """Inputs of a few trials as `Moments` sees them, and sums over each trial's windows."""
+    """Inputs of a few trials as `CrossSums` sees them, and sums over each trial's windows."""
 
     def __init__(self, moments, X):
         origin = int(moments.starts.min())

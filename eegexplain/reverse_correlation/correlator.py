@@ -2,7 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from eegexplain._explanation import make_explanation
 from eegexplain._meta import Explainer
 from eegexplain._parallel import progress, single_thread, trial_blocks
 from eegexplain._settings import AT_LEAST_ONE, Number
-from eegexplain.reverse_correlation._correlate import Moments, WindowCovariance, channel_level
+from eegexplain.reverse_correlation._correlate import CrossSums, WindowCovariance, channel_level
 from eegexplain.reverse_correlation._errors import (
     CorrelationInfluence,
     WeightedInfluence,
@@ -23,6 +24,28 @@ from eegexplain.reverse_correlation._windows import TopUnits, cut_windows, templ
 
 KEPT = 2**28  # bytes of unit outputs kept for the errors; more are computed again
 MAX_WHITENED = 5000  # samples in a window: their covariance takes 200 MB
+
+
+@dataclass(frozen=True, eq=False)
+class _Streamed:
+    """What one pass over the trials leaves.
+
+    Attributes
+    ----------
+    sums : list of CrossSums
+        One per class.
+    auto : WindowCovariance or None
+        Of the windows, where templates are whitened.
+    top : TopUnits
+        The most active units.
+    batches : iterable of (slice, ndarray)
+        Trials and the outputs of their units, for the pass that errors take.
+    """
+
+    sums: list[CrossSums]
+    auto: WindowCovariance | None
+    top: TopUnits
+    batches: Iterable
 
 
 class ReverseCorrelator(Explainer):
@@ -174,7 +197,8 @@ class ReverseCorrelator(Explainer):
     def _explain_population(self, X, y, groups):
         split = self.per_class and y is not None
         codes, names = class_codes(self, y if split else None, len(X))
-        sums, auto, top, batches = self._sums(X, codes, len(names))
+        streamed = self._sums(X, codes, len(names))
+        sums, auto = streamed.sums, streamed.auto
         pooled = sum(sums[1:], sums[0])
         self._warn_dead(pooled)
         influences = {None: self._influence(pooled, auto)}
@@ -183,8 +207,8 @@ class ReverseCorrelator(Explainer):
         if not self.whiten:  # the whitening of one class's template hangs on the trials of all
             influences |= {code: found for code, found in enumerate(by_class) if found is not None}
         with single_thread():
-            errors = template_errors(influences, batches, X, groups, codes)
-        variables = self._windows(X, top, pooled)
+            errors = template_errors(influences, streamed.batches, X, groups, codes)
+        variables = self._windows(X, streamed.top, pooled)
         if split:
             dims = ("output", "filter", "channel", "lag")
             values = [empty if found is None else found.template for found in by_class]
@@ -195,27 +219,27 @@ class ReverseCorrelator(Explainer):
         return self._dataset(influences[None].template, errors[None], variables, names)
 
     def _sums(self, X, codes, n_classes):
-        """Sums of each class, the covariance of windows, the most active units, and batches of (part, outputs)."""
+        """Pass over the trials once, for all that needs sums only."""
         field = self.receptive_field_
         level = channel_level(X) if self.normalize or self.whiten else np.zeros(X.shape[1])
         starts = field.starts[field.inner_units(X.shape[-1])]
-        moments = [Moments(starts, field.size, X.shape[-1], level) for _ in range(n_classes)]
-        auto = WindowCovariance(moments[0], X.shape[1]) if self.whiten else None
+        sums = [CrossSums(starts, field.size, X.shape[-1], level) for _ in range(n_classes)]
+        auto = WindowCovariance(sums[0], X.shape[1]) if self.whiten else None
         top = TopUnits(self.max_per_trial)
         kept, size = [], 0
         n_batches = len(trial_blocks(len(X), self.batch_size))
         with single_thread():
             for part, units in progress(self._units(X), self.verbose, "reverse correlation", n_batches):
                 top.add(units)
-                for code, sums in enumerate(moments):
+                for code, of_class in enumerate(sums):
                     chosen = codes[part] == code
                     if chosen.any():
-                        sums.add(X[part][chosen], units[chosen])
+                        of_class.add(X[part][chosen], units[chosen])
                 if auto is not None:
                     auto.add(X[part])
                 size += units.nbytes
                 kept = [*kept, (part, units)] if size <= KEPT else []
-        return moments, auto, top, kept or self._units(X)
+        return _Streamed(sums, auto, top, kept or self._units(X))
 
     def _units(self, X):
         """Yield trials and the outputs of their units that see no padding, batch by batch."""

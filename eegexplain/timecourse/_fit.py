@@ -10,7 +10,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from eegexplain._validation import spawn_seeds
-from eegexplain.timecourse._solvers import fit_lda, fit_ordinal, fit_ridge, training_moments
+from eegexplain.timecourse._solvers import fit_lda, fit_ordinal, fit_ridge, training_scatter
 from eegexplain.timecourse.ordinal import OrdinalLogisticRegression, ordinal_log_proba
 
 
@@ -51,16 +51,16 @@ def fit_block(times, *, inner, X, y, trials, train, test, score, target, n_class
     spread = data.std(axis=1, keepdims=True)
     spread[spread <= 1e-12 * np.abs(centre)] = 1.0
     data = (data - centre) / spread
-    moments = training_moments(data, train)
-    scale = moments.scale
+    training = training_scatter(data, train)
+    scale = training.scale
     solve = _solver(inner, target)
     if solve is _one_by_one and seeds is not None:
         solve = partial(_one_by_one, seeds=seeds[times])
-    found = solve(inner, data, y, train, moments, n_classes)
+    found = solve(inner, data, y, train, training, n_classes)
     result = {"weights": found["weights"], "converged": bool(np.all(found.get("converged", True)))}
     inside = found["weights"] / scale[:, :, None]  # weights of the trials standardised over all folds
-    offsets = found["offsets"] - np.einsum("tfkc,tfc->tfk", inside, moments.mean)
-    result["patterns"] = _patterns(moments.covariance, found["weights"])
+    offsets = found["offsets"] - np.einsum("tfkc,tfc->tfk", inside, training.mean)
+    result["patterns"] = _patterns(training.covariance, found["weights"])
     result["raw_weights"] = inside / spread[:, None]
     result["raw_offsets"] = offsets - np.einsum("tfkc,tc->tfk", result["raw_weights"], centre[:, 0])
     thresholds = found.get("thresholds")
@@ -127,33 +127,33 @@ def _is_plain_logistic(params):
     return l2 and params["C"] > 0 and np.isfinite(params["C"]) and _plain(params, class_weight=None, dual=False)
 
 
-def _ridge(inner, data, y, train, moments, n_classes):
-    weights, offsets = fit_ridge(data, y, train, moments, alpha=float(inner.alpha))
+def _ridge(inner, data, y, train, training, n_classes):
+    weights, offsets = fit_ridge(data, y, train, training, alpha=float(inner.alpha))
     return {"weights": weights, "offsets": offsets}
 
 
-def _lda(inner, data, y, train, moments, n_classes):
-    weights, offsets = fit_lda(data, y, train, moments, n_classes=n_classes, shrinkage=inner.shrinkage)
+def _lda(inner, data, y, train, training, n_classes):
+    weights, offsets = fit_lda(data, y, train, training, n_classes=n_classes, shrinkage=inner.shrinkage)
     return {"weights": weights, "offsets": offsets}
 
 
-def _logistic(inner, data, y, train, moments, n_classes):
-    weights, thresholds, converged, _ = fit_ordinal(data, y, train, moments, n_classes=2, penalty=1 / inner.C)
+def _logistic(inner, data, y, train, training, n_classes):
+    weights, thresholds, converged, _ = fit_ordinal(data, y, train, training, n_classes=2, penalty=1 / inner.C)
     return {"weights": weights, "offsets": -thresholds, "converged": converged}
 
 
-def _ordinal(inner, data, y, train, moments, n_classes):
+def _ordinal(inner, data, y, train, training, n_classes):
     weights, thresholds, converged, _ = fit_ordinal(
-        data, y, train, moments, n_classes=n_classes, penalty=1 / inner.C, tol=inner.tol,
+        data, y, train, training, n_classes=n_classes, penalty=1 / inner.C, tol=inner.tol,
         max_iter=inner.max_iter,
     )  # fmt: skip
     offsets = np.zeros(weights.shape[:3])
     return {"weights": weights, "offsets": offsets, "thresholds": thresholds, "converged": converged}
 
 
-def _one_by_one(inner, data, y, train, moments, n_classes, seeds=None):
+def _one_by_one(inner, data, y, train, training, n_classes, seeds=None):
     weights, offsets = [], []
-    mean, scale = moments.mean, moments.scale
+    mean, scale = training.mean, training.scale
     for time, trials in enumerate(data):
         for fold, kept in enumerate(train):
             z = (trials[kept] - mean[time, fold]) / scale[time, fold]

@@ -4,7 +4,7 @@ Shapes: ``X`` is ``(n_times, n_trials, n_channels)``, already centred and scaled
 ``train`` is ``(n_folds, n_trials)``, true for training trials. Every solver standardises the channels inside each
 training part and returns weights for standardised channels, ``(n_times, n_folds, n_outputs, n_channels)``, and
 intercepts ``(n_times, n_folds, n_outputs)``. Sums over a training part are sums over all trials minus sums over the
-part left out; those of all folds together are `moments`, as `training_moments` gives them.
+part left out; those of all folds together are `training`, as `training_scatter` gives them.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _CONSTANT = 1e-12  # variance, in units of the variance over all trials, below w
 
 
 @dataclass(frozen=True)
-class Moments:
+class TrainingScatter:
     """Number, mean, centred sum of squares and scale of the training trials, per time and fold."""
 
     count: np.ndarray  # (n_folds,)
@@ -35,8 +35,8 @@ class Moments:
         return self.scatter / self.count[:, None, None] / (scale[..., :, None] * scale[..., None, :])
 
 
-def training_moments(X, train):
-    """Moments of the training trials of every fold."""
+def training_scatter(X, train):
+    """Count, mean and scatter of the training trials of every fold."""
     total = X.transpose(0, 2, 1) @ X
     count = train.sum(axis=1).astype(float)
     mean = (train.astype(float) @ X) / count[:, None]
@@ -47,25 +47,25 @@ def training_moments(X, train):
         part = part.transpose(0, 2, 1) @ part
         scatter[:, fold] = part if fewer is kept else total - part
     scatter -= count[:, None, None] * mean[..., :, None] * mean[..., None, :]
-    return Moments(count, mean, scatter)
+    return TrainingScatter(count, mean, scatter)
 
 
-def fit_ridge(X, y, train, moments, *, alpha):
+def fit_ridge(X, y, train, training, *, alpha):
     """Ridge regression of numbers `y` of shape (n_trials,), as `sklearn.linear_model.Ridge`."""
-    scale = moments.scale
+    scale = training.scale
     target = np.where(train, y, 0.0)
-    centre = target.sum(axis=1) / moments.count
-    right = (target @ X - (moments.count * centre)[:, None] * moments.mean) / scale
-    left = moments.covariance * moments.count[:, None, None] + alpha * np.eye(X.shape[2])
+    centre = target.sum(axis=1) / training.count
+    right = (target @ X - (training.count * centre)[:, None] * training.mean) / scale
+    left = training.covariance * training.count[:, None, None] + alpha * np.eye(X.shape[2])
     weights = np.linalg.solve(left, right[..., None])[..., 0]
     return weights[:, :, None], np.broadcast_to(centre[:, None], (len(X), len(train), 1)).copy()
 
 
-def fit_lda(X, codes, train, moments, *, n_classes, shrinkage):
+def fit_lda(X, codes, train, training, *, n_classes, shrinkage):
     """Linear discriminant analysis with fixed shrinkage; one output for two classes, else one per class."""
     of_class = [codes == code for code in range(n_classes)]
-    parts = [training_moments(X[:, trials], train[:, trials]) for trials in of_class]
-    count, scale = moments.count, moments.scale
+    parts = [training_scatter(X[:, trials], train[:, trials]) for trials in of_class]
+    count, scale = training.count, training.scale
     priors = np.stack([part.count / count for part in parts], axis=1)
     means = np.stack([part.mean for part in parts], axis=2)
     centred = means - (priors[:, :, None] * means).sum(axis=2, keepdims=True)
@@ -81,7 +81,7 @@ def fit_lda(X, codes, train, moments, *, n_classes, shrinkage):
     return weights, intercepts
 
 
-def fit_ordinal(X, codes, train, moments, *, n_classes, penalty, tol=1e-10, max_iter=100, unit=None):
+def fit_ordinal(X, codes, train, training, *, n_classes, penalty, tol=1e-10, max_iter=100, unit=None):
     """Proportional-odds logistic regression, ``P(y <= k) = sigmoid(threshold_k - w.x)``; logistic for two classes.
 
     Minimises the negative log-likelihood plus ``penalty / 2 * |w|^2`` by Newton's method: on all trials first (starting
@@ -100,7 +100,7 @@ def fit_ordinal(X, codes, train, moments, *, n_classes, penalty, tol=1e-10, max_
         Largest number of Newton steps.
     """
     n_channels = X.shape[2]
-    scale = moments.scale if unit is None else np.broadcast_to(unit, moments.mean.shape)
+    scale = training.scale if unit is None else np.broadcast_to(unit, training.mean.shape)
     everything = np.ones((1, X.shape[1]), dtype=bool)
     weights = np.empty((len(X), len(train), 1, n_channels))
     thresholds = np.empty((len(X), len(train), n_classes - 1))
@@ -115,7 +115,7 @@ def fit_ordinal(X, codes, train, moments, *, n_classes, penalty, tol=1e-10, max_
         found, converged[time], steps = _newton(loss, first, tol=tol, max_iter=max_iter)
         n_iter = max(n_iter, steps)
         weights[time, :, 0] = found[:, :n_channels] * scale[time]
-        shift = (found[:, :n_channels] * moments.mean[time]).sum(axis=1)
+        shift = (found[:, :n_channels] * training.mean[time]).sum(axis=1)
         thresholds[time] = found[:, n_channels:] - shift[:, None]
     return weights, thresholds, converged, n_iter
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from eegexplain._settings import Number, check_numbers
 from eegexplain._validation import refuse_masked, refuse_text
-from eegexplain.timecourse._solvers import fit_ordinal, training_moments
+from eegexplain.timecourse._solvers import fit_ordinal, training_scatter
 
 
 class OrdinalLogisticRegression(ClassifierMixin, BaseEstimator):
@@ -98,7 +98,7 @@ class OrdinalLogisticRegression(ClassifierMixin, BaseEstimator):
         # Precision only: the penalty is on the weights of X itself, which the solver sees as weights of X / scale.
         data, train = ((X - centre) / scale)[None], np.ones((1, len(X)), dtype=bool)
         weights, thresholds, converged, n_iter = fit_ordinal(
-            data, codes, train, training_moments(data, train), n_classes=len(self.classes_),
+            data, codes, train, training_scatter(data, train), n_classes=len(self.classes_),
             penalty=1 / self.C, tol=self.tol, max_iter=self.max_iter, unit=1 / scale,
         )  # fmt: skip
         self.coef_ = weights[0, 0]

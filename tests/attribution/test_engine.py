@@ -5,8 +5,10 @@ import pytest
 import torch
 from torch import nn
 
+from eegexplain._torch import gradient_mode
 from eegexplain.attribution._baselines import Bank
-from eegexplain.attribution._engine import Checks, Engine
+from eegexplain.attribution._engine import Checks, Engine, Settings
+from eegexplain.attribution._methods import METHODS
 
 N_OUTPUTS, N_CHANNELS, N_TIMES = 6, 4, 50
 
@@ -29,8 +31,8 @@ class Net:
 def engine(module=None, **settings):
     module = nn.Sequential(nn.Flatten(), nn.Linear(N_CHANNELS * N_TIMES, N_OUTPUTS)) if module is None else module
     bank = Bank("zeros", np.zeros((1, N_CHANNELS, N_TIMES)))
-    options = {"method": "integrated_gradients", "n_steps": 4, "tol": 0.01, "memory_limit": 2**30, "batch_size": 64}
-    return Engine(Net(module), "logit", bank, np.zeros((1, 1)), **options | settings)
+    options = {"method": METHODS["integrated_gradients"], "n_steps": 4, "memory_limit": 2**30}
+    return Engine(Net(module), bank, np.zeros((1, 1)), Settings(response="logit", **options | settings))
 
 
 @pytest.mark.parametrize("memory_limit", [1, 20_000, 100_000, 400_000, 3_000_000, 2**40])
@@ -38,7 +40,8 @@ def engine(module=None, **settings):
 def test_plans_fit_into_memory_and_use_it(memory_limit, n_targets):
     """A quarter of the limit for sums of 17 panels and averages of every trial, a quarter for panels held at a time."""
     X, targets = np.ones((9, N_CHANNELS, N_TIMES)), np.tile(np.arange(n_targets), (9, 1))
-    size, groups, rows, panels = engine(memory_limit=memory_limit, batch_size=32)._plan(X, targets)
+    plan = engine(memory_limit=memory_limit, batch_size=32)._plan(X, targets)
+    size, groups, rows, panels = plan.size, plan.groups, plan.rows, plan.panels
     assert np.concatenate(groups).tolist() == list(range(n_targets))
     one, width = N_CHANNELS * N_TIMES * 8, max(map(len, groups))
     held, sums, quarter = width * (17 * one + N_CHANNELS * N_TIMES * 24), width * 4 * one, memory_limit / 4
@@ -59,14 +62,14 @@ def test_rows_of_a_pass_take_half_of_the_limit(monkeypatch):
     monkeypatch.setattr("eegexplain.attribution._engine.bytes_per_row", lambda *_: 1000)
     X, targets = np.ones((2, N_CHANNELS, N_TIMES)), np.zeros((2, 1), int)
     for memory_limit, rows in [(1999, 1), (2000, 1), (3999, 1), (4000, 2), (60_000, 30), (10**6, 64)]:
-        assert engine(memory_limit=memory_limit)._plan(X, targets)[2] == rows
+        assert engine(memory_limit=memory_limit)._plan(X, targets).rows == rows
 
 
 @pytest.mark.parametrize(("module", "enabled"), [(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), True),
                                                  (nn.Sequential(nn.Linear(2, 2), nn.LSTM(2, 2)), False)])  # fmt: skip
 def test_recurrent_networks_run_without_cudnn(module, enabled):
     before = torch.backends.cudnn.enabled
-    with engine(module)._mode():
+    with gradient_mode(module):
         assert torch.backends.cudnn.enabled == (enabled and before)
         assert not module.training
     assert torch.backends.cudnn.enabled == before and module.training

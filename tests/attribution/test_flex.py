@@ -12,10 +12,10 @@ from sklearn.linear_model import LogisticRegression
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
+from eegexplain._explanation import RunningMean
 from eegexplain._parallel import trial_blocks
 from eegexplain.attribution import FLEXAttributor, attribute, class_contrast
 from eegexplain.attribution._baselines import make_bank, phase_factors
-from eegexplain.attribution._population import Moments
 from eegexplain.bases import STFT, spatial
 from tests.estimators import SFREQ, fast_classifier, fast_regressor, trials
 
@@ -237,7 +237,7 @@ def test_groups_cluster_the_errors(net):
 def test_moments_over_blocks():
     rng = np.random.default_rng(0)
     maps, groups = 1e6 + rng.normal(size=(50, 2, 3)), rng.integers(0, 5, 50)
-    plain, clustered = Moments(), Moments()
+    plain, clustered = RunningMean(), RunningMean()
     for part in trial_blocks(50, 7):
         plain.add(maps[part])
         clustered.add(maps[part], groups[part])

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from eegexplain._module import inference
+from eegexplain._torch import differentiate
 from eegexplain.attribution import _nodes
-from eegexplain.attribution._path import MAX_NODES, Paths, bytes_per_row, differentiate, integrate
+from eegexplain.attribution._path import MAX_NODES, Paths, bytes_per_row, integrate
 
 
 @pytest.mark.parametrize("rule, fine_degree, coarse_degree", [(_nodes.WHOLE, 7, 3), (_nodes.PIECE, 11, 5)])
@@ -80,7 +81,7 @@ def naive(net, x, targets, n_nodes=4000, lowest=1e-9):
     """Average gradients of one trial by the trapezoidal rule on a grid that is dense at the baseline."""
     grid = np.unique(np.concatenate([[0.0], np.geomspace(lowest, 1, n_nodes // 2), np.linspace(0, 1, n_nodes // 2)]))
     points = torch.as_tensor(grid)[:, None, None] * x
-    gradients = differentiate(net, points, targets.expand(len(grid), -1)).numpy()
+    gradients = differentiate(net, points, targets.expand(len(grid), -1))[1].numpy()
     return np.trapezoid(gradients, grid, axis=0)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eegexplain.reverse_correlation import reverse_correlation
-from eegexplain.reverse_correlation._correlate import Moments, WindowCovariance
+from eegexplain.reverse_correlation._correlate import CrossSums, WindowCovariance
 
 
 def windows_of(X, starts, width, fill=0.0):
@@ -55,7 +55,7 @@ def test_covariance_of_windows_equals_explicit_windows(width, stride, offset, n_
     X = rng.normal(5, 1, (9, 2, 40)).cumsum(-1)
     starts = offset + stride * np.arange(n_units)
     level = X.mean((0, 2))
-    moments = Moments(starts, width, 40, level)
+    moments = CrossSums(starts, width, 40, level)
     covariance = WindowCovariance(moments, 2)
     covariance.add(X[:4]), covariance.add(X[4:])
     windows = windows_of(X - level[:, None], starts, width).reshape(-1, 2 * width)
@@ -67,7 +67,7 @@ def test_whitening_equals_ridge_regression_on_explicit_windows():
     X = rng.normal(size=(20, 3, 60)).cumsum(-1)
     starts, width = np.arange(0, 50, 2), 6
     activations = rng.normal(size=(20, 2, len(starts)))
-    moments = Moments(starts, width, 60, X.mean((0, 2)))
+    moments = CrossSums(starts, width, 60, X.mean((0, 2)))
     covariance = WindowCovariance(moments, 3)
     moments.add(X, activations), covariance.add(X)
     windows = windows_of(X, starts, width).reshape(-1, 18)
@@ -83,7 +83,7 @@ def test_whitening_equals_ridge_regression_on_explicit_windows():
 def test_merging_equals_one_pass_and_units_do_not_matter():
     rng = np.random.default_rng(2)
     X, activations = rng.normal(size=(10, 2, 40)), rng.normal(size=(10, 3, 31))
-    parts = [Moments(np.arange(31), 10, 40, np.zeros(2)) for _ in range(2)]
+    parts = [CrossSums(np.arange(31), 10, 40, np.zeros(2)) for _ in range(2)]
     parts[0].add(X[:3], activations[:3]), parts[1].add(X[3:], activations[3:])
     whole = reverse_correlation(X, activations, 10)
     np.testing.assert_allclose((parts[0] + parts[1]).correlation(), whole, atol=1e-10)

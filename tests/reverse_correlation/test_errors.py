@@ -6,7 +6,7 @@ import scipy.stats
 
 from eegexplain import ReverseCorrelator
 from eegexplain.reverse_correlation import _errors
-from eegexplain.reverse_correlation._correlate import Moments, WindowCovariance, channel_level
+from eegexplain.reverse_correlation._correlate import CrossSums, WindowCovariance, channel_level
 from tests.reverse_correlation.nets import frozen
 
 N_TRIALS = 40
@@ -95,7 +95,7 @@ def unit_trials(n_trials, rng, kernel):
 
 
 def estimate(kind, X, units, groups=None):
-    moments = Moments(np.arange(units.shape[-1]), 5, X.shape[-1], channel_level(X) * (kind != "weighted"))
+    moments = CrossSums(np.arange(units.shape[-1]), 5, X.shape[-1], channel_level(X) * (kind != "weighted"))
     moments.add(X, units)
     if kind == "whitened":
         auto = WindowCovariance(moments, X.shape[1])

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from eegexplain.attribution._population import Moments
+from eegexplain._explanation import RunningMean
 
 MAPS = np.random.default_rng(0).normal(size=(23, 2, 3)) * [1.0, 5.0, 0.1] + 1e4
 GROUPS = np.random.default_rng(1).integers(0, 5, 23)
 
 
-def moments(size, groups=None):
-    found = Moments()
+def running(size, groups=None):
+    found = RunningMean()
     for start in range(0, 23, size):
         part = slice(start, start + size)
         found.add(MAPS[part], None if groups is None else groups[part])
@@ -21,7 +21,7 @@ def moments(size, groups=None):
 
 @pytest.mark.parametrize("size", [1, 4, 23])
 def test_mean_and_error_over_trials_far_from_zero(size):
-    found = moments(size)
+    found = running(size)
     assert_allclose(found.mean(), MAPS.mean(0), rtol=1e-12)
     assert_allclose(found.standard_error(), MAPS.std(0, ddof=1) / np.sqrt(23), rtol=1e-7)
 
@@ -29,24 +29,24 @@ def test_mean_and_error_over_trials_far_from_zero(size):
 @pytest.mark.parametrize("size", [1, 4, 23])
 def test_error_over_groups_is_that_of_a_ratio(size):
     """Sums of deviations from the grand mean, group by group: groups of more trials weigh more."""
-    found = moments(size, GROUPS)
+    found = running(size, GROUPS)
     sums = np.stack([(MAPS[GROUPS == g] - MAPS.mean(0)).sum(0) for g in range(5)])
     assert_allclose(found.mean(), MAPS.mean(0), rtol=1e-12)
     assert_allclose(found.standard_error(), np.sqrt((sums**2).sum(0) * 5 / 4) / 23, rtol=1e-7)
-    assert_allclose(moments(size, np.arange(23)).standard_error(), moments(size).standard_error(), rtol=1e-7)
+    assert_allclose(running(size, np.arange(23)).standard_error(), running(size).standard_error(), rtol=1e-7)
 
 
 def test_one_unit_has_no_error():
-    found = Moments()
+    found = RunningMean()
     found.add(MAPS[:1])
     assert np.isnan(found.standard_error()).all()
     assert_allclose(found.mean(), MAPS[0])
-    found = Moments()
+    found = RunningMean()
     found.add(MAPS, np.zeros(23, int))
     assert np.isnan(found.standard_error()).all()
 
 
 def test_equal_maps_have_no_error_not_nan():
-    found = Moments()
+    found = RunningMean()
     found.add(np.full((3, 2), 1 / 3)), found.add(np.full((4, 2), 1 / 3))
     assert_allclose(found.standard_error(), 0)
