@@ -37,7 +37,7 @@ def as_basis(basis: str | Basis, bands: dict | str | None = None) -> Basis:
     --------
     >>> from eegexplain.bases import as_basis
     >>> as_basis("stft").bind(n_times=64, sfreq=32.0).sizes()
-    (8, 4, 17)
+    FrameSizes(width=8, hop=4, n_frames=17)
     """
     if isinstance(basis, Basis):
         return basis

@@ -113,6 +113,15 @@ def band_of_bin(bands: dict | str, n_times: int, sfreq: float) -> tuple[list[str
     return list(checked), index
 
 
+@dataclass(frozen=True, eq=False)
+class BandBins:
+    """Names of bands, the number of each Fourier bin's band (-1 outside all), and the bins inside any."""
+
+    names: list[str]
+    index: np.ndarray
+    inside: np.ndarray
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Bands(Fourier):
     """Frequency bands: sums over the Fourier bins of each band; other frequencies are the residual.
@@ -131,25 +140,25 @@ class Bands(Fourier):
 
     def _inside(self):
         names, index = band_of_bin(self.bands, self.n_times, self.sfreq)
-        return names, index, np.flatnonzero(index >= 0)
+        return BandBins(names, index, np.flatnonzero(index >= 0))
 
     def analyze(self, x):
         """Spectrum at the bins inside bands."""
-        return super().analyze(x)[..., self._inside()[2]]
+        return super().analyze(x)[..., self._inside().inside]
 
     def synthesize(self, coefficients):
         """Signal made of the bins inside bands."""
         spectrum = np.zeros((*coefficients.shape[:-1], self.n_times // 2 + 1), coefficients.dtype)
-        spectrum[..., self._inside()[2]] = coefficients
+        spectrum[..., self._inside().inside] = coefficients
         return super().synthesize(spectrum)
 
     def adjoint(self, gradient):
         """Weighted spectrum of the gradient at the bins inside bands."""
-        return super().adjoint(gradient)[..., self._inside()[2]]
+        return super().adjoint(gradient)[..., self._inside().inside]
 
     def _membership(self):
-        names, index, inside = self._inside()
-        return (index[inside, None] == np.arange(len(names))).astype(float)
+        bins = self._inside()
+        return (bins.index[bins.inside, None] == np.arange(len(bins.names))).astype(float)
 
     def pool(self, values):
         """Sum the bins of each band."""
@@ -161,7 +170,7 @@ class Bands(Fourier):
 
     def coordinates(self):
         """Names of the bands."""
-        return {"band": np.array(self._inside()[0], dtype=str)}
+        return {"band": np.array(self._inside().names, dtype=str)}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

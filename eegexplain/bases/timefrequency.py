@@ -1,6 +1,7 @@
 """Short-time Fourier frames and a wavelet frame, both exactly invertible at every length."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.signal import get_window
@@ -16,6 +17,14 @@ def _samples(length, sfreq, name):
         raise ValueError(f"{name}={length!r} is shorter than one sample at {sfreq:g} Hz "
                          "(an int counts samples, a float seconds)")
     return int(n_samples)
+
+
+class FrameSizes(NamedTuple):
+    """Width and hop of the frames in samples, and their number."""
+
+    width: int
+    hop: int
+    n_frames: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,19 +47,19 @@ class STFT(Basis):
 
     name = "stft"
 
-    def sizes(self):
+    def sizes(self) -> FrameSizes:
         """Width and hop in samples, and the number of frames.
 
         Returns
         -------
-        width, hop, n_frames : int
+        FrameSizes
         """
         width = max(8, self.n_times // 8) if self.window is None else _samples(self.window, self.sfreq, "window")
         hop = max(1, width // 2) if self.hop is None else _samples(self.hop, self.sfreq, "hop")
         if hop >= width and width > 1:
             raise ValueError(f"hop ({hop} samples) must be shorter than the window ({width} samples), "
                              "else samples between frames are lost")
-        return width, hop, 1 + -(-(self.n_times - 1) // hop)
+        return FrameSizes(width, hop, 1 + -(-(self.n_times - 1) // hop))
 
     def _frames(self, x):
         """Cut windowed frames `(..., n_frames, width)`."""
@@ -70,7 +79,7 @@ class STFT(Basis):
         return total[..., width // 2:width // 2 + self.n_times]
 
     def _window(self):
-        width = self.sizes()[0]
+        width = self.sizes().width
         return get_window("hann", width) if width > 1 else np.ones(1)
 
     def _coverage(self, dtype):
@@ -91,7 +100,7 @@ class STFT(Basis):
 
     def adjoint(self, gradient):
         """Weighted spectra of the frames of the gradient over the coverage."""
-        width = self.sizes()[0]
+        width = self.sizes().width
         spectra = np.fft.rfft(self._frames(gradient / self._coverage(gradient.dtype)))
         spectra *= (bin_weights(width) / width).astype(gradient.dtype)
         return spectra.reshape(*gradient.shape[:-1], -1)

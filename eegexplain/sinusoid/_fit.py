@@ -216,7 +216,8 @@ def _fit_chunk(signals, sfreq, grid):
     variance = (centred**2).mean(axis=-1)
     flat = variance <= FLAT * np.maximum((signals**2).mean(axis=-1), np.finfo(float).tiny)
     centred[flat] = 0.0
-    explained, omega, cosine, sine = _best_frequency(centred, grid)
+    found = _best_frequency(centred, grid)
+    explained, omega, cosine, sine = found.explained, found.omega, found.cosine, found.sine
     err_sin = np.maximum(variance - explained / n_times, 0.0)
     err_lin = np.where(flat, 0.0, (about_line**2).mean(axis=-1))
     amplitude = np.hypot(cosine, sine)
@@ -234,7 +235,7 @@ def _fit_chunk(signals, sfreq, grid):
     errors[:, [1, 3]] *= unit[:, None]
     with np.errstate(over="ignore", under="ignore"):  # mean squares of 1e200 are infinite, those of 1e-200 are 0
         err_sin, err_lin = (error * unit * unit for error in (err_sin * keep, err_lin))
-    return params_sin, params_lin * unit[:, None], err_sin, err_lin, r2, errors, aic
+    return SinusoidFit(params_sin, params_lin * unit[:, None], err_sin, err_lin, r2, errors, aic)
 
 
 def _wrap(phase):
@@ -243,8 +244,17 @@ def _wrap(phase):
     return np.where(wrapped > -np.pi, wrapped, np.pi)  # the remainder of a rounding error below zero is 2 pi itself
 
 
+class _Best(NamedTuple):
+    """Best sinusoid of each signal: explained sum of squares, angular frequency, cosine and sine coefficient."""
+
+    explained: np.ndarray
+    omega: np.ndarray
+    cosine: np.ndarray
+    sine: np.ndarray
+
+
 def _best_frequency(signals, grid):
-    """Explained sum of squares, angular frequency, cosine and sine coefficient of the best sinusoid of each signal."""
+    """Find the sinusoid that explains most of each signal, over the whole range of frequencies."""
     spectrum = grid.spectrum(signals)
     power = spectrum.real**2 * grid.weights[0] + spectrum.imag**2 * grid.weights[1]
     best = power.argmax(axis=1)
@@ -259,7 +269,7 @@ def _best_frequency(signals, grid):
     angle = omega[:, None] * grid.time
     projections = np.einsum("nt,nt->n", signals, np.cos(angle)), np.einsum("nt,nt->n", signals, np.sin(angle))
     norms = denominators(omega, grid.n_times, grid.detrend, order=0)
-    return value, omega, projections[0] / norms[0][0], projections[1] / norms[1][0]
+    return _Best(value, omega, projections[0] / norms[0][0], projections[1] / norms[1][0])
 
 
 def _contenders(power):
