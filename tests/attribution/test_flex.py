@@ -13,6 +13,7 @@ from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
 from eegexplain._explanation import RunningMean
+from eegexplain._io import load_explanation, save_explanation
 from eegexplain._parallel import trial_blocks
 from eegexplain.attribution import FLEXAttributor, attribute, class_contrast
 from eegexplain.attribution._baselines import make_bank, phase_factors
@@ -247,6 +248,17 @@ def test_moments_over_blocks():
     centred = maps - maps.mean(0)
     sums = np.stack([centred[groups == g].sum(0) for g in range(5)])
     np.testing.assert_allclose(clustered.standard_error(), np.sqrt(5 / 4 * (sums**2).sum(0)) / 50, rtol=1e-6)
+
+
+def test_a_population_says_how_well_each_of_its_trials_was_integrated(flex, tmp_path):
+    held, labels = trials(n_trials=10, seed=5)
+    found, single = flex.explain_population(held, labels), flex.explain(held)
+    np.testing.assert_allclose(found["convergence_delta"], single["convergence_delta"], atol=1e-12)
+    np.testing.assert_array_equal(found["n_steps"], single["n_steps"])
+    assert found.attrs["n_unconverged"] == int((~found["converged"]).sum()) and found.sizes["trial"] == 10
+    assert len(flex.n_steps_) == len(Y), "what fit stored is of its own trials"
+    save_explanation(found, tmp_path / "held.npz")
+    assert load_explanation(tmp_path / "held.npz").identical(found)
 
 
 def test_held_out_trials_and_contrast(flex):
