@@ -41,7 +41,7 @@ def dtype(request):
 @pytest.fixture
 def little_memory(monkeypatch):
     """What looks at some trials, or puts them together, when there are many, does so with a few."""
-    monkeypatch.setattr("eegexplain.perturbation._population._SLOPE_TRIALS", 7)
+    monkeypatch.setattr("eegexplain.perturbation._influence._SLOPE_TRIALS", 7)
     monkeypatch.setattr("eegexplain.reverse_correlation._envelopes.MIN_CLUSTERS", 5)
     monkeypatch.setattr("eegexplain.reverse_correlation._envelopes.CELLS", 1)
 

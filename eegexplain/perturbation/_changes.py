@@ -1,13 +1,33 @@
 """What perturbed trials change: outputs of any model and, for networks, units of their layers."""
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from eegexplain._module import capture
 from eegexplain._parallel import trial_blocks
-from eegexplain.perturbation._correlate import ROUNDING, correlate_positions, rounding_of
+from eegexplain.perturbation._sums import ROUNDING
+
+
+def correlate_positions(x, y, constant):
+    """Correlation over the last axis; `constant` where x or y does not vary by more than rounding."""
+    means = [np.mean(part, axis=-1, keepdims=True, dtype=float) for part in (x, y)]
+    centred = [part - mean for part, mean in zip((x, y), means, strict=True)]
+    powers = [np.square(part).mean(axis=-1) for part in centred]
+    varies = True
+    for part, mean, power in zip((x, y), means, powers, strict=True):
+        eps = np.finfo(np.result_type(np.asarray(part).dtype, np.float32)).eps
+        varies = varies & (power > (ROUNDING * eps * mean[..., 0]) ** 2)
+    product = (centred[0] * centred[1]).mean(axis=-1)
+    return np.divide(product, np.sqrt(powers[0] * powers[1]), out=np.full(product.shape, float(constant)), where=varies)
+
+
+def rounding_of(difference, old, step):
+    """Change of a difference of activations by relative steps, up or down at each position as in rounding."""
+    steps = np.where(np.random.default_rng(0).random(old.shape) < 0.5, -step, step)
+    return np.abs(difference(old * (1 + steps), old) - difference(old, old))
 
 
 def mean_difference(new, old):
@@ -28,15 +48,29 @@ def power_difference(new, old):
 DIFFERENCES = {"mean": mean_difference, "power": power_difference, "correlation": correlation_difference}
 
 
+@dataclass(frozen=True)
+class Reference:
+    """What perturbed trials are compared with; ``sizes`` is what rounding of everything that can change is relative to.
+
+    The size of an output is its value; that of a unit is in the unit of the difference, which need not be the
+    activation's.
+    """
+
+    outputs: np.ndarray  # (n_trials, n_outputs)
+    activations: dict[str, np.ndarray]  # (n_trials, n_units, n_positions) per layer
+    sizes: np.ndarray  # (n_trials, n_outputs and all units)
+
+
 class OutputChanges:
     """What perturbed trials change: outputs first, then the units of each layer.
 
     Parameters
     ----------
     net : TorchNet or ScikitOutputs
+        The fitted model.
     response : str
     layers : list of str
-        Only for a TorchNet.
+        Of a TorchNet; other models have none.
     difference : callable (new, old) -> array (n_trials, n_units)
         For activations ``(n_trials, n_units, n_positions)``.
     batch_size : int
@@ -51,11 +85,6 @@ class OutputChanges:
         """Relative rounding of the outputs."""
         return self.net.eps
 
-    @property
-    def has_gradients(self):
-        """Whether the outputs are those of a network."""
-        return self.net.differentiable
-
     def n_units(self, X):
         """Units per layer, seen on a few trials."""
         if not self.layers:
@@ -65,7 +94,7 @@ class OutputChanges:
 
     def check_deterministic(self, X):
         """Compare two forward passes; returns the number of outputs."""
-        first, second = (self.net.outputs(X, self.response, self.batch_size) for _ in range(2))
+        first, second = (self.outputs(X) for _ in range(2))
         if not np.allclose(first, second, rtol=1e-3, atol=1e-3 * np.abs(first).max()):
             raise ValueError(
                 "two forward passes over the same trials give different outputs: the model is not deterministic "
@@ -73,13 +102,17 @@ class OutputChanges:
             )
         return first.shape[1]
 
-    def reference(self, X):
-        """Outputs ``(n_trials, n_outputs)``, activations, and sizes of everything that can change, per trial.
+    def outputs(self, X):
+        """Responses ``(n_trials, n_outputs)``."""
+        return self.net.outputs(X, self.response, self.batch_size)
 
-        Rounding is compared with these sizes. That of an output is its value; that of a unit is in the unit of the
-        difference, which need not be the activation's.
-        """
-        outputs = self.net.outputs(X, self.response, self.batch_size)
+    def gradients(self, X):
+        """Yield slice, responses and their gradients per batch; only for a TorchNet."""
+        return self.net.gradients(X, self.response, self.batch_size)
+
+    def reference(self, X):
+        """Return what perturbed versions of these trials are compared with."""
+        outputs = self.outputs(X)
         activations = {name: [] for name in self.layers}
         if self.layers:
             for _, seen in self.net.activations(X, self.layers, self.batch_size):
@@ -90,18 +123,18 @@ class OutputChanges:
         sizes = [outputs]
         for name, part in activations.items():
             sizes.append(rounding_of(partial(self._difference, name), part, step) / step)
-        return outputs, activations, np.concatenate(sizes, axis=1)
+        return Reference(outputs, activations, np.concatenate(sizes, axis=1))
 
-    def changes(self, X, outputs, activations):
+    def changes(self, X, reference):
         """Change of everything for draws x trials, ``(n_draws, n_trials, n_outputs + units)``."""
-        n_trials, changes = len(outputs), []
+        n_trials, changes = len(reference.outputs), []
         with _captured(self.net, self.layers) as seen:
             for part in trial_blocks(len(X), self.batch_size):
                 trials = np.arange(part.start, part.stop) % n_trials
-                change = [self.net.outputs(X[part], self.response, self.batch_size) - outputs[trials]]
+                change = [self.outputs(X[part]) - reference.outputs[trials]]
                 for name in self.layers:
                     new = _positions(seen[name].pop().detach().cpu().numpy())
-                    change.append(self._difference(name, new, activations[name][trials]))
+                    change.append(self._difference(name, new, reference.activations[name][trials]))
                 changes.append(np.concatenate(change, axis=1))
         return np.concatenate(changes).reshape(-1, n_trials, changes[0].shape[1])
 

@@ -7,11 +7,85 @@ Noise with the data's cross-spectrum S has covariance ``(w/T) Re(exp(-i phase) (
 variance ``sum (w/T)^2 G^H S G``, where ``G`` is the spectrum of the gradient over time.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from eegexplain.perturbation._correlate import Moments, SecondMoments
-from eegexplain.perturbation._spectra import gradient_along, gradient_spectrum
+from eegexplain._parallel import trial_blocks
+from eegexplain.perturbation._changes import OutputChanges
+from eegexplain.perturbation._noise import Noise
+from eegexplain.perturbation._spectra import Spectra, gradient_along, gradient_spectrum, part_size
+from eegexplain.perturbation._sums import CorrelationSums, Estimate, InfluenceSums, Totals
 from eegexplain.perturbation.kinds import by_amplitude
+
+
+@dataclass(frozen=True)
+class GradientMethod:
+    """Estimates from the gradients of a network, as if noise had been drawn without end."""
+
+    model: OutputChanges
+    noise: Noise
+
+    def estimate(self, part):
+        """Estimate of some trials.
+
+        Parameters
+        ----------
+        part : Part
+
+        Returns
+        -------
+        Estimate
+        """
+        terms = noise_terms(self.model, self.noise, part.X, part.spectra)
+        return gradient_estimate(terms.covariances, terms.variances, terms.outputs)
+
+    def influence(self, totals):
+        """What trials add through the size of the noise, in the totals of this method: as it is, for unit noise."""
+        return totals
+
+    def trial_covariances(self, X):
+        """Covariance of each unit noise with the change of each output, ``(n_trials, n_outputs, n_features)``."""
+        parts = trial_blocks(len(X), part_size(X.shape[1:]))
+        found = [noise_terms(self.model, self.noise, X[part], Spectra.of(X[part])).covariances for part in parts]
+        return np.concatenate(found).reshape(len(X), found[0].shape[1], -1)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Closed form of some trials: ``(n_trials, n_outputs, n_channels, n_features)``, else ``(n_trials, n_outputs)``."""
+
+    covariances: np.ndarray  # of unit noise and the change of outputs
+    variances: np.ndarray  # of the change of outputs
+    outputs: np.ndarray  # of the unperturbed trials
+
+
+def noise_terms(model, noise, X, spectra):
+    """Closed form for some trials.
+
+    Parameters
+    ----------
+    model : OutputChanges
+        Of a network.
+    noise : Noise
+    X : array (n_trials, n_channels, n_times)
+    spectra : Spectra
+        Of the same trials.
+
+    Returns
+    -------
+    Terms
+    """
+    outputs, terms = [], []
+    for batch, values, gradients in model.gradients(X):
+        outputs.append(values)
+        some = spectra.of_trials(batch)
+        if noise.cross is not None:
+            terms.append(data_terms(gradients, some, noise.cross.cross, membership=noise.membership))
+        else:
+            kind, space = noise.kind, {"projector": noise.projector, "membership": noise.membership}
+            terms.append(independent_terms(gradients, some, noise.amount, slope=kind.slope, **space))
+    return Terms(*(np.concatenate(term) for term in zip(*terms, strict=True)), np.concatenate(outputs))
 
 
 def independent_terms(gradients, spectra, amount, *, slope=by_amplitude, projector=None, membership=None):
@@ -27,7 +101,7 @@ def independent_terms(gradients, spectra, amount, *, slope=by_amplitude, project
     slope : callable
         Derivative by these values; see `Perturbation`.
     projector, membership : array or None
-        See `Draws` and `DataScale`.
+        See `Noise`.
 
     Returns
     -------
@@ -64,29 +138,26 @@ def data_terms(gradients, spectra, cross, *, membership=None):
     return along * np.divide(1, size, out=np.zeros_like(size), where=size > 0).astype(along.dtype), variances
 
 
-def gradient_moments(covariances, variances, outputs, clusters, totals):
-    """Moments of some trials from their terms.
+def gradient_estimate(covariances, variances, outputs):
+    """Estimate of some trials from their terms.
 
     Parameters
     ----------
-    covariances, variances : array
-        From `independent_terms` or `data_terms`.
+    covariances : array (n_trials, n_outputs, n_channels, n_features)
+    variances : array (n_trials, n_outputs)
+        Both from `independent_terms` or `data_terms`.
     outputs : array (n_trials, n_outputs)
         Of the unperturbed trials.
-    clusters : array of int (n_trials,)
-    totals : ClusterTotals
-        Gets the totals of these trials.
 
     Returns
     -------
-    Moments
-        As if unit noise had been drawn without end: ``noise2`` counts the trials. Without those over clusters.
+    Estimate
+        As if unit noise had been drawn without end: ``noise2`` counts the trials.
     """
     n_trials, n_outputs = variances.shape
     covariances = covariances.reshape(n_trials, n_outputs, -1)
     ones = np.ones((n_trials, covariances.shape[-1]), dtype=np.float32)
-    totals.add(clusters, covariances, ones, variances)
-    return Moments(
+    sums = CorrelationSums(
         n=n_trials,
         noise=np.zeros(covariances.shape[-1]),
         noise2=ones.sum(axis=0, dtype=float),
@@ -94,6 +165,7 @@ def gradient_moments(covariances, variances, outputs, clusters, totals):
         change2=variances.sum(axis=0),
         product=covariances.sum(axis=0, dtype=float),
         output2=np.square(outputs, dtype=float).sum(axis=0),
-        clusters=SecondMoments.none(),
-        draws=SecondMoments.none(),
+        clusters=InfluenceSums.none(),
+        draws=InfluenceSums.none(),
     )
+    return Estimate(sums, Totals(covariances, ones, variances), outputs)

@@ -9,19 +9,41 @@ the infinitesimal jackknife of the whole analysis, unit included. Noise with the
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import scipy.fft
 
-from eegexplain.perturbation._spectra import CrossSpectrum, Deviation, MedianDeviation
+from eegexplain._bands import frozen_bins
+from eegexplain._explanation import order_by_content
+from eegexplain._parallel import map_blocks
+from eegexplain.perturbation._noise import SLOPES, draw_batches
+from eegexplain.perturbation._spectra import CrossSpectrum, Deviation, MedianDeviation, Spectra, gradient_spectrum
+from eegexplain.perturbation._sums import Totals
 from eegexplain.perturbation.kinds import by_amplitude
+
+_SLOPE_TRIALS = 64  # trials whose gradients tell how the map follows the size of the noise: their share in the variance
+#                     of a map is about 1 / 64 too much, and gradients cost what the map costs
+
+
+@dataclass(frozen=True)
+class TwiceMeasured:
+    """Spectra of the gradients of some trials from `gradient_spectrum`, measured twice, and spectra of the trials.
+
+    Products of two measurements with independent noise have none of its squares; both are the same where exact.
+    """
+
+    first: np.ndarray  # (n_trials, n_outputs, n_channels, n_frequencies)
+    second: np.ndarray
+    spectra: Spectra
 
 
 @dataclass(frozen=True)
 class SpreadSlopes:
     """How the terms of independent noise follow its size; ``(n_outputs, n_channels, n_frequencies)`` each."""
 
-    toward: np.ndarray  # T
-    square: np.ndarray  # W
+    covariance_slope: np.ndarray  # T
+    variance_slope: np.ndarray  # W
     unit: Deviation | MedianDeviation
     membership: np.ndarray | None
 
@@ -31,9 +53,7 @@ class SpreadSlopes:
 
         Parameters
         ----------
-        parts : iterable of (array, array, Spectra)
-            Spectra of the gradients of some trials from `gradient_spectrum`, ``(n_trials, n_outputs, n_channels,
-            n_frequencies)``, twice: products of two measurements with independent noise have none of its squares.
+        parts : iterable of TwiceMeasured
         unit : Deviation or MedianDeviation
         amount : array (n_channels, n_frequencies)
             SD of the noise.
@@ -41,31 +61,29 @@ class SpreadSlopes:
         slope : callable
             Derivative by the values of the noise; see `Perturbation`.
         """
-        toward = square = n_trials = 0
-        for first, second, spectra in parts:
-            first, second = (slope(part, spectra) * amount for part in (first, second))
-            toward = toward + (first + second).sum(axis=0) / 2
+        covariance_slope = variance_slope = n_trials = 0
+        for part in parts:
+            first, second = (slope(gradients, part.spectra) * amount for gradients in (part.first, part.second))
+            covariance_slope = covariance_slope + (first + second).sum(axis=0) / 2
             shared = second if membership is None else second @ (membership.T @ membership)
-            square = square + np.einsum("bkcf,bkcf->kcf", first, shared)
+            variance_slope = variance_slope + np.einsum("bkcf,bkcf->kcf", first, shared)
             n_trials += len(first)
-        return cls(toward / n_trials, square / n_trials, unit, membership)
+        return cls(covariance_slope / n_trials, variance_slope / n_trials, unit, membership)
 
     def influence(self, spectra):
         """What each trial, through the size, adds to the covariances, the variance of the noise (1) and of the change.
 
         Returns
         -------
-        covariances : array (n_trials, n_outputs, n_channels * n_features)
-        noise : array (n_trials, n_channels * n_features)
-        changes : array (n_trials, n_outputs)
+        Totals
         """
         moved = self.unit.influence(spectra.amplitude)
-        covariances = self.toward * moved[:, None]
+        covariances = self.covariance_slope * moved[:, None]
         if self.membership is not None:
             covariances = covariances @ self.membership.T
         covariances = covariances.reshape(*covariances.shape[:2], -1)
-        changes = 2 * moved.reshape(len(moved), -1) @ self.square.reshape(len(self.square), -1).T
-        return covariances, np.zeros_like(covariances[:, 0]), changes
+        changes = 2 * moved.reshape(len(moved), -1) @ self.variance_slope.reshape(len(self.variance_slope), -1).T
+        return Totals(covariances, np.zeros_like(covariances[:, 0]), changes)
 
 
 @dataclass(frozen=True)
@@ -77,46 +95,135 @@ class CrossSlopes:
     n_channels)``.
     """
 
-    toward: np.ndarray  # M
-    square: np.ndarray  # H
+    covariance_slope: np.ndarray  # M
+    variance_slope: np.ndarray  # H
     unit: CrossSpectrum
     membership: np.ndarray | None
 
     @classmethod
     def of(cls, parts, unit, membership=None):
         """From spectra of gradients and of trials, part by part; see `SpreadSlopes.of`."""
-        toward = square = n_trials = 0
-        for *gradients, spectra in parts:
+        covariance_slope = variance_slope = n_trials = 0
+        for part in parts:
+            gradients = [part.first, part.second]
             if membership is not None:
-                gradients = [part * membership.any(axis=0) for part in gradients]
-            first, second = (part.transpose(3, 1, 0, 2) for part in gradients)  # bins, outputs, trials, channels
-            phase = spectra.unit.conj().transpose(2, 1, 0)[:, None]
-            toward = toward + phase @ (first + second) / 2
+                gradients = [spectrum * membership.any(axis=0) for spectrum in gradients]
+            # bins, outputs, trials, channels
+            first, second = (spectrum.transpose(3, 1, 0, 2) for spectrum in gradients)
+            phase = part.spectra.unit.conj().transpose(2, 1, 0)[:, None]
+            covariance_slope = covariance_slope + phase @ (first + second) / 2
             product = first.conj().swapaxes(-1, -2) @ second
-            square = square + (product + product.conj().swapaxes(-1, -2)) / 2
-            n_trials += len(spectra.values)
-        return cls(toward / n_trials, square / n_trials, unit, membership)
+            variance_slope = variance_slope + (product + product.conj().swapaxes(-1, -2)) / 2
+            n_trials += len(part.spectra.values)
+        return cls(covariance_slope / n_trials, variance_slope / n_trials, unit, membership)
 
     def influence(self, spectra):
         """As `SpreadSlopes.influence`, through the cross-spectrum."""
         power = self.unit.power()
-        z = np.where(power > 0, (spectra.values - self.unit.centre) * self.unit.scale, 0).astype(self.toward.dtype)
+        z = np.where(power > 0, (spectra.values - self.unit.centre) * self.unit.scale, 0)
+        z = z.astype(self.covariance_slope.dtype)
         along, change = self._terms(z.transpose(2, 1, 0))
-        mean_along = np.einsum("fcd,fkcd->kcf", self.unit.cross, self.toward).real
-        mean_change = np.einsum("fcd,fkcd->k", self.unit.cross, self.square).real
+        mean_along = np.einsum("fcd,fkcd->kcf", self.unit.cross, self.covariance_slope).real
+        mean_change = np.einsum("fcd,fkcd->k", self.unit.cross, self.variance_slope).real
         own = np.square(np.abs(z), dtype=float)
         if self.membership is not None:
             along, mean_along, own, power = (part @ self.membership.T for part in (along, mean_along, own, power))
         weight = np.divide(1, power, out=np.zeros_like(power), where=power > 0)
         covariances = (along - mean_along) * np.sqrt(weight)
         noise = (own - power) * weight
-        flat = (part.reshape(*part.shape[:-2], -1) for part in (covariances, noise))
-        return (*flat, change - mean_change)
+        covariances, noise = (part.reshape(*part.shape[:-2], -1) for part in (covariances, noise))
+        return Totals(covariances, noise, change - mean_change)
 
     def _terms(self, z):
         """``Re z_c (M z*)_c`` (n_trials, n_outputs, n_channels, n_frequencies) and ``z^T H z*`` for each trial."""
         along, change = [], 0.0
-        for z_bin, toward, square in zip(z, self.toward, self.square, strict=True):  # z_bin is (n_channels, n_trials)
-            along.append((z_bin * (toward @ z_bin.conj())).real)
-            change = change + (z_bin * (square @ z_bin.conj())).real.sum(axis=1, dtype=float)
+        for z_bin, M, H in zip(z, self.covariance_slope, self.variance_slope, strict=True):
+            along.append((z_bin * (M @ z_bin.conj())).real)  # z_bin is (n_channels, n_trials)
+            change = change + (z_bin * (H @ z_bin.conj())).real.sum(axis=1, dtype=float)
         return np.array(along).transpose(3, 1, 2, 0), change.T
+
+
+def size_slopes(model, noise, trials, n_draws):
+    """How the map follows the size of its noise: from gradients or, without any (and for layers), from draws.
+
+    Parameters
+    ----------
+    model : OutputChanges
+    noise : Noise
+        Whose size was measured on these trials.
+    trials : Trials
+    n_draws : int
+        Draws per trial for what has no gradients; 0 leaves it out.
+
+    Returns
+    -------
+    SpreadSlopes or CrossSlopes
+    """
+    chosen = order_by_content(trials.X)
+    chosen = chosen[trials.pooled[chosen]][:_SLOPE_TRIALS]
+    [slopes] = map_blocks(partial(_slopes, model, noise, trials, n_draws), [chosen])
+    return slopes
+
+
+def _slopes(model, noise, trials, n_draws, chosen):
+    starts = range(0, len(chosen), trials.part_size)
+    parts = (
+        _measured_twice(model, noise, trials.X[chosen[start : start + trials.part_size]], start, n_draws)
+        for start in starts
+    )
+    if noise.cross is not None:
+        return CrossSlopes.of(parts, noise.cross, noise.membership)
+    return SpreadSlopes.of(parts, noise.unit, noise.amount, noise.membership, noise.kind.slope)
+
+
+def _measured_twice(model, noise, X, key, n_draws):
+    """Spectra of the gradients of all outputs and units."""
+    spectra, projector = Spectra.of(X), None if noise.cross is not None else noise.projector
+    exact, drawn = (), ()
+    if model.net.differentiable:
+        exact = [np.concatenate([gradient_spectrum(found, projector) for _, _, found in model.gradients(X)])] * 2
+    if n_draws and (model.layers or not exact):
+        evaluate = partial(model.changes, reference=model.reference(X))
+        size = noise.amount if noise.cross is None else np.sqrt(noise.cross.power())
+        size = size if noise.membership is None else size * noise.membership.any(axis=0)
+        batches = draw_batches(max(n_draws, 2))
+        drawn = drawn_gradients(spectra, evaluate, size, batches, noise.rng(SLOPES, key), projector)
+    if exact and drawn:
+        drawn = [np.concatenate([a, b[:, a.shape[1] :]], axis=1) for a, b in zip(exact, drawn, strict=True)]
+    return TwiceMeasured(*(drawn or exact), spectra)
+
+
+def drawn_gradients(spectra, evaluate, size, batches, rng, projector=None):
+    """Gradients as `gradient_spectrum` gives them, from the changes that white noise in real and imaginary parts makes.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        Of some trials.
+    evaluate : callable (perturbed) -> array (n_draws, n_trials, n_outputs)
+        Change of the outputs.
+    size : array (n_channels, n_frequencies)
+        SD of the noise; where it is 0, so is the gradient.
+    batches : list of int
+        Draws made together; at least two.
+    rng : numpy.random.Generator
+    projector : array (n_channels, n_channels) or None
+
+    Returns
+    -------
+    list of two arrays (n_trials, n_outputs, n_channels, n_frequencies)
+        From every other batch: their errors are independent.
+    """
+    sums, counts = [0, 0], [0, 0]
+    for number, n_draws in enumerate(batches):
+        shape = (n_draws, *spectra.values.shape)
+        white = rng.standard_normal(shape, dtype=np.float32) + 1j * rng.standard_normal(shape, dtype=np.float32)
+        white[..., frozen_bins(spectra.n_times)] = white[..., frozen_bins(spectra.n_times)].real
+        added = white * size.astype(spectra.amplitude.dtype)
+        added = added if projector is None else projector.astype(spectra.amplitude.dtype) @ added
+        X = scipy.fft.irfft((spectra.values + added).astype(spectra.values.dtype), n=spectra.n_times, axis=-1)
+        changes = evaluate(X.reshape(-1, *X.shape[2:]))
+        sums[number % 2] = sums[number % 2] + np.einsum("dbk,dbcf->bkcf", changes, white, optimize=True)
+        counts[number % 2] += n_draws
+    weight = np.divide(1, size, out=np.zeros_like(size, dtype=float), where=size > 0)
+    return [total / count * weight for total, count in zip(sums, counts, strict=True)]

@@ -1,83 +1,90 @@
-"""Noise drawn and its effect measured, block by block of trials, for anything that maps trials to numbers."""
+"""Noise drawn and its effect measured, for anything that maps trials to numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.fft
 
-from eegexplain._bands import frozen_bins
-from eegexplain.perturbation._correlate import Moments, SecondMoments
+from eegexplain.perturbation._changes import OutputChanges
+from eegexplain.perturbation._gradient import noise_terms
+from eegexplain.perturbation._noise import BANK, PILOT, Noise, draw_batches
+from eegexplain.perturbation._spectra import Spectra
+from eegexplain.perturbation._sums import Additive, CorrelationSums, Estimate, InfluenceSums, Totals
 
-
-def perturb(spectra, kind, draws, rng, projector=None):
-    """Perturbed trials ``(n_draws * n_trials, n_channels, n_times)`` and values ``(n_draws, n_trials, C or 1, F)``."""
-    spectrum, values = kind.apply(spectra, rng, draws)
-    if projector is not None:
-        projector = projector.astype(spectra.amplitude.dtype)
-        spectrum = spectra.values + projector @ (spectrum - spectra.values)
-    spectrum = spectrum.astype(spectra.values.dtype, copy=False)
-    X = scipy.fft.irfft(spectrum, n=spectra.n_times, axis=-1)
-    return X.reshape(-1, *X.shape[2:]), values
+_PILOT_DRAWS = 8
 
 
-def measure(spectra, evaluate, kind, draws, rng, projector=None):
-    """One batch of draws for a block of trials.
+@dataclass(frozen=True)
+class Center:
+    """Rough means of values and changes: they cancel in the correlation and sharpen its errors."""
 
-    Parameters
-    ----------
-    spectra : Spectra
-        Of the block.
-    evaluate : callable (perturbed) -> array (n_draws, n_trials, n_outputs)
-        Change of the outputs.
-    kind, draws, rng, projector
-        As in `perturb`.
+    values: np.ndarray | float = 0.0  # (n_features,)
+    changes: np.ndarray | float = 0.0  # (n_outputs,)
 
-    Returns
-    -------
-    values : array (n_draws, n_trials, n_features)
-        Noise that took effect, per channel and bin or summed over the bins of each band.
-    changes : array (n_draws, n_trials, n_outputs)
+
+@dataclass(frozen=True)
+class SamplingMethod:
+    """Estimates from draws of noise.
+
+    ``n_draws`` per trial are made in this ``round``; with ``control`` they only measure what gradients leave.
     """
-    perturbed, values = perturb(spectra, kind, draws, rng, projector)
-    if draws.membership is not None:
-        values = values @ draws.membership.T.astype(values.dtype)
-    return values.reshape(*values.shape[:2], -1), evaluate(perturbed)
 
+    model: OutputChanges
+    noise: Noise
+    n_draws: int
+    control: bool = False
+    round: int = 0
+    center: Center = Center()
 
-def drawn_gradients(spectra, evaluate, size, batches, rng, projector=None):
-    """Gradients as `gradient_spectrum` gives them, from the changes that white noise in real and imaginary parts makes.
+    def centered(self, X):
+        """The same around means that a few draws of some trials show."""
+        noise, n_draws = self.noise, min(_PILOT_DRAWS, self.n_draws)
+        values, changes = noise.measure(Spectra.of(X), self.model, self.model.reference(X), n_draws, noise.rng(PILOT))
+        mean = 0.0 if self.control else values.mean(axis=(0, 1), dtype=float)
+        return replace(self, center=Center(mean, changes.mean(axis=(0, 1))))
 
-    Parameters
-    ----------
-    spectra : Spectra
-        Of some trials.
-    evaluate : callable (perturbed) -> array (n_draws, n_trials, n_outputs)
-        Change of the outputs.
-    size : array (n_channels, n_frequencies)
-        SD of the noise; where it is 0, so is the gradient.
-    batches : list of int
-        Draws made together; at least two.
-    rng : numpy.random.Generator
-    projector : array (n_channels, n_channels) or None
+    def estimate(self, part):
+        """Estimate of some trials.
 
-    Returns
-    -------
-    list of two arrays (n_trials, n_outputs, n_channels, n_frequencies)
-        From every other batch: their errors are independent.
-    """
-    sums, counts = [0, 0], [0, 0]
-    for number, n_draws in enumerate(batches):
-        shape = (n_draws, *spectra.values.shape)
-        white = rng.standard_normal(shape, dtype=np.float32) + 1j * rng.standard_normal(shape, dtype=np.float32)
-        white[..., frozen_bins(spectra.n_times)] = white[..., frozen_bins(spectra.n_times)].real
-        added = white * size.astype(spectra.amplitude.dtype)
-        added = added if projector is None else projector.astype(spectra.amplitude.dtype) @ added
-        X = scipy.fft.irfft((spectra.values + added).astype(spectra.values.dtype), n=spectra.n_times, axis=-1)
-        changes = evaluate(X.reshape(-1, *X.shape[2:]))
-        sums[number % 2] = sums[number % 2] + np.einsum("dbk,dbcf->bkcf", changes, white, optimize=True)
-        counts[number % 2] += n_draws
-    weight = np.divide(1, size, out=np.zeros_like(size, dtype=float), where=size > 0)
-    return [total / count * weight for total, count in zip(sums, counts, strict=True)]
+        Parameters
+        ----------
+        part : Part
+
+        Returns
+        -------
+        Estimate
+        """
+        reference = self.model.reference(part.X)
+        control = linear_part(self.model, self.noise, part.X, part.spectra) if self.control else None
+        sums = None
+        for batch, n_draws in enumerate(draw_batches(self.n_draws)):
+            rng = self.noise.rng(self.round, *part.key, batch)
+            values, changes = self.noise.measure(part.spectra, self.model, reference, n_draws, rng)
+            found = DrawSums.of(values, changes, self.center, control)
+            sums = found if sums is None else sums + found
+        return sums.estimate(reference, control)
+
+    def influence(self, totals):
+        """What trials add through the size of the noise, in the totals of draws instead of unit noise."""
+        size, share = self.noise.size(), 1.0 if self.noise.cross is None else 0.5  # half is along the phase
+        return Totals(
+            self.n_draws * totals.product * size * np.sqrt(share),
+            self.n_draws * totals.noise2 * size**2,
+            self.n_draws * share * totals.change2,
+        )
+
+    def trial_covariances(self, X):
+        """Covariance of noise and change over draws that all trials share, ``(n_trials, n_outputs, n_features)``."""
+        rows, noise = [], self.noise
+        for trial in range(len(X)):
+            product, value_sum, change_sum, one = 0.0, 0.0, 0.0, X[trial : trial + 1]
+            spectra, reference = Spectra.of(one), self.model.reference(one)
+            for batch, n_draws in enumerate(draw_batches(self.n_draws, 64)):
+                values, changes = noise.measure(spectra, self.model, reference, n_draws, noise.rng(BANK, batch))
+                values, changes = values[:, 0].astype(float), changes[:, 0]
+                product = product + changes.T @ values
+                value_sum, change_sum = value_sum + values.sum(axis=0), change_sum + changes.sum(axis=0)
+            rows.append(product / self.n_draws - np.outer(change_sum, value_sum) / self.n_draws**2)
+        return np.array(rows)
 
 
 @dataclass(frozen=True)
@@ -104,67 +111,78 @@ class Control:
         return np.pad(known, rows)
 
 
-def drawn_moments(batches, size, centre, clusters, totals, control=None):
-    """Moments of some trials from their batches of draws.
-
-    Parameters
-    ----------
-    batches : iterable of (values, changes)
-        From `measure`.
-    size : array (n_trials, n_outputs)
-        Size of the unperturbed outputs, against which a change counts as rounding.
-    centre : (array (n_features,), array (n_outputs,))
-        Rough means of values and changes. They cancel in the correlation and sharpen its errors.
-    clusters : array of int (n_trials,)
-    totals : ClusterTotals
-        Gets this part's totals.
-    control : Control, optional
-
-    Returns
-    -------
-    Moments
-        Without those over clusters.
-    """
-    total, draws, n_batches, n, sums = None, None, 0, 0, [0.0, 0.0]
-    for values, changes in batches:
-        values, changes = values - centre[0].astype(values.dtype), changes - centre[1]
-        cell = _cell(values, changes, control)
-        total = cell if total is None else tuple(t + c for t, c in zip(total, cell, strict=True))
-        moments = SecondMoments.of(*cell)
-        draws = moments if draws is None else draws + moments
-        sums = [sums[0] + values.sum(axis=(0, 1), dtype=float), sums[1] + changes.sum(axis=(0, 1))]
-        n_batches, n = n_batches + 1, n + len(values) * values.shape[1]
-    draws = _within(draws, SecondMoments.of(*total), n_batches)
-    a, q, v = total
-    if control is not None:
-        a, sums[0] = a + n / len(a) * control.covariance(a.shape[1]), 0 * sums[0]
-    totals.add(clusters, a, q, v)
-    return Moments(
-        n=n,
-        noise=sums[0],
-        noise2=q.sum(axis=0),
-        change=sums[1],
-        change2=v.sum(axis=0),
-        product=a.sum(axis=0),
-        output2=np.square(size, dtype=float).sum(axis=0) * (n / len(size)),
-        clusters=SecondMoments.none(),
-        draws=draws,
-    )
+def linear_part(model, noise, X, spectra):
+    """Linear part of the change: covariance with unit noise over the SD of the values."""
+    covariances = noise_terms(model, noise, X, spectra).covariances
+    size = noise.size()
+    slopes = covariances.reshape(*covariances.shape[:2], -1)
+    slopes = np.divide(slopes, size, out=np.zeros_like(slopes), where=size > 0, casting="unsafe")
+    return Control(slopes, size.astype(float) ** 2)
 
 
-def _cell(values, changes, control):
-    """Totals over draws per trial: products, squared noise, squared change."""
+@dataclass(frozen=True)
+class DrawSums(Additive):
+    """Sums over the batches of draws of some trials."""
+
+    totals: Totals  # of each trial over its draws
+    batches: InfluenceSums  # with each trial's batches as cells
+    noise: np.ndarray
+    change: np.ndarray
+    n_batches: int
+    n: int
+
+    @classmethod
+    def of(cls, values, changes, center, control=None):
+        """From one batch.
+
+        Parameters
+        ----------
+        values : array (n_draws, n_trials, n_features)
+        changes : array (n_draws, n_trials, n_outputs)
+            Both from `Noise.measure`.
+        center : Center
+        control : Control, optional
+        """
+        values = values - np.asarray(center.values).astype(values.dtype)
+        changes = changes - center.changes
+        totals = _totals(values, changes, control)
+        sums = values.sum(axis=(0, 1), dtype=float), changes.sum(axis=(0, 1))
+        return cls(totals, InfluenceSums.of(totals), *sums, 1, len(values) * values.shape[1])
+
+    def estimate(self, reference, control=None):
+        """Estimate of these trials, with what the control knows added."""
+        draws = _within(self.batches, InfluenceSums.of(self.totals), self.n_batches)
+        totals, noise, n_trials = self.totals, self.noise, len(reference.sizes)
+        if control is not None:
+            known = control.covariance(totals.product.shape[1])
+            totals, noise = replace(totals, product=totals.product + self.n / n_trials * known), 0 * noise
+        sums = CorrelationSums(
+            n=self.n,
+            noise=noise,
+            noise2=totals.noise2.sum(axis=0),
+            change=self.change,
+            change2=totals.change2.sum(axis=0),
+            product=totals.product.sum(axis=0),
+            output2=np.square(reference.sizes, dtype=float).sum(axis=0) * (self.n / n_trials),
+            clusters=InfluenceSums.none(),
+            draws=draws,
+        )
+        return Estimate(sums, totals, reference.outputs)
+
+
+def _totals(values, changes, control):
+    """Totals over draws per trial; the squared noise is known where there is a control."""
     rest = changes if control is None else control.rest(values, changes)
     products = rest.transpose(1, 2, 0).astype(values.dtype) @ values.transpose(1, 0, 2)
     if control is None:
         noise = np.square(values).sum(axis=0, dtype=float)
     else:
         noise = np.tile(len(values) * control.variance, (values.shape[1], 1))
-    return products.astype(float), noise, np.square(changes).sum(axis=0)
+    return Totals(products.astype(float), noise, np.square(changes).sum(axis=0))
 
 
 def _within(batches, total, n_batches):
-    """Second moments around the mean of each trial, scaled to the variance of the sum over batches."""
+    """Sums around the mean of each trial, scaled to the variance of the sum over batches."""
     if n_batches < 2:
         return batches.scaled(np.nan)
     return (batches + total.scaled(-1 / n_batches)).scaled(n_batches / (n_batches - 1))

@@ -14,7 +14,7 @@ import numpy as np
 ROUNDING = 64  # in machine epsilons: changes below are rounding, and what has no others is constant
 
 
-class _Additive:
+class Additive:
     """A record of arrays that is merged by adding field to field."""
 
     def __add__(self, other):
@@ -22,8 +22,24 @@ class _Additive:
 
 
 @dataclass(frozen=True)
-class SecondMoments(_Additive):
-    """Second moments of cell totals; ``(n_outputs, n_features)`` or broadcastable to it."""
+class Totals(Additive):
+    """What each cell adds, first axis: the three totals from which correlation and errors follow."""
+
+    product: np.ndarray  # a, (n_cells, n_outputs, n_features): noise x change
+    noise2: np.ndarray  # q, (n_cells, n_features): squared noise
+    change2: np.ndarray  # v, (n_cells, n_outputs): squared change
+
+    def scaled(self, factor):
+        """All totals times a factor."""
+        return Totals(self.product * factor, self.noise2 * factor, self.change2 * factor)
+
+
+@dataclass(frozen=True)
+class InfluenceSums(Additive):
+    """Sums over cells of products of two totals, for the variance of the influence function.
+
+    ``aq`` is the sum of a q, and so on; ``(n_outputs, n_features)`` or broadcastable to it.
+    """
 
     aa: np.ndarray
     aq: np.ndarray
@@ -34,12 +50,9 @@ class SecondMoments(_Additive):
     n_cells: float
 
     @classmethod
-    def of(cls, a, q, v):
-        """From totals ``a`` (n_cells, n_outputs, n_features), ``q`` (n_cells, n_features) and ``v``.
-
-        The latter is (n_cells, n_outputs). Sums are float64.
-        """
-        a, q, v = (np.asarray(total, dtype=float) for total in (a, q, v))
+    def of(cls, totals):
+        """From the totals of cells, in float64."""
+        a, q, v = (np.asarray(total, dtype=float) for total in (totals.product, totals.noise2, totals.change2))
         return cls(
             np.einsum("ckx,ckx->kx", a, a),
             np.einsum("ckx,cx->kx", a, q),
@@ -57,7 +70,7 @@ class SecondMoments(_Additive):
 
     def scaled(self, factor):
         """All moments times a factor; the number of cells stays."""
-        return SecondMoments(*(getattr(self, f.name) * factor for f in fields(self)[:-1]), self.n_cells)
+        return InfluenceSums(*(getattr(self, f.name) * factor for f in fields(self)[:-1]), self.n_cells)
 
     def variance(self, r, noise, change):
         """Sum over cells of the squared influence, given the variances of noise and change."""
@@ -70,11 +83,11 @@ class SecondMoments(_Additive):
 
 
 @dataclass(frozen=True)
-class Moments(_Additive):
+class CorrelationSums(Additive):
     """Sums over trials (and draws) from which correlation and errors follow.
 
     Noise has ``n_features`` values, the change ``n_outputs``; ``n`` counts trials x draws. ``clusters`` and ``draws``
-    are second moments of totals per cluster of trials and per batch of draws (``draws`` around the mean of its trial).
+    have the totals of clusters of trials and of batches of draws as cells (``draws`` around the mean of its trial).
     """
 
     n: float
@@ -84,8 +97,8 @@ class Moments(_Additive):
     change2: np.ndarray
     product: np.ndarray  # (n_outputs, n_features)
     output2: np.ndarray  # (n_outputs,) sum of squared sizes of the unperturbed, for what counts as rounding
-    clusters: SecondMoments
-    draws: SecondMoments
+    clusters: InfluenceSums
+    draws: InfluenceSums
     n_rounds: float = 0  # passes over all trials; set when a pass is complete
 
     def correlation(self, eps):
@@ -124,49 +137,12 @@ class Moments(_Additive):
 
 
 @dataclass(frozen=True)
-class Block:
-    """Trials that are worked on together: their positions and, locally numbered, their clusters."""
+class Estimate:
+    """What some trials say: their sums (without those over clusters), and the totals of each of them."""
 
-    index: int
-    trials: np.ndarray
-    clusters: np.ndarray
-
-    @property
-    def n_clusters(self):
-        return int(self.clusters[-1]) + 1
-
-    def parts(self, size):
-        """Yield positions and clusters of at most `size` trials at a time."""
-        for start in range(0, len(self.trials), size):
-            yield self.trials[start : start + size], self.clusters[start : start + size]
-
-
-def cluster_blocks(trials, groups=None, size=32):
-    """Cut trials into blocks of about `size` that hold whole clusters.
-
-    Parameters
-    ----------
-    trials : array of int
-        Positions of the trials.
-    groups : array of int, optional
-        Group of every trial of the data set; by default each trial is a cluster.
-
-    Returns
-    -------
-    list of Block
-    """
-    if groups is None:
-        parts = [trials[start : start + size] for start in range(0, len(trials), size)]
-        return [Block(i, part, np.arange(len(part))) for i, part in enumerate(parts)]
-    trials = trials[np.argsort(groups[trials], kind="stable")]
-    edges = np.flatnonzero(np.diff(groups[trials])) + 1
-    cuts, last = [], 0
-    for edge in edges:
-        if edge - last >= size:
-            cuts.append(edge)
-            last = edge
-    parts = np.split(trials, cuts)
-    return [Block(i, part, np.unique(groups[part], return_inverse=True)[1]) for i, part in enumerate(parts)]
+    sums: CorrelationSums
+    totals: Totals
+    outputs: np.ndarray  # (n_trials, n_outputs) of the unperturbed trials
 
 
 class ClusterTotals:
@@ -176,8 +152,9 @@ class ClusterTotals:
         self._seen = np.zeros(n_clusters, dtype=bool)
         self._totals = None
 
-    def add(self, clusters, *totals):
-        """Add totals per trial ``(n_trials, ...)`` of consecutive trials; `clusters` are non-decreasing."""
+    def add(self, clusters, totals):
+        """Add the totals of consecutive trials; `clusters` are non-decreasing."""
+        totals = (totals.product, totals.noise2, totals.change2)
         if self._totals is None:
             self._totals = tuple(np.zeros((len(self._seen), *total.shape[1:])) for total in totals)
         starts = np.flatnonzero(np.diff(clusters, prepend=-1))
@@ -186,30 +163,11 @@ class ClusterTotals:
             summed = total if len(starts) == len(total) else np.add.reduceat(total, starts, axis=0, dtype=float)
             mine[clusters[starts]] += summed
 
-    def second_moments(self):
-        """Second moments over the clusters."""
+    def influence_sums(self):
+        """Sums over the clusters."""
         if self._totals is None:
-            return SecondMoments.none()
-        return SecondMoments.of(*(total[self._seen] for total in self._totals))
-
-
-def correlate_positions(x, y, constant):
-    """Correlation over the last axis; `constant` where x or y does not vary by more than rounding."""
-    means = [np.mean(part, axis=-1, keepdims=True, dtype=float) for part in (x, y)]
-    centred = [part - mean for part, mean in zip((x, y), means, strict=True)]
-    powers = [np.square(part).mean(axis=-1) for part in centred]
-    varies = True
-    for part, mean, power in zip((x, y), means, powers, strict=True):
-        eps = np.finfo(np.result_type(np.asarray(part).dtype, np.float32)).eps
-        varies = varies & (power > (ROUNDING * eps * mean[..., 0]) ** 2)
-    product = (centred[0] * centred[1]).mean(axis=-1)
-    return np.divide(product, np.sqrt(powers[0] * powers[1]), out=np.full(product.shape, float(constant)), where=varies)
-
-
-def rounding_of(difference, old, step):
-    """Change of a difference of activations by relative steps, up or down at each position as in rounding."""
-    steps = np.where(np.random.default_rng(0).random(old.shape) < 0.5, -step, step)
-    return np.abs(difference(old * (1 + steps), old) - difference(old, old))
+            return InfluenceSums.none()
+        return InfluenceSums.of(Totals(*(total[self._seen] for total in self._totals)))
 
 
 def _ratio(numerator, denominator):

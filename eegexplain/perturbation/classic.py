@@ -12,7 +12,8 @@ import numpy as np
 from eegexplain._bands import frozen_bins
 from eegexplain._parallel import trial_blocks
 from eegexplain._validation import check_array_like, check_same_shape
-from eegexplain.perturbation._correlate import ROUNDING, correlate_positions, rounding_of
+from eegexplain.perturbation._changes import correlate_positions, rounding_of
+from eegexplain.perturbation._sums import ROUNDING
 from eegexplain.perturbation.kinds import call_perturbation
 
 _SEED = (2017, 7, 10)

@@ -10,11 +10,15 @@ from eegexplain._meta import Explainer
 from eegexplain._outputs import RESPONSES
 from eegexplain._settings import AT_LEAST_ONE, Number
 from eegexplain._validation import check_bands, check_option, random_seed
+from eegexplain.perturbation._blocks import Trials, cluster_blocks
 from eegexplain.perturbation._changes import DIFFERENCES, OutputChanges
-from eegexplain.perturbation._correlate import cluster_blocks
-from eegexplain.perturbation._population import Noise, Task, trial_covariances, trial_sensitivity
-from eegexplain.perturbation._result import pooled_map, population_dataset
-from eegexplain.perturbation._spectra import data_scale, part_size
+from eegexplain.perturbation._gradient import GradientMethod
+from eegexplain.perturbation._kept import KeptHits, KeptVariance
+from eegexplain.perturbation._noise import Noise
+from eegexplain.perturbation._population import gradient_map, sampled_map
+from eegexplain.perturbation._result import population_dataset
+from eegexplain.perturbation._sampling import SamplingMethod
+from eegexplain.perturbation._spectra import data_scale
 from eegexplain.perturbation.kinds import KINDS, resolve_kind, with_data_noise
 
 _AXES = ("channel", "frequency")
@@ -223,7 +227,6 @@ class PerturbationCorrelator(Explainer):
         n_times = X.shape[-1]
         self.frequencies_ = np.fft.rfftfreq(n_times, 1 / self.sfreq_)
         self.bands_ = None if self.bands is None else check_bands(self.bands, self.sfreq_, n_times)
-        self._seed = random_seed(self.random_state)
         scale = data_scale(X, scale_by=self.scale_by, cross=self.noise == "data", subspace=self.subspace)
         self.rank_ = scale.rank
         membership = None
@@ -236,7 +239,7 @@ class PerturbationCorrelator(Explainer):
             cross = scale.cross.scaled(float(self.scale))
             kind = with_data_noise(kind, cross.cross)
         unit = scale.unit if kind.relative and kind.closed_form else None
-        self._noise = Noise(kind, amount, membership, scale.projector, cross, unit)
+        self._noise = Noise(kind, amount, membership, scale.projector, cross, unit, random_seed(self.random_state))
 
     def _check_options(self):
         kind = resolve_kind(self.perturbation)
@@ -265,49 +268,48 @@ class PerturbationCorrelator(Explainer):
         return kind
 
     def _explain_training(self, X, y, groups):
-        return self._population(X, y, groups, own=self._noise.cross is not None or self._noise.unit is not None)
+        return self._population(X, y, groups, own=self._noise.measured)
 
     def _explain_population(self, X, y, groups):
         return self._population(X, y, groups, own=False)
 
     def _population(self, X, y, groups, *, own):
         """Population map; `own` where the size of the noise was measured on these very trials."""
-        effects = self._effects()
-        n_outputs = effects.check_deterministic(X[:4])
+        model = self._output_changes()
+        n_outputs = model.check_deterministic(X[:4])
         classes = is_classifier(self.estimator_)
         truth = self._truth(y) if classes and y is not None else None
-        gradient = effects.net.differentiable and self._noise.kind.closed_form and self.method != "sampling"
-        control = not gradient and self._uses_control(effects.net)
-        size = part_size(X.shape[1:])
-        blocks = cluster_blocks(np.arange(len(X)), groups, size)
-        maps = [
-            pooled_map(
-                Task(X, truth, classes, effects, self._noise, self._seed, size, pooled, control),
-                blocks,
-                gradient=gradient,
-                own=own,
-                n_iterations=self.n_iterations,
-                tol=self.tol,
-                eps=max(effects.eps, np.finfo(X.dtype).eps),
-                n_jobs=self.n_jobs,
-                verbose=self.verbose,
-            )
-            for pooled in self._selections(y, len(X))
-        ]
+        gradient = model.net.differentiable and self._noise.kind.closed_form and self.method != "sampling"
+        control = not gradient and self._uses_control(model.net)
+        maps = []
+        for pooled in self._selections(y, len(X)):
+            trials = Trials(X, pooled, truth, KeptHits if classes else KeptVariance)
+            blocks = cluster_blocks(np.arange(len(X)), groups, trials.part_size)
+            maps.append(self._pooled_map(model, trials, blocks, gradient=gradient, control=control, own=own))
         if not gradient and not control and all(m.is_noise(n_outputs) for m in maps):
             warnings.warn(
                 f"after {maps[0].n_iterations} draws per trial the map cannot be told from the noise of sampling: "
                 "raise n_iterations, use bands, or method='gradient' where the network allows it",
                 stacklevel=3,
             )
-        return self._label(maps, effects, X, n_outputs, "gradient" if gradient else "sampling")
+        return self._label(maps, model, X, n_outputs, "gradient" if gradient else "sampling")
+
+    def _pooled_map(self, model, trials, blocks, *, gradient, control, own):
+        """Map of some trials: outputs by gradient or draws, layers by draws."""
+        run = {"own": own, "n_jobs": self.n_jobs, "verbose": self.verbose}
+        exact = gradient_map(model, self._noise, trials, blocks, **run) if gradient else None
+        if exact is not None and not model.layers:
+            return exact
+        run |= {"control": control, "n_iterations": self.n_iterations, "tol": self.tol}
+        drawn = sampled_map(model, self._noise, trials, blocks, **run)
+        return drawn if exact is None else exact.with_rows(drawn, len(exact.value))
 
     def _truth(self, y):
         """Position of each label among the classes; -1 for a label not seen in ``fit``."""
         place = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         return np.where(self.classes_[place] == y, place, -1)
 
-    def _label(self, maps, effects, X, n_outputs, method):
+    def _label(self, maps, model, X, n_outputs, estimation):
         """Labelled result of the pooled maps."""
         names = self.output_names_
         outputs = names if len(names) == n_outputs else [f"output{k}" for k in range(n_outputs)]
@@ -315,10 +317,12 @@ class PerturbationCorrelator(Explainer):
             maps,
             self._cells(),
             outputs=outputs,
-            units=effects.n_units(X[:2]),
+            units=model.n_units(X[:2]),
             classes=[str(name) for name in self.classes_] if self.per_class else None,
-            method=method, label="perturbation correlation",
-            response=effects.response,
+            method="perturbation correlation",
+            estimation=estimation,
+            label="perturbation correlation",
+            response=model.response,
             perturbation=self._noise.kind.name,
             noise=self.noise,
             scale=float(self.scale),
@@ -340,7 +344,7 @@ class PerturbationCorrelator(Explainer):
         self.standard_errors_ = dataset["standard_error"].to_numpy()
         self.mc_standard_errors_ = dataset["mc_standard_error"].to_numpy()
         self.layer_correlations_ = {name: dataset[f"layer_{name}"].to_numpy() for name in self.layers or ()}
-        self.method_ = dataset.attrs["method"]
+        self.method_ = dataset.attrs["estimation"]
         self.n_iter_ = dataset.attrs["n_iterations"]
         self.perturbed_score_ = dataset.attrs["perturbed_score"]
         self._size = dataset["noise_size"].to_numpy(), dataset["change_size"].to_numpy()
@@ -349,20 +353,18 @@ class PerturbationCorrelator(Explainer):
         return {"output": self.output_names_, **self._cells()}
 
     def _explain_trials(self, X):
-        effects = self._effects(layers=())
-        size = part_size(X.shape[1:])
-        task = Task(X, None, False, effects, self._noise, self._seed, size, np.ones(len(X), dtype=bool))
-        noise, change = self._size
+        model = self._output_changes(layers=())
         if self.method_ == "gradient":
-            covariance = trial_sensitivity(task)
+            method = GradientMethod(model, self._noise)
         else:
-            covariance = trial_covariances(task, self.n_iter_)
-        covariance = covariance.reshape(len(X), len(change), *noise.shape)
+            method = SamplingMethod(model, self._noise, self.n_iter_)
+        noise, change = self._size
+        covariance = method.trial_covariances(X).reshape(len(X), len(change), *noise.shape)
         scale = change[:, None, None] * noise
         return np.divide(covariance, scale, out=np.zeros(covariance.shape), where=scale > 0)
 
     # ------------------------------------------------------------------------------------------------------- helpers
-    def _effects(self, *, layers=None):
+    def _output_changes(self, *, layers=None):
         """Return the fitted model as outputs (and layers, which only a network has)."""
         net = self._network() if self.method == "gradient" or self.layers else self._outputs()
         difference = self.difference if callable(self.difference) else DIFFERENCES[self.difference]

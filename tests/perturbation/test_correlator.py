@@ -17,7 +17,7 @@ from torch import nn
 
 from eegexplain._outputs import ScikitOutputs
 from eegexplain.perturbation import PerturbationCorrelator, phase_perturbation
-from eegexplain.perturbation._population import kept_score, score_sums
+from eegexplain.perturbation._kept import KeptHits, KeptVariance
 
 from .nets import Amplitudes, ChannelPower, PhaseDifference, Squares, frozen
 
@@ -152,7 +152,8 @@ def test_explanation_is_labelled_and_the_same_numbers():
     assert list(dataset["band"].values) == ["low", "high"]
     np.testing.assert_array_equal(dataset["value"], correlator.correlations_)
     np.testing.assert_array_equal(dataset["standard_error"], correlator.standard_errors_)
-    assert dataset.attrs["method"] == "gradient"
+    assert dataset.attrs["method"] == "perturbation correlation"
+    assert dataset.attrs["estimation"] == "gradient"
     assert dataset.attrs["response"] == "centered_logit"
     assert list(correlator.get_feature_names_out()[:2]) == ["C3@low@0", "C3@high@0"]
 
@@ -185,7 +186,7 @@ def test_workers_batches_and_memory_maps_do_not_matter(method, tmp_path):
 
 @pytest.mark.parametrize("method", ["gradient", "sampling"])
 def test_groups_cluster_the_error_and_leave_the_map(method, monkeypatch):
-    monkeypatch.setattr("eegexplain.perturbation._population._SLOPE_TRIALS", 180)  # all
+    monkeypatch.setattr("eegexplain.perturbation._influence._SLOPE_TRIALS", 180)  # all
     X, y = noise_trials(30)
     net, params = frozen(Squares(), 3), {"bands": BANDS, "method": method, "n_iterations": 20}
     single = fitted(net, X, y, **params)
@@ -354,9 +355,17 @@ def test_responses_of_decision_functions_and_probabilities():
 
 def test_score_kept_by_regressors_is_that_of_all_outputs():
     outputs, changes = np.random.default_rng(0).normal(size=(2, 50, 3)) * [[[1.0]], [[0.3]]]
-    halves = sum(score_sums(outputs[part], changes[part], None, False) for part in (slice(0, 20), slice(20, 50)))
+    first, second = (KeptVariance.of(outputs[part], changes[part]) for part in (slice(0, 20), slice(20, 50)))
     expected = 1 - np.square(changes).mean(axis=0).sum() / outputs.var(axis=0).sum()
-    np.testing.assert_allclose(kept_score(halves), expected)
+    np.testing.assert_allclose((first + second).share(), expected)
+
+
+def test_score_kept_by_classifiers_is_that_of_hits():
+    outputs, changes = np.eye(3)[[0, 1, 2, 0]], np.zeros((4, 3))
+    changes[0, 1] = changes[3, 2] = 2
+    assert KeptHits.of(outputs, changes).share() == 0.5
+    hits = KeptHits.of(outputs[:2], changes[:2], np.array([0, 0])) + KeptHits.of(outputs[2:], changes[2:], [2, 2])
+    assert (hits.before, hits.after) == (2, 2)
 
 
 def class_trials():

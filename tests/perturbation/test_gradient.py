@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from eegexplain.perturbation._gradient import data_terms, independent_terms
-from eegexplain.perturbation._influence import CrossSlopes, SpreadSlopes
+from eegexplain.perturbation._influence import CrossSlopes, SpreadSlopes, TwiceMeasured
 from eegexplain.perturbation._spectra import CrossSpectrum, Deviation, Spectra, gradient_along, gradient_spectrum
 from eegexplain.perturbation.kinds import by_amplitude, by_factor
 
@@ -114,6 +114,11 @@ def test_data_terms_are_the_covariances_of_gaussian_noise(n_times, banded):
         np.testing.assert_allclose(expected, correlation, atol=1e-12)
 
 
+def twice_measured(gradients, X):
+    spectrum = gradient_spectrum(gradients)
+    return TwiceMeasured(spectrum, spectrum, Spectra.of(X))
+
+
 @pytest.mark.parametrize("banded", [False, True])
 def test_influence_through_the_cross_spectrum_is_its_derivative(banded):
     """Each trial's weight in the cross-spectrum is raised a little: the mean terms follow as said."""
@@ -133,16 +138,16 @@ def test_influence_through_the_cross_spectrum_is_its_derivative(banded):
         size = np.sqrt(power if membership is None else power @ membership.T)
         return (covariances * size).mean(axis=0), size**2, variances.mean(axis=0)
 
-    parts = [(*[gradient_spectrum(gradients[rows])] * 2, Spectra.of(X[rows])) for rows in (slice(2), slice(2, None))]
+    parts = [twice_measured(gradients[rows], X[rows]) for rows in (slice(2), slice(2, None))]
     slopes = CrossSlopes.of(parts, CrossSpectrum(cross, centre, scale), membership)
     found, base, step = slopes.influence(spectra), mean_terms(cross), 1e-6
     for b in range(n_trials):
         moved = mean_terms(cross + step * (single[b] - cross))
         by_hand = [(new - old) / step for new, old in zip(moved, base, strict=True)]
         size = np.sqrt(base[1])
-        np.testing.assert_allclose(found[0][b], (by_hand[0] / size).reshape(2, -1), atol=1e-6)
-        np.testing.assert_allclose(found[1][b], (by_hand[1] / base[1]).ravel(), atol=1e-6)
-        np.testing.assert_allclose(found[2][b], by_hand[2], atol=1e-6)
+        np.testing.assert_allclose(found.product[b], (by_hand[0] / size).reshape(2, -1), atol=1e-6)
+        np.testing.assert_allclose(found.noise2[b], (by_hand[1] / base[1]).ravel(), atol=1e-6)
+        np.testing.assert_allclose(found.change2[b], by_hand[2], atol=1e-6)
 
 
 @pytest.mark.parametrize("banded", [False, True])
@@ -164,16 +169,16 @@ def test_influence_through_the_unit_is_its_derivative(banded):
 
     equal = np.full(n_trials, 1 / n_trials)
     unit = Deviation(spread(equal), spectra.amplitude.mean(axis=0))
-    parts = [(*[gradient_spectrum(gradients[rows])] * 2, Spectra.of(X[rows])) for rows in (slice(2), slice(2, None))]
+    parts = [twice_measured(gradients[rows], X[rows]) for rows in (slice(2), slice(2, None))]
     slopes = SpreadSlopes.of(parts, unit, unit.size, membership)
-    covariances, noise, changes = slopes.influence(spectra)
+    found = slopes.influence(spectra)
     base = mean_terms(equal)
-    assert not noise.any()
+    assert not found.noise2.any()
     for b in range(n_trials):
         moved = mean_terms((1 - step) * equal + step * np.eye(n_trials)[b])
         by_hand = [(new - old) / step for new, old in zip(moved, base, strict=True)]
-        np.testing.assert_allclose(covariances[b], by_hand[0].reshape(2, -1), atol=1e-5)
-        np.testing.assert_allclose(changes[b], by_hand[1], atol=1e-5)
+        np.testing.assert_allclose(found.product[b], by_hand[0].reshape(2, -1), atol=1e-5)
+        np.testing.assert_allclose(found.change2[b], by_hand[1], atol=1e-5)
 
 
 def test_a_bin_without_amplitude_has_no_gradient():

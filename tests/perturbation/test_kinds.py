@@ -6,11 +6,10 @@ from scipy import stats
 
 from eegexplain._bands import frozen_bins
 from eegexplain.perturbation import PerturbationCorrelator
-from eegexplain.perturbation._sampling import perturb
+from eegexplain.perturbation._noise import Noise
 from eegexplain.perturbation._spectra import Spectra, column_space, data_scale
 from eegexplain.perturbation.kinds import (
     KINDS,
-    Draws,
     Perturbation,
     by_amplitude,
     by_phase,
@@ -27,8 +26,8 @@ def disturbed(kind, X, *, amount=1.0, n_draws=4, membership=None, projector=None
     kind = resolve_kind(kind)
     lengths = {"channel": X.shape[1], "frequency": X.shape[-1] // 2 + 1}
     amount = np.full([n if axis in kind.axes else 1 for axis, n in lengths.items()], amount)
-    draws = Draws(amount, n_draws, membership)
-    new, values = perturb(Spectra.of(X), kind, draws, np.random.default_rng(seed), projector)
+    noise = Noise(kind, amount, membership, projector)
+    new, values = noise.perturb(Spectra.of(X), n_draws, np.random.default_rng(seed))
     return new.reshape(n_draws, *X.shape), values
 
 

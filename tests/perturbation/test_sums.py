@@ -1,28 +1,34 @@
 """Sums that merge: correlation and both errors against loops, bootstrap and repetition."""
 
+from dataclasses import replace
+from functools import reduce
+from operator import add
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eegexplain.perturbation._correlate import ClusterTotals, cluster_blocks
-from eegexplain.perturbation._gradient import gradient_moments
-from eegexplain.perturbation._sampling import drawn_moments
+from eegexplain.perturbation._blocks import cluster_blocks
+from eegexplain.perturbation._changes import Reference
+from eegexplain.perturbation._gradient import gradient_estimate
+from eegexplain.perturbation._sampling import Center, DrawSums
+from eegexplain.perturbation._sums import ClusterTotals
 
 EPS = np.finfo(float).eps
 
 
 def gradient_map(covariances, variances, groups=None, size=7):
     """Moments over blocks, as the population does it."""
-    moments = None
+    sums = None
     for block in cluster_blocks(np.arange(len(covariances)), groups, size):
         totals = ClusterTotals(block.n_clusters)
         for t, c in block.parts(size):
-            part = gradient_moments(covariances[t], variances[t], np.ones_like(variances[t]), c, totals)
-            moments = part if moments is None else moments + part
-        object.__setattr__(moments, "clusters", moments.clusters + totals.second_moments())
-    object.__setattr__(moments, "n_rounds", 1)
-    return moments
+            part = gradient_estimate(covariances[t], variances[t], np.ones_like(variances[t]))
+            totals.add(c, part.totals)
+            sums = part.sums if sums is None else sums + part.sums
+        sums = replace(sums, clusters=sums.clusters + totals.influence_sums())
+    return replace(sums, n_rounds=1)
 
 
 def skewed_terms(rng, n_trials, n_groups=None):
@@ -41,26 +47,26 @@ def pooled(covariances, variances):
 def test_trial_error_is_that_of_the_bootstrap(clustered):
     rng = np.random.default_rng(0)
     covariances, variances, groups = skewed_terms(rng, 400, 80 if clustered else None)
-    moments = gradient_map(covariances, variances, groups if clustered else None)
-    np.testing.assert_allclose(moments.correlation(EPS), pooled(covariances, variances), rtol=1e-12)
+    sums = gradient_map(covariances, variances, groups if clustered else None)
+    np.testing.assert_allclose(sums.correlation(EPS), pooled(covariances, variances), rtol=1e-12)
     members = [np.flatnonzero(groups == g) for g in range(groups.max() + 1)]
     maps = []
     for _ in range(1500):
         drawn = np.concatenate([members[g] for g in rng.integers(0, len(members), len(members))])
         maps.append(pooled(covariances[drawn], variances[drawn]))
-    ratio = moments.trial_error(EPS) / np.std(maps, axis=0)
+    ratio = sums.trial_error(EPS) / np.std(maps, axis=0)
     assert np.all(np.abs(ratio - 1) < 0.12)
 
 
 def test_trial_error_is_the_formula_of_the_influence_function():
     rng = np.random.default_rng(1)
     covariances, variances, _ = skewed_terms(rng, 30)
-    moments = gradient_map(covariances, variances)
+    sums = gradient_map(covariances, variances)
     r, mean = pooled(covariances, variances), variances.mean(axis=0)
     influence = covariances / np.sqrt(mean)[:, None] - r / 2 * (variances / mean)[:, :, None]
     influence += -r / 2  # unit noise never varies
     expected = influence.std(axis=0, ddof=1) / np.sqrt(30)
-    np.testing.assert_allclose(moments.trial_error(EPS), expected, rtol=1e-10)
+    np.testing.assert_allclose(sums.trial_error(EPS), expected, rtol=1e-10)
 
 
 def test_two_clusters_have_an_error_and_one_has_none():
@@ -82,27 +88,29 @@ def draws(rng, n_trials, n_draws, *, strength=0.5):
     return values, changes
 
 
-def sampled_map(values, changes, batch=5, centre=None):
-    centre = centre or (np.zeros(values.shape[-1]), np.zeros(changes.shape[-1]))
-    moments = None
+def sampled_map(values, changes, batch=5, center=None):
+    center = Center(*(center or ()))
+    sums = None
     for block in cluster_blocks(np.arange(values.shape[1]), None, 6):
         totals = ClusterTotals(block.n_clusters)
         for trials, clusters in block.parts(6):
-            batches = (
-                (values[i : i + batch, trials], changes[i : i + batch, trials]) for i in range(0, len(values), batch)
-            )
-            part = drawn_moments(batches, np.ones((len(trials), changes.shape[-1])), centre, clusters, totals)
-        object.__setattr__(part, "clusters", totals.second_moments())
-        moments = part if moments is None else moments + part
-    object.__setattr__(moments, "n_rounds", 1)
-    return moments
+            batches = [
+                DrawSums.of(values[i : i + batch, trials], changes[i : i + batch, trials], center)
+                for i in range(0, len(values), batch)
+            ]
+            sizes = np.ones((len(trials), changes.shape[-1]))
+            part = reduce(add, batches).estimate(Reference(sizes, {}, sizes))
+            totals.add(clusters, part.totals)
+        found = replace(part.sums, clusters=totals.influence_sums())
+        sums = found if sums is None else sums + found
+    return replace(sums, n_rounds=1)
 
 
 def test_sampled_correlation_is_pearsons_over_trials_and_draws():
     values, changes = draws(np.random.default_rng(2), 20, 15)
     expected = np.corrcoef(changes.reshape(-1, 2).T, values.reshape(-1, 4).T)[:2, 2:]
-    for centre in (None, (np.full(4, 0.3), np.full(2, 0.5))):
-        np.testing.assert_allclose(sampled_map(values, changes, centre=centre).correlation(EPS), expected, rtol=1e-10)
+    for center in (None, (np.full(4, 0.3), np.full(2, 0.5))):
+        np.testing.assert_allclose(sampled_map(values, changes, center=center).correlation(EPS), expected, rtol=1e-10)
 
 
 def test_draw_error_is_the_spread_over_repetitions_with_the_same_trials():
@@ -112,9 +120,9 @@ def test_draw_error_is_the_spread_over_repetitions_with_the_same_trials():
     for _ in range(300):
         values = rng.normal(size=(20, 25, 4))
         changes = slope * values[..., :2] + 0.3 * (values[..., 2:] ** 2 - 1)
-        moments = sampled_map(values, changes)
-        maps.append(moments.correlation(EPS))
-        errors.append(moments.draw_error(EPS))
+        sums = sampled_map(values, changes)
+        maps.append(sums.correlation(EPS))
+        errors.append(sums.draw_error(EPS))
     ratio = np.sqrt(np.mean(np.square(errors), axis=0)) / np.std(maps, axis=0)
     assert np.all(np.abs(ratio - 1) < 0.15)
 
@@ -124,11 +132,11 @@ def test_trial_error_of_draws_is_the_spread_over_new_trials_in_one_round_or_many
     maps, one, many = [], [], []
     for _ in range(300):
         values, changes = draws(rng, 30, 20)
-        centre = values.mean(axis=(0, 1)), changes.mean(axis=(0, 1))
-        moments = sampled_map(values, changes, centre=centre)
-        parts = [sampled_map(values[i : i + 10], changes[i : i + 10], centre=centre) for i in (0, 10)]
-        maps.append(moments.correlation(EPS))
-        one.append(moments.trial_error(EPS))
+        center = values.mean(axis=(0, 1)), changes.mean(axis=(0, 1))
+        sums = sampled_map(values, changes, center=center)
+        parts = [sampled_map(values[i : i + 10], changes[i : i + 10], center=center) for i in (0, 10)]
+        maps.append(sums.correlation(EPS))
+        one.append(sums.trial_error(EPS))
         many.append((parts[0] + parts[1]).trial_error(EPS))
     spread = np.std(maps, axis=0)
     for errors in (one, many):  # never below the error over draws, so a little too large where that is all
@@ -142,13 +150,13 @@ def test_constant_noise_or_change_has_correlation_zero():
     values, changes = draws(np.random.default_rng(5), 8, 6)
     values[..., 1] = 3.0
     changes[..., 0] = 1.0 + 1e-15 * changes[..., 0]
-    moments = sampled_map(values, changes)
-    r = moments.correlation(EPS)
+    sums = sampled_map(values, changes)
+    r = sums.correlation(EPS)
     assert not r[0].any()
     assert not r[:, 1].any()
     assert r[1, [0, 2, 3]].all()
-    assert np.isfinite(moments.trial_error(EPS)).all()
-    assert np.isfinite(moments.draw_error(EPS)).all()
+    assert np.isfinite(sums.trial_error(EPS)).all()
+    assert np.isfinite(sums.draw_error(EPS)).all()
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=60), st.integers(1, 9))
