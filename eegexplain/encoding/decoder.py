@@ -1,6 +1,9 @@
 """`StimulusDecoder`: from data back to the stimulus, by Bayes' rule."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import cholesky, solve_triangular
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, clone
@@ -69,7 +72,15 @@ class StimulusDecoder(BaseEstimator):
 
     _numbers = {"shrinkage": Number(least=0, most=1, other=("auto",)), "dof": Number(above=0, other=(None,))}
 
-    def __init__(self, fitter, *, grid=None, prior=None, shrinkage="auto", dof=None):
+    def __init__(
+        self,
+        fitter: Any,
+        *,
+        grid: ArrayLike | None = None,
+        prior: ArrayLike | None = None,
+        shrinkage: str | float = "auto",
+        dof: float | None = None,
+    ):
         self.fitter = fitter
         self.grid = grid
         self.prior = prior
@@ -131,6 +142,11 @@ class StimulusDecoder(BaseEstimator):
         -------
         log_posterior : DataFrame or ndarray of shape (n_times, n_stimuli)
             Over the stimuli in ``grid_``; a DataFrame if the data are one.
+
+        Raises
+        ------
+        ValueError
+            For no samples, another number of targets, and data that are not finite.
         """
         check_is_fitted(self)
         table = read_table(y, "data")
@@ -140,6 +156,7 @@ class StimulusDecoder(BaseEstimator):
             raise ValueError(f"The data have {table.values.shape[1]} targets, but the decoder knows {self.n_targets_}.")
         check_finite_targets(table.values[:, self.kept_], name="data")
         white = self._whiten(table.values[:, self.kept_])
+        # With L L' the covariance, |L^-1 (y - f(s))|^2 is Mahalanobis' distance: the log likelihood but for constants.
         distance = (white**2).sum(axis=1)[:, None] + (self._expected**2).sum(axis=1) - 2 * white @ self._expected.T
         distance = np.maximum(distance, 0.0)
         if self.dof is None:

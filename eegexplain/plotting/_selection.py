@@ -78,7 +78,8 @@ def _narrow(arrays, explanation, rows, columns, output, band, time):
     bands, times = None, None
     if columns in ("time", "lag"):
         times = np.asarray(explanation[columns].values, dtype=float)
-        value, error, times = _pick_time(value, error, times, time)
+        frames = _pick_time(value, error, times, time)
+        value, error, times = frames.value, frames.error, frames.times
     elif columns == "frequency":
         value, bands = _average_bands(value, np.asarray(explanation["frequency"].values, dtype=float), band)
         error = None
@@ -129,18 +130,27 @@ def pick_time(times, wanted):
     return int(np.abs(times - wanted).argmin())
 
 
+@dataclass(frozen=True)
+class Frames:
+    """Values ``(n_outputs, n_times, n_channels)``, their errors and times."""
+
+    value: np.ndarray
+    error: np.ndarray | None
+    times: np.ndarray
+
+
 def _pick_time(value, error, times, wanted):
     if wanted is None:
-        return value, error, times
+        return Frames(value, error, times)
     if np.ndim(wanted) == 0:
         keep = [pick_time(times, wanted)]
-        return value[:, keep], None if error is None else error[:, keep], times[keep]
+        return Frames(value[:, keep], None if error is None else error[:, keep], times[keep])
     start, stop = wanted
     keep = (times >= start) & (times <= stop)
     if not keep.any():
         limits = f"{times.min():g} to {times.max():g} s"
         raise ValueError(f"No time between {start:g} and {stop:g} s: they run from {limits}.")
-    return value[:, keep].mean(axis=1, keepdims=True), None, np.array([times[keep].mean()])
+    return Frames(value[:, keep].mean(axis=1, keepdims=True), None, np.array([times[keep].mean()]))
 
 
 def _average_bands(value, frequencies, band):

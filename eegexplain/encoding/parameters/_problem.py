@@ -177,6 +177,8 @@ def final_statistics(model, layout, recording, theta, memory_limit):
 
 def _standard_errors(gram, layout, amplitude, ssq, n_samples):
     """Standard errors from inverse normal equations; shared parameters by block elimination."""
+    # Cramer-Rao: errors are roots of the diagonal of (J'J / sigma^2)^-1. Shared parameters add their information over
+    # targets once each target's own parameters are taken out (Schur complement); local errors widen by what is left.
     space, f = layout.space, len(layout.shape)
     column = {par: i for i, par in enumerate(layout.shape)} | {layout.amplitude: f, layout.baseline: f + 1}
     free = [i for i, par in enumerate(space) if par.label not in layout.fixed]

@@ -122,6 +122,8 @@ def generalized_cross_validation(spectrum, products, total, alphas, n_samples, n
     scores : ndarray of shape (n_alphas, n_targets)
         One minus the ratio of estimated to total mean squares; minus infinity where no degree of freedom is left.
     """
+    # Golub, Heath and Wahba (1979): leave-one-out errors with every leverage replaced by the mean, trace(H) / n, where
+    # the hat matrix H has eigenvalues s^2 / (s^2 + alpha); so the score is |y - H y|^2 / (1 - trace(H) / n)^2.
     power = spectrum.values**2
     shares = (spectrum.vectors.T @ products) ** 2 / power[:, None]
     kept = power / (power + alphas[:, None])
@@ -216,7 +218,7 @@ def cross_validate(folds, alphas, scale):
     """
     total = sum(fold.test_total for fold in folds)
     residual = np.zeros((len(alphas), len(total)))
-    for fold in folds:
+    for fold in folds:  # |y - X w|^2 = y'y - 2 w'X'y + w'X'X w over test samples, from sums alone
         spectrum = decompose_gram(fold.train_gram * np.outer(scale, scale))
         basis = scale[:, None] * spectrum.vectors
         rotated, goal = basis.T @ fold.train_products, basis.T @ fold.test_products

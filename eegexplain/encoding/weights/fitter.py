@@ -1,6 +1,9 @@
 """`WeightFitter`: the weights of linear encoding models, with a penalty for every target."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import check_random_state
@@ -12,6 +15,7 @@ from eegexplain.encoding._chunks import CHUNK_BYTES, target_chunks
 from eegexplain.encoding._runs import check_run_labels
 from eegexplain.encoding._scoring import EncodingRegressorMixin
 from eegexplain.encoding._tables import check_finite_targets, frame, read_table, varying_targets
+from eegexplain.encoding.models.base import EncodingModel
 from eegexplain.encoding.models.linear import LinearModelWithBaseline
 from eegexplain.encoding.weights._ridge import decompose, select, solve
 
@@ -97,15 +101,15 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        model=None,
-        alpha=0.0,
-        fit_intercept=True,
+        model: EncodingModel | None = None,
+        alpha: ArrayLike = 0.0,
+        fit_intercept: bool = True,
         *,
-        cv=None,
-        bands=None,
-        n_band_candidates=50,
-        memory_limit=2**28,
-        random_state=None,
+        cv: Any = None,
+        bands: dict[str, Any] | ArrayLike | None = None,
+        n_band_candidates: int = 50,
+        memory_limit: float = 2**28,
+        random_state: int | np.random.RandomState | None = None,
     ):
         self.model = model
         self.alpha = alpha
@@ -194,6 +198,7 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
     def patterns_(self):
         """Haufe patterns."""
         check_is_fitted(self)
+        # Haufe et al.: cov(X) W cov(X W)^-1; with X = U S V', both covariances are products of S and V'W.
         values, vectors = self._spectrum
         scores = values[:, None] * (vectors.T @ np.asarray(self.weights_))
         return (vectors * values) @ np.linalg.pinv(scores).T

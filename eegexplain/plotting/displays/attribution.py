@@ -70,6 +70,11 @@ class TimeFrequencyDisplay:
         Returns
         -------
         TimeFrequencyDisplay
+
+        Raises
+        ------
+        ValueError
+            For an explanation without times per coefficient, and what is not there.
         """
         if "time" not in explanation.coords or "coefficient" not in explanation["value"].dims:
             raise ValueError("this explanation has no times per coefficient: explain with basis='stft', 'wavelet' or "
@@ -105,6 +110,11 @@ class TimeFrequencyDisplay:
         Returns
         -------
         self : TimeFrequencyDisplay
+
+        Raises
+        ------
+        ValueError
+            If no cell lies between the two frequencies.
         """
         import matplotlib.pyplot as plt
 

@@ -45,19 +45,80 @@ class ShownValues:
         return self.positions[self._kept]
 
     def kept_values(self, row, column=slice(None)):
-        """Values of these channels."""
+        """Values of these channels.
+
+        Parameters
+        ----------
+        row : int
+            Which output.
+        column : int or slice
+            Which frame.
+
+        Returns
+        -------
+        values : ndarray of shape (n_kept,) or (n_frames, n_kept)
+        """
         return self.values[row, column][..., self._kept]
 
     def maps(self, row, column):
-        """Interpolated map of one output and frame, ``(resolution, resolution)``, NaN outside."""
+        """Interpolated map of one output and frame.
+
+        Parameters
+        ----------
+        row : int
+            Which output.
+        column : int
+            Which frame.
+
+        Returns
+        -------
+        picture : ndarray of shape (resolution, resolution)
+            NaN outside.
+        """
         return self.topography(self.kept_values(row, column))
 
     def look(self, *, vlim=None, cmap=None, sequential=False, contours=6):
-        """Limits, colour map and contour levels shared by all panels and frames."""
+        """Limits, colour map and contour levels shared by all panels and frames.
+
+        Parameters
+        ----------
+        vlim : float or pair, optional
+            Limits of the colours; None takes those of all values.
+        cmap : str, optional
+            Name of a colour map.
+        sequential : bool
+            Whether colours run from zero up, not to both sides.
+        contours : int or array
+            Number of lines, or their levels.
+
+        Returns
+        -------
+        look : Look
+        """
         return make_look(self.values[..., self._kept], vlim, cmap, sequential, contours)
 
     def locate(self, *, output=None, band=None, time=None, frame=None):
-        """Row and column of a map, from labels, seconds or an index."""
+        """Row and column of a map, from labels, seconds or an index.
+
+        Parameters
+        ----------
+        output, band : str or int, optional
+            By label, else by index.
+        time : float, optional
+            Seconds; the nearest frame.
+        frame : int, optional
+            Index.
+
+        Returns
+        -------
+        row, column : int
+            Without band, time and frame the column with the largest absolute value.
+
+        Raises
+        ------
+        ValueError
+            For more than one of band, time and frame, and what is not there.
+        """
         row = 0 if output is None else pick_label(list(self.outputs or range(len(self.values))), output, "output")
         given = [name for name, value in (("band", band), ("time", time), ("frame", frame)) if value is not None]
         if len(given) > 1:
@@ -73,21 +134,70 @@ class ShownValues:
         return row, int(np.abs(self.values[row][:, self._kept]).max(axis=-1).argmax())
 
     def title(self, row, column):
-        """Title of a map: output, and band or time, where there is more than one to tell apart."""
+        """Title of a map: output, and band or time, where there is more than one to tell apart.
+
+        Parameters
+        ----------
+        row : int
+            Which output.
+        column : int
+            Which frame.
+
+        Returns
+        -------
+        title : str
+        """
         return ", ".join(part for part in (self.row_label(row), self.column_label(column)) if part)
 
     def row_label(self, row):
-        """Label of an output, where there are several."""
+        """Label of an output, where there are several.
+
+        Parameters
+        ----------
+        row : int
+            Which output.
+
+        Returns
+        -------
+        label : str
+        """
         return "" if self.outputs is None or len(self.outputs) < 2 else row_title(self.outputs[row], self.row_kind)
 
     def column_label(self, column):
-        """Time or label of a frame."""
+        """Time or label of a frame.
+
+        Parameters
+        ----------
+        column : int
+            Which frame.
+
+        Returns
+        -------
+        label : str
+        """
         if self.times is not None:
             return time_label(self.times[column])
         return "" if self.bands is None else readable(self.bands[column])
 
     def mask_of(self, mask, row, column):
-        """Mask of one map over the channels that have values."""
+        """Mask of one map over the channels that have values.
+
+        Parameters
+        ----------
+        mask : array of bool, shape (n_channels,) or with frames, or outputs and frames, in front; or None
+            Of all maps.
+        row, column : int
+            Which map.
+
+        Returns
+        -------
+        mask : ndarray of bool, shape (n_kept,), or None
+
+        Raises
+        ------
+        ValueError
+            For another shape.
+        """
         if mask is None:
             return None
         mask = np.asarray(mask, dtype=bool)
