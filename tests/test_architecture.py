@@ -158,6 +158,48 @@ def test_no_assert_no_print_no_utils(path):
             assert path.name == "cli.py", f"print in line {node.lineno}"
 
 
+TESTS = ROOT / "tests"
+# Public modules whose tests stand elsewhere, and tests of no single module, each with its reason.
+TESTED_TOGETHER = {
+    "bases/spatial.py": "bases/test_bases.py",  # one set of laws (adjoint, completeness) holds for every basis
+    "bases/spectral.py": "bases/test_bases.py",
+    "bases/timefrequency.py": "bases/test_bases.py",
+    "datasets/uci.py": "datasets/test_loaders.py",  # one loader opens all formats
+    "encoding/models/double_gamma.py": "encoding/models/test_hrf.py",  # the curve behind the SPM response
+    "encoding/models/linear.py": "encoding/models/test_base.py",  # the plainest model is what the base is tried on
+    "encoding/models/parameter.py": "encoding/models/test_base.py",
+    "plotting/displays/kernels.py": "plotting/displays/test_encoding.py",
+}
+OF_NO_MODULE = {
+    "perturbation/test_truth.py",  # trained networks against planted truths
+    "reverse_correlation/test_simulated.py",
+    "plotting/test_displays.py",  # what all displays share
+    "plotting/test_names.py",
+    "report/test_report.py",  # the whole report, as a reader opens it
+}
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if "/_" not in f"/{relative(path)}"], ids=relative)
+def test_every_public_module_has_its_tests(path):
+    own = pathlib.Path(relative(path))
+    mirrored = own.with_name(f"test_{own.name}").as_posix()
+    found = TESTED_TOGETHER.get(own.as_posix(), mirrored)
+    assert (TESTS / found).exists(), f"no tests/{found}"
+    assert found == mirrored or not (TESTS / mirrored).exists(), f"{mirrored} is there: take it out of TESTED_TOGETHER"
+
+
+def test_every_test_stands_beside_what_it_tests():
+    modules = {relative(path) for path in FILES}
+    together = {*TESTED_TOGETHER.values(), *OF_NO_MODULE}
+    assert all((PACKAGE / module).exists() for module in TESTED_TOGETHER)
+    assert all((TESTS / file).exists() for file in together)
+    for path in TESTS.rglob("*/test_*.py"):
+        own = path.relative_to(TESTS)
+        name = own.name.removeprefix("test_")
+        tested = {own.with_name(name).as_posix(), own.with_name(f"_{name}").as_posix()}
+        assert tested & modules or own.as_posix() in together, f"tests/{own.as_posix()} tests no module of that name"
+
+
 LOOPS = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 CLONED_IN_LOOPS = {"timecourse/_fit.py"}  # models without any seed; those with one are spawned
 
