@@ -1,6 +1,10 @@
 """What the data say without any network: how the power of the classes differs."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
@@ -18,7 +22,7 @@ from eegexplain._validation import (
 SMALLEST = 1e-9  # share of the largest mean power that counts as no signal
 
 
-def power(X, sfreq=1.0, bands=None):
+def power(X: Any, sfreq: float = 1.0, bands: Any = None) -> NDArray:
     """Power of each trial in each frequency bin or band, about each trial's mean.
 
     Parameters
@@ -40,7 +44,15 @@ def power(X, sfreq=1.0, bands=None):
     return np.stack([bins[..., inside].sum(axis=-1) for inside in band_masks(frequencies, bands)], axis=-1)
 
 
-def power_contrast(X, y, *, sfreq=1.0, ch_names=None, bands=None, groups=None):
+def power_contrast(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    sfreq: float = 1.0,
+    ch_names: Sequence[str] | None = None,
+    bands: Any = None,
+    groups: ArrayLike | None = None,
+) -> Any:
     r"""Log of each class's mean power less the mean of the other classes' logs, with its standard error.
 
     The mean is taken before the logarithm: the log of a single trial's power has a long tail towards silence, and a

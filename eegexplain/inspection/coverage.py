@@ -1,8 +1,11 @@
 """What a network cannot use: bands in which the data of the classes differ and no filter of it passes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from eegexplain._bands import band_masks
 from eegexplain._validation import check_array_like, check_bands, check_sfreq
@@ -14,7 +17,7 @@ from eegexplain.inspection.contrast import power_contrast
 class UncoveredBand:
     """A band in which the classes differ, where they differ most clearly in it, and that no filter passes it.
 
-    Attributes
+    Parameters
     ----------
     band : str
     frequency : float
@@ -27,7 +30,16 @@ class UncoveredBand:
     channel: str
 
 
-def uncovered_bands(filter_table, X, y, *, sfreq, ch_names=None, bands="eeg", groups=None):
+def uncovered_bands(
+    filter_table: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    sfreq: float,
+    ch_names: Sequence[str] | None = None,
+    bands: Any = "eeg",
+    groups: ArrayLike | None = None,
+) -> list[UncoveredBand]:
     """Name the bands in which the classes differ but which no filter of a SyncNet passes: it cannot use them.
 
     Parameters
@@ -70,17 +82,57 @@ def uncovered_bands(filter_table, X, y, *, sfreq, ch_names=None, bands="eeg", gr
     return [rhythm for rhythm in rhythms if not passes(filter_table, rhythm.frequency)]
 
 
-def passes(filter_table, frequency):
-    """Whether any filter of a table passes a frequency with half of its power or more."""
+def passes(filter_table: Any, frequency: float) -> bool:
+    """Whether any filter of a table passes a frequency with half of its power or more.
+
+    Parameters
+    ----------
+    filter_table : pandas.DataFrame
+        As of `uncovered_bands`.
+    frequency : float
+        In Hz.
+
+    Returns
+    -------
+    bool
+    """
     peaks, widths = (np.asarray(filter_table[name], dtype=float) for name in ("peak_frequency", "bandwidth"))
     return bool((np.abs(frequency - peaks) <= widths / 2).any())
 
 
-def class_rhythms(X, y, *, sfreq, ch_names=None, bands="eeg", groups=None):
-    """Bands in which the classes differ, with the frequency of their own peak: parameters as of `uncovered_bands`."""
+def class_rhythms(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    sfreq: float,
+    ch_names: Sequence[str] | None = None,
+    bands: Any = "eeg",
+    groups: ArrayLike | None = None,
+) -> list[UncoveredBand]:
+    """Bands in which the classes differ, with the frequency of their own peak.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_trials, n_channels, n_times)
+    y : array-like of shape (n_trials,)
+    sfreq : float
+        In Hz.
+    ch_names : sequence of str or None
+    bands : "eeg" or dict of str to (float, float)
+    groups : array-like of shape (n_trials,) or None
+
+    Returns
+    -------
+    list of UncoveredBand
+
+    Raises
+    ------
+    ValueError
+        As `power_contrast`.
+    """
     X, sfreq, given = check_array_like("X", X, ndim="n_trials, n_channels, n_times"), check_sfreq(sfreq), bands
     bands = check_bands(bands, sfreq, X.shape[-1])
-    options = {"sfreq": sfreq, "ch_names": ch_names, "groups": groups}
+    options: dict[str, Any] = {"sfreq": sfreq, "ch_names": ch_names, "groups": groups}
     by_band, by_bin = (power_contrast(X, y, bands=each, **options) for each in (given, None))
     differs = beyond_zero(by_band["value"], by_band["standard_error"], by_band.attrs["degrees_of_freedom"])
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,9 +1,12 @@
 """Networks trained on folds: splits of trials, networks that differ by their seed, predictions of held-out trials."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from eegexplain.inspection._tasks import run_tasks
@@ -13,7 +16,7 @@ from eegexplain.inspection._tasks import run_tasks
 class Fold:
     """Networks that differ by their seed alone, the trials they were trained on and the trials they never saw.
 
-    Attributes
+    Parameters
     ----------
     nets : tuple of fitted estimators
     train, test : ndarray of int
@@ -34,7 +37,7 @@ class Fold:
 class HeldOutPredictions:
     """What the networks of all folds say about trials that they never saw.
 
-    Attributes
+    Parameters
     ----------
     together : ndarray of shape (n_trials,)
         Class by the mean logit of a fold's networks.
@@ -46,7 +49,9 @@ class HeldOutPredictions:
     alone: np.ndarray
 
 
-def split_trials(y, groups=None, n_folds=None, random_state=None):
+def split_trials(
+    y: NDArray, groups: NDArray | None = None, n_folds: int | None = None, random_state: Any = None
+) -> list[tuple[NDArray, NDArray]]:
     """Folds of trials, stratified by class; groups are never split.
 
     Parameters
@@ -90,7 +95,7 @@ def split_trials(y, groups=None, n_folds=None, random_state=None):
     return splits
 
 
-def own_seed(seed, *position):
+def own_seed(seed: int, *position: int) -> int:
     """Seed of the network at a position of a cross-validation: networks that share a start have alike maps.
 
     Parameters
@@ -107,7 +112,18 @@ def own_seed(seed, *position):
     return int(np.random.SeedSequence(seed, spawn_key=position).generate_state(1)[0])
 
 
-def train_folds(make_net, X, y, splits, *, groups=None, n_seeds=1, seed=0, n_jobs=None, notify=None):
+def train_folds(
+    make_net: Callable[[int], Any],
+    X: NDArray,
+    y: NDArray,
+    splits: list[tuple[NDArray, NDArray]],
+    *,
+    groups: NDArray | None = None,
+    n_seeds: int = 1,
+    seed: int = 0,
+    n_jobs: int | None = None,
+    notify: Callable[[str], Any] | None = None,
+) -> list[Fold]:
     """Train networks on each fold, each from a start of its own.
 
     Parameters
@@ -147,7 +163,7 @@ def _train(make_net, X, y, groups, splits, seed, position):
     return make_net(own_seed(seed, *position)).fit(X[inside], y[inside], **extra)
 
 
-def predict_held_out(folds, X, y):
+def predict_held_out(folds: list[Fold], X: NDArray, y: NDArray) -> HeldOutPredictions:
     """Let each fold's networks predict the trials that they never saw.
 
     Parameters
@@ -170,7 +186,7 @@ def predict_held_out(folds, X, y):
     return HeldOutPredictions(together, alone)
 
 
-def logits_of(net, X):
+def logits_of(net: Any, X: NDArray) -> NDArray:
     """Logits of a classifier with a column per class.
 
     Parameters
@@ -188,7 +204,7 @@ def logits_of(net, X):
     return logits if logits.ndim == 2 else np.stack([-logits, logits], axis=1) / 2
 
 
-def fold_numbers(folds, n_trials):
+def fold_numbers(folds: list[Fold], n_trials: int) -> NDArray:
     """Number of the fold that held out each trial.
 
     Parameters

@@ -1,9 +1,12 @@
 """Does the network decode? Balanced accuracy on held-out trials against labels permuted within the design."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import lgamma
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from sklearn.utils import check_random_state
 
@@ -17,7 +20,7 @@ LEVEL = 0.05  # of the verdict, and of what the interval leaves out
 class Decoding:
     """How well held-out trials were predicted, and whether chance could have done it.
 
-    Attributes
+    Parameters
     ----------
     balanced_accuracy : float
         Mean over classes of the share of their trials that were predicted right; this is judged.
@@ -65,7 +68,16 @@ class Decoding:
         return "may recognize subjects" if self.recognizable else "decodes"
 
 
-def assess_decoding(y, predicted, *, folds=None, groups=None, identities=None, n_permutations=999, random_state=None):
+def assess_decoding(
+    y: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    folds: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    identities: Mapping[str, ArrayLike] | None = None,
+    n_permutations: int = 999,
+    random_state: Any = None,
+) -> Decoding:
     """Judge predictions of trials that the predicting network did not see.
 
     The labels of held-out trials are permuted while the predictions stay: within folds, because each fold has a
@@ -163,7 +175,7 @@ def assess_decoding(y, predicted, *, folds=None, groups=None, identities=None, n
     )
 
 
-def balanced_accuracy(y, predicted):
+def balanced_accuracy(y: ArrayLike, predicted: ArrayLike) -> float:
     """Mean over classes of the share of their trials that were predicted right.
 
     Parameters
@@ -173,6 +185,11 @@ def balanced_accuracy(y, predicted):
     Returns
     -------
     float
+
+    Raises
+    ------
+    ValueError
+        For labels that are no classes, as NaN.
     """
     y, predicted = check_labels("y", y), check_labels("predicted", predicted)
     if y.shape != predicted.shape:
@@ -180,7 +197,7 @@ def balanced_accuracy(y, predicted):
     return float(_balanced(np.unique(y, return_inverse=True)[1], predicted == y))
 
 
-def is_trait(y, levels):
+def is_trait(y: NDArray, levels: Any) -> bool:
     """Whether every level (a subject, say) holds trials of one class only, and some level several trials.
 
     Parameters
@@ -190,13 +207,18 @@ def is_trait(y, levels):
     Returns
     -------
     bool
+
+    Raises
+    ------
+    ValueError
+        For arrays of different lengths, and NaN.
     """
     pairs = np.unique(np.column_stack([check_groups(levels, len(y)), check_groups(y, len(y))]), axis=0)
     n_levels = len(np.unique(levels))
     return len(pairs) == n_levels < len(y)
 
 
-def is_shared(folds, levels):
+def is_shared(folds: NDArray, levels: Any) -> bool:
     """Whether a level (a subject, say) has trials in several folds, so that networks were trained on it, too.
 
     Parameters
@@ -206,12 +228,19 @@ def is_shared(folds, levels):
     Returns
     -------
     bool
+
+    Raises
+    ------
+    ValueError
+        For arrays of different lengths, and NaN.
     """
     pairs = np.unique(np.column_stack([check_groups(levels, len(folds)), check_groups(folds, len(folds))]), axis=0)
     return len(pairs) > len(np.unique(levels))
 
 
-def permuted_labels(codes, units, strata, n_permutations, rng):
+def permuted_labels(
+    codes: NDArray, units: NDArray, strata: NDArray, n_permutations: int, rng: np.random.RandomState
+) -> Iterator[NDArray]:
     """Exchange the labels of units within strata; the trials of a unit keep a common label.
 
     Parameters

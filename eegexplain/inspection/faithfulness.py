@@ -1,8 +1,11 @@
 """Does the network follow the map? Deletion and insertion in any basis, and scores against a known truth."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 from sklearn.utils import check_random_state
@@ -17,7 +20,7 @@ FILLINGS = ("zeros", "surrogate")
 class DeletionCurve:
     """A network's score while cells of its input are taken out or put in, most relevant first.
 
-    Attributes
+    Parameters
     ----------
     fractions : ndarray of shape (n_fractions,)
         Shares of the cells that are out (deletion) or in (insertion).
@@ -57,8 +60,20 @@ def _area(fractions, scores):
     return np.trapezoid(scores, fractions, axis=0) / (fractions[-1] - fractions[0])
 
 
-def deletion_curve(predict, X, attributions, basis="fourier", *, kind="deletion", filling="zeros", fractions=None,
-                   n_random=5, sfreq=1.0, bands=None, random_state=None):
+def deletion_curve(
+    predict: Callable[[NDArray], ArrayLike],
+    X: ArrayLike,
+    attributions: ArrayLike,
+    basis: Any = "fourier",
+    *,
+    kind: str = "deletion",
+    filling: Any = "zeros",
+    fractions: ArrayLike | None = None,
+    n_random: int = 5,
+    sfreq: float = 1.0,
+    bands: Any = None,
+    random_state: Any = None,
+) -> DeletionCurve:
     """Score a network while the cells of a basis are replaced in the order of an attribution map.
 
     Parameters
@@ -191,7 +206,7 @@ def _scored(scored, shape):
     return scored
 
 
-def relevance_rank_accuracy(maps, truth):
+def relevance_rank_accuracy(maps: ArrayLike, truth: ArrayLike) -> NDArray:
     """Share of the K most relevant cells that are true, K being the number of true cells.
 
     Parameters
@@ -226,7 +241,7 @@ def relevance_rank_accuracy(maps, truth):
     return np.divide(hits, count, out=np.full(count.shape, np.nan), where=count > 0)
 
 
-def relevance_mass_accuracy(maps, truth):
+def relevance_mass_accuracy(maps: ArrayLike, truth: ArrayLike) -> NDArray:
     """Share of the positive relevance that lies on true cells; parameters as for `relevance_rank_accuracy`.
 
     Parameters
@@ -246,7 +261,7 @@ def relevance_mass_accuracy(maps, truth):
     return np.divide((relevance * true).sum(-1), total, out=np.full(total.shape, np.nan), where=valid)
 
 
-def average_precision(maps, truth, *, scored=None):
+def average_precision(maps: ArrayLike, truth: ArrayLike, *, scored: ArrayLike | None = None) -> NDArray:
     """Average precision of each map's sizes at telling true cells from the others.
 
     Parameters
@@ -276,7 +291,7 @@ def average_precision(maps, truth, *, scored=None):
     return np.reshape([average_precision_score(true, row) for row in sizes], flat.shape[:-1])
 
 
-def sign_agreement(maps, effect, *, scored=None):
+def sign_agreement(maps: ArrayLike, effect: ArrayLike, *, scored: ArrayLike | None = None) -> NDArray:
     """Share of cells where map and effect have the same sign.
 
     Parameters
@@ -290,6 +305,11 @@ def sign_agreement(maps, effect, *, scored=None):
     Returns
     -------
     ndarray of shape (...)
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit, and where no scored cell has an effect.
     """
     maps = check_array_like("maps", maps, dtype=float)
     effect = check_array_like("effect", effect, ndim=2, dtype=float)
@@ -302,7 +322,7 @@ def sign_agreement(maps, effect, *, scored=None):
     return (np.sign(maps[..., where]) == np.sign(effect[where])).mean(-1)
 
 
-def complexity(maps):
+def complexity(maps: ArrayLike) -> NDArray:
     """Entropy of the shares of absolute relevance: 0 for a single cell, ``log(n)`` for an even map of `n` cells.
 
     Parameters
@@ -313,6 +333,11 @@ def complexity(maps):
     -------
     ndarray of shape (...)
         In nats; zero for empty maps.
+
+    Raises
+    ------
+    ValueError
+        For maps that are not finite.
 
     References
     ----------

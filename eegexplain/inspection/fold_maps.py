@@ -1,8 +1,10 @@
 """Maps of cross-validated networks on the trials they never saw: averages over seeds and folds, with total errors."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 
@@ -10,9 +12,10 @@ from eegexplain._explanation import make_explanation, population_error
 from eegexplain._validation import spawn_seeds
 from eegexplain.inspection._errors import total_error
 from eegexplain.inspection._tasks import run_tasks
+from eegexplain.inspection.cross_validation import Fold
 
 
-def errors_over(folds, groups=None):
+def errors_over(folds: list[Fold], groups: NDArray | None = None) -> str:
     """What the error of a map is over that takes its networks for given.
 
     Parameters
@@ -31,7 +34,16 @@ def errors_over(folds, groups=None):
     return "groups" if all(len(np.unique(groups[fold.test])) > 1 for fold in folds) else "folds"
 
 
-def explain_folds(explainer, folds, X, y, *, groups=None, random_state=None, n_jobs=None):
+def explain_folds(
+    explainer: Any,
+    folds: list[Fold],
+    X: NDArray,
+    y: NDArray,
+    *,
+    groups: NDArray | None = None,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+) -> list[list[Any]]:
     """Explain each fold's networks on its held-out trials.
 
     Parameters
@@ -52,6 +64,11 @@ def explain_folds(explainer, folds, X, y, *, groups=None, random_state=None, n_j
     -------
     list of list of xarray.Dataset
         One list per fold, in it one explanation per network.
+
+    Raises
+    ------
+    ValueError
+        Of the explainer, for trials that it cannot explain.
     """
     rng, tasks = check_random_state(random_state), []
     clustered = errors_over(folds, groups) != "trials"
@@ -68,7 +85,7 @@ def _explain(X, y, task):
     return explainer.fit(X[test], y[test], groups=clusters).explanation_
 
 
-def average_folds(explanations, folds, prefix=""):
+def average_folds(explanations: list[list[Any]], folds: list[Fold], prefix: str = "") -> Any:
     """Average the explanations of all networks, with the total error.
 
     Parameters
@@ -94,7 +111,7 @@ def average_folds(explanations, folds, prefix=""):
     return mean.assign_attrs(degrees_of_freedom=len(folds) - 1)
 
 
-def average_maps(parts, prefix=""):
+def average_maps(parts: list[list[Any]], prefix: str = "") -> Any:
     """Mean of the explanations of several networks, over the seeds of a fold first, then over folds.
 
     Parameters
@@ -141,7 +158,7 @@ def _deviation(values, dim):
     return values.isel({dim: 0}, drop=True) * np.nan
 
 
-def class_means(explanation, y, groups=None):
+def class_means(explanation: Any, y: NDArray, groups: NDArray | None = None) -> Any:
     """Mean over trials of each class, of the map of that class's output.
 
     Parameters

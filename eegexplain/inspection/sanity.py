@@ -1,8 +1,10 @@
 """Sanity checks: a map must change when the network's weights or the labels it learned are randomised."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import spearmanr
 from sklearn.utils import check_random_state
 
@@ -15,7 +17,7 @@ from eegexplain._validation import check_array_like, random_seed, refuse_masked,
 class SanityCheck:
     """Similarity of a map with those of randomised copies; low is good.
 
-    Attributes
+    Parameters
     ----------
     steps : list of str
         What was randomised: layers from the output to the input, each on top of those before, or permutations.
@@ -30,7 +32,7 @@ class SanityCheck:
     absolute_similarity: np.ndarray
 
 
-def map_similarity(first, second):
+def map_similarity(first: ArrayLike, second: ArrayLike) -> tuple[float, ...]:
     """Spearman correlation of two maps, and of their absolute values.
 
     Parameters
@@ -57,7 +59,9 @@ def map_similarity(first, second):
                  for a, b in pairs)
 
 
-def model_randomization(explainer, X, y=None, *, random_state=None):
+def model_randomization(
+    explainer: Any, X: ArrayLike, y: ArrayLike | None = None, *, random_state: Any = None
+) -> SanityCheck:
     """Randomise a network layer by layer, from the output down, and compare its maps with the trained one's.
 
     Parameters
@@ -108,7 +112,9 @@ def _module_of(explainer):
     return TorchNet(explainer.estimator_, explainer.trial_shape_).module
 
 
-def label_randomization(explainer, X, y, *, n_permutations=5, random_state=None, **fit_params):
+def label_randomization(
+    explainer: Any, X: ArrayLike, y: ArrayLike, *, n_permutations: int = 5, random_state: Any = None, **fit_params: Any
+) -> SanityCheck:
     """Retrain on permuted labels and compare the maps with those learned from the true ones.
 
     Every network has a start of its own. With one seed for all of them, maps of networks that learned nothing resemble

@@ -1,8 +1,10 @@
 """How much of what was planted in simulated data a map found."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from eegexplain._validation import check_array_like
 from eegexplain.inspection.faithfulness import average_precision, sign_agreement
@@ -12,7 +14,7 @@ from eegexplain.inspection.faithfulness import average_precision, sign_agreement
 class TruthScore:
     """Agreement of a map with a planted effect.
 
-    Attributes
+    Parameters
     ----------
     average_precision : float
         Of the map's largest absolute value over outputs, for informative against irrelevant cells.
@@ -27,7 +29,7 @@ class TruthScore:
     sign_agreement: float
 
 
-def score_against_truth(value, truth):
+def score_against_truth(value: ArrayLike, truth: Any) -> TruthScore:
     """Compare a map with the effect that was planted in simulated data.
 
     Parameters

@@ -15,7 +15,7 @@ TOLERANCE = 0.05  # share of a trial's map that may still move when the path int
 class Maps:
     """A map by band and the same by frequency, each an explanation.
 
-    Attributes
+    Parameters
     ----------
     by_band, by_bin : xarray.Dataset
     """

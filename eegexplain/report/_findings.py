@@ -9,7 +9,7 @@ from typing import Any
 class Figure:
     """A picture of the report.
 
-    Attributes
+    Parameters
     ----------
     name : str
         Of its file, without ending.
@@ -26,7 +26,7 @@ class Figure:
 class Findings:
     """What a section has to say; every part may be left out.
 
-    Attributes
+    Parameters
     ----------
     lines : sequence of str
         Printed.
@@ -56,7 +56,7 @@ class Findings:
 class Section:
     """A part of the report.
 
-    Attributes
+    Parameters
     ----------
     title : str
     find : callable

@@ -1,7 +1,9 @@
 """The main job without its pictures: folds, training, held-out predictions and maps."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from eegexplain._validation import check_groups, check_option, lookup, positive_int
 from eegexplain.inspection import Decoding, assess_decoding
@@ -14,7 +16,7 @@ from eegexplain.inspection.cross_validation import (
 )
 from eegexplain.inspection.decoding import is_shared
 from eegexplain.inspection.fold_maps import errors_over
-from eegexplain.report._analyses import contrast_maps, evidence_maps, perturbation_maps
+from eegexplain.report._analyses import Maps, contrast_maps, evidence_maps, perturbation_maps
 from eegexplain.report._trials import Trials, prepare_trials
 from eegexplain.report._verdict import banner
 
@@ -33,7 +35,7 @@ MODELS = {"syncnet": _syncnet}
 class Options:
     """What the user chose.
 
-    Attributes
+    Parameters
     ----------
     model : str
         Network to train.
@@ -71,7 +73,7 @@ class Job:
 
     Maps are made when the first section asks for them.
 
-    Attributes
+    Parameters
     ----------
     data : Trials
     options : Options
@@ -87,19 +89,20 @@ class Job:
     decoding: Decoding
 
     @property
-    def banner(self):
+    def banner(self) -> str:
         """What the report must open with; empty where the networks are shown to decode the classes."""
         return banner(self.decoding)
 
     @property
-    def shared_subjects(self):
+    def shared_subjects(self) -> bool:
         """Whether trials of one of several subjects are in training and test parts alike."""
         subject = self.data.identities.get("subject")
-        several = subject is not None and len(set(subject)) > 1
-        return several and is_shared(fold_numbers(self.folds, len(subject)), subject)
+        if subject is None or len(set(subject)) < 2:
+            return False
+        return is_shared(fold_numbers(self.folds, len(subject)), subject)
 
     @property
-    def errors_over(self):
+    def errors_over(self) -> str:
         """What the errors of maps are over: "trials", "groups", or "folds" where one holds out a single group."""
         return errors_over(self.folds, self.data.groups)
 
@@ -108,22 +111,22 @@ class Job:
         return {"random_state": self.options.seed, "n_jobs": self.options.n_jobs}
 
     @functools.cached_property
-    def perturbation(self):
+    def perturbation(self) -> Maps:
         """`Maps` of what the networks use."""
         return perturbation_maps(self.data, self.folds, noise=self.options.noise, **self._settings)
 
     @functools.cached_property
-    def contrast(self):
+    def contrast(self) -> Maps:
         """`Maps` of how the classes differ in the data."""
         return contrast_maps(self.data)
 
     @functools.cached_property
-    def evidence(self):
+    def evidence(self) -> Maps:
         """`Maps` of what the evidence for each class is made of."""
         return evidence_maps(self.data, self.folds, **self._settings)
 
 
-def run_job(data, options, notify=None):
+def run_job(data: Any, options: Options, notify: Callable[[str], Any] | None = None) -> Job:
     """Split, train and predict.
 
     Parameters
@@ -151,8 +154,8 @@ def run_job(data, options, notify=None):
         check_groups(data.groups, len(data.y))
     splits = split_trials(data.y, data.groups, options.n_folds, options.seed)
     make_net = functools.partial(make_model, data.sfreq)
-    settings = {"n_seeds": n_seeds, "seed": options.seed, "n_jobs": options.n_jobs, "notify": notify}
-    folds = train_folds(make_net, data.X, data.y, splits, groups=data.groups, **settings)
+    settings: dict[str, Any] = {"seed": options.seed, "n_jobs": options.n_jobs, "notify": notify}
+    folds = train_folds(make_net, data.X, data.y, splits, groups=data.groups, n_seeds=n_seeds, **settings)
     predicted = predict_held_out(folds, data.X, data.y)
     decoding = assess_decoding(
         data.y,

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -17,7 +18,7 @@ _IDENTITY = re.compile(r"(^|_)(subject|participant|patient|recording|session|run
 class Trials:
     """Trials as the report uses them; all names can be written to files and terminals.
 
-    Attributes
+    Parameters
     ----------
     X : ndarray of shape (n_trials, n_channels, n_times)
     y : ndarray of shape (n_trials,)
@@ -51,17 +52,27 @@ class Trials:
     simulation: Bunch | None
 
     @property
-    def on_scalp(self):
+    def on_scalp(self) -> bool:
         """Whether every channel has a place on the scalp, so that maps can be drawn."""
         return have_places(self.ch_names)
 
     @property
-    def axes(self):
+    def axes(self) -> dict[str, Any]:
         """Sampling rate and names of the channels, as every analysis takes them."""
         return {"sfreq": self.sfreq, "ch_names": self.ch_names}
 
-    def inside_passband(self, explanation):
-        """Leave the frequencies out of a map that a filter took from the data."""
+    def inside_passband(self, explanation: Any) -> Any:
+        """Leave the frequencies out of a map that a filter took from the data.
+
+        Parameters
+        ----------
+        explanation : xarray.Dataset
+            With the dim ``frequency``, in Hz.
+
+        Returns
+        -------
+        xarray.Dataset
+        """
         low, high = self.passband
         frequencies = explanation["frequency"]
         return explanation.sel(frequency=(frequencies >= (low or 0.0)) & (frequencies <= (high or np.inf)))

@@ -1,13 +1,16 @@
 """Everything that a job leaves on disk: whole, or nothing."""
 
 import json
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from eegexplain._folders import publish_folder
 from eegexplain._io import save_explanation
 from eegexplain._text import plain, write_csv
-from eegexplain.report._findings import Findings, joined
+from eegexplain.report._findings import Findings, Section, joined
 from eegexplain.report._job import Options, run_job
 from eegexplain.report._sections import SECTIONS
 from eegexplain.report._verdict import headline
@@ -16,7 +19,14 @@ WARNING_COLOR = "#b3261e"
 FILES = ("report.html", "summary.json", "explanation.nc", "filters.csv", "figures/")  # the most telling first
 
 
-def make_report(data, options=None, out="eegexplain-report", notify=None, *, sections=SECTIONS):
+def make_report(
+    data: Any,
+    options: Options | None = None,
+    out: str | os.PathLike = "eegexplain-report",
+    notify: Callable[[str], Any] | None = None,
+    *,
+    sections: Sequence[Section] = SECTIONS,
+) -> Findings:
     """Do the whole main job: train, explain, write.
 
     Parameters
