@@ -220,6 +220,7 @@ def test_explain_prints_a_summary_and_returns_0(tmp_path, capsys):
     assert summary["options"]["seed"] == 3 and summary["decoding"]["shared_subjects"]
 
 
+@pytest.mark.slow
 def test_explain_reads_the_original_files(real_data, tmp_path, capsys):
     arguments = ["explain", str(real_data / "uci_eeg_raw"), "--group-by", "subject", "--folds", "2", "--seeds", "1"]
     assert cli.main([*arguments, "--jobs", "1", "--out", str(tmp_path)]) == 0

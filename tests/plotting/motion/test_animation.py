@@ -210,6 +210,7 @@ def test_the_trace_of_a_channel_takes_its_standard_error(tmp_path):
     assert np.array_equal(own[2], without[2])
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_frames(tmp_path):
     def peak(n_frames):
         wave = np.sin(np.arange(n_frames) / 9)[:, None] * VALUES[0]
