@@ -91,36 +91,41 @@ class CrossSlopes:
     """How the terms of `data_terms` follow the cross-spectrum S.
 
     Averaged over trials, the covariances are ``Re sum_d S_cd M_cd`` and the variances ``sum_cd S_cd H_cd``, so a trial
-    moves them by what its own ``z z^H`` has in place of S. Both are ``(n_frequencies, n_outputs, n_channels,
-    n_channels)``.
+    moves them by what its own ``z z^H`` has in place of S. Both are ``(n_bins, n_outputs, n_channels, n_channels)``,
+    large for many channels and units: of bands only their own `bins` are kept.
     """
 
     covariance_slope: np.ndarray  # M
     variance_slope: np.ndarray  # H
     unit: CrossSpectrum
     membership: np.ndarray | None
+    bins: np.ndarray | slice
 
     @classmethod
     def of(cls, parts, unit, membership=None):
         """From spectra of gradients and of trials, part by part; see `SpreadSlopes.of`."""
-        covariance_slope = variance_slope = n_trials = 0
+        bins = slice(None) if membership is None else np.flatnonzero(membership.any(axis=0))
+        slopes, n_trials = None, 0
         for part in parts:
-            gradients = [part.first, part.second]
-            if membership is not None:
-                gradients = [spectrum * membership.any(axis=0) for spectrum in gradients]
             # bins, outputs, trials, channels
-            first, second = (spectrum.transpose(3, 1, 0, 2) for spectrum in gradients)
-            phase = part.spectra.unit.conj().transpose(2, 1, 0)[:, None]
-            covariance_slope = covariance_slope + phase @ (first + second) / 2
-            product = first.conj().swapaxes(-1, -2) @ second
-            variance_slope = variance_slope + (product + product.conj().swapaxes(-1, -2)) / 2
+            first, second = (spectrum[..., bins].transpose(3, 1, 0, 2) for spectrum in (part.first, part.second))
+            phase = part.spectra.unit[..., bins].conj().transpose(2, 1, 0)[:, None]
+            found = phase @ ((first + second) / 2), first.conj().swapaxes(-1, -2) @ second
+            if slopes is None:
+                slopes = found
+            else:
+                for total, new in zip(slopes, found, strict=True):
+                    total += new
             n_trials += len(part.spectra.values)
-        return cls(covariance_slope / n_trials, variance_slope / n_trials, unit, membership)
+        covariance_slope, product = (total / n_trials for total in slopes)
+        variance_slope = (product + product.conj().swapaxes(-1, -2)) / 2
+        membership = None if membership is None else membership[:, bins]
+        return cls(covariance_slope, variance_slope, unit.of_bins(bins), membership, bins)
 
     def influence(self, spectra):
         """As `SpreadSlopes.influence`, through the cross-spectrum."""
         power = self.unit.power()
-        z = np.where(power > 0, (spectra.values - self.unit.centre) * self.unit.scale, 0)
+        z = np.where(power > 0, (spectra.values[..., self.bins] - self.unit.centre) * self.unit.scale, 0)
         z = z.astype(self.covariance_slope.dtype)
         along, change = self._terms(z.transpose(2, 1, 0))
         mean_along = np.einsum("fcd,fkcd->kcf", self.unit.cross, self.covariance_slope).real

@@ -144,6 +144,10 @@ class CrossSpectrum:
         """Power per channel and bin, ``(n_channels, n_frequencies)``."""
         return np.einsum("fcc->cf", self.cross).real
 
+    def of_bins(self, bins):
+        """Of some bins."""
+        return CrossSpectrum(self.cross[bins], self.centre[:, bins], self.scale)
+
     def scaled(self, scale):
         """Of so many times the trials."""
         return CrossSpectrum(scale**2 * self.cross, self.centre, scale * self.scale)
