@@ -31,7 +31,7 @@ from eegexplain.perturbation import PerturbationCorrelator
 from eegexplain.reverse_correlation import EnvelopeCorrelator, ReverseCorrelator
 from eegexplain.sinusoid import SinusoidFitter
 from eegexplain.timecourse import OrdinalLogisticRegression, TimeResolvedCoefficients
-from tests.estimators import fast_classifier, fast_regressor
+from tests.estimators import fast_classifier, fast_eegnet, fast_eegnet_regressor, fast_regressor
 
 MODULES = (attribution, bases, datasets, encoding, inspection, models, perturbation, plotting, report,
            reverse_correlation, sinusoid, timecourse)  # fmt: skip
@@ -301,6 +301,14 @@ DOORS = {
         lambda X, y, **numbers: fast_regressor(**numbers).fit(X, y), arrays={"X": X, "y": TARGET},
         numbers={"sfreq": 64.0, "lr": 0.005},
     ),
+    "EEGNetClassifier": Door(
+        lambda X, y, **numbers: fast_eegnet(**numbers).fit(X, y), arrays={"X": X}, labels={"y": y},
+        numbers={"sfreq": 64.0, "lr": 0.005},
+    ),
+    "EEGNetRegressor": Door(
+        lambda X, y, **numbers: fast_eegnet_regressor(**numbers).fit(X, y), arrays={"X": X, "y": TARGET},
+        numbers={"sfreq": 64.0, "lr": 0.005},
+    ),
     # perturbation
     "PerturbationCorrelator": analysis(PerturbationCorrelator, random_state=0),
     "amp_perturbation_additive": spectra(perturbation.amp_perturbation_additive),
@@ -452,7 +460,8 @@ NO_ARRAYS = {
     "names, files, epochs and labelled results": ("as_basis", "class_contrast", "fetch_uci_eeg",
                                                   "from_epochs", "ideal_observer_accuracy", "load_trials",
                                                   "load_uci_eeg"),
-    "torch modules": ("FrequencyDomainModel", "SyncNet"),
+    "torch modules": ("EEGNet", "FrequencyDomainModel", "SyncNet"),
+    "bases of facades, without a network": ("NetworkClassifier", "NetworkRegressor"),
     "drawn from a `DeletionCurve`": ("FaithfulnessDisplay",),
     "starts with `run_job`": ("make_report",),
 }  # fmt: skip
