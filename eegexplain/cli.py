@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Sequence
 
 DEMO_TRIALS = 360
 
@@ -28,8 +29,13 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message}\n")
 
 
-def make_parser():
-    """Parser of the command line."""
+def make_parser() -> argparse.ArgumentParser:
+    """Parser of the command line.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+    """
     from eegexplain import __version__
 
     parser = _Parser("eegexplain", description="What did my EEG network learn, and can I trust the answer?")
@@ -55,7 +61,7 @@ def make_parser():
     return parser
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Parameters
@@ -135,8 +141,19 @@ def _signals_stop():
             signal.signal(number, handler)
 
 
-def run_demo(arguments):
-    """Simulate, train, explain, and compare with what was planted."""
+def run_demo(arguments: argparse.Namespace) -> list[str]:
+    """Simulate, train, explain, and compare with what was planted.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        As of `make_parser`.
+
+    Returns
+    -------
+    list of str
+        Lines to print.
+    """
     from eegexplain.datasets import make_oscillatory_eeg
 
     _notify("simulating EEG with a known answer")
@@ -145,8 +162,19 @@ def run_demo(arguments):
     return _report(data, arguments, bands="eeg", title=title, group_by="subject")
 
 
-def run_explain(arguments):
-    """Load, train, explain."""
+def run_explain(arguments: argparse.Namespace) -> list[str]:
+    """Load, train, explain.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        As of `make_parser`.
+
+    Returns
+    -------
+    list of str
+        Lines to print.
+    """
     from eegexplain.datasets import load_trials
 
     bands = parse_bands(arguments.bands)
@@ -173,8 +201,17 @@ def _report(data, arguments, **options):
     return [*found.lines, f"Report: {pathlib.Path(arguments.out) / 'report.html'}"]
 
 
-def parse_bands(text):
+def parse_bands(text: str) -> dict[str, tuple[float, float]] | str:
     """Read ``"eeg"`` or ``"name=low-high,..."``.
+
+    Parameters
+    ----------
+    text : str
+        As it stands on the command line; limits in Hz.
+
+    Returns
+    -------
+    dict of str to (float, float), or "eeg"
 
     Raises
     ------

@@ -115,7 +115,17 @@ def band_of_bin(bands: dict | str, n_times: int, sfreq: float) -> tuple[list[str
 
 @dataclass(frozen=True, eq=False)
 class BandBins:
-    """Names of bands, the number of each Fourier bin's band (-1 outside all), and the bins inside any."""
+    """Which band each Fourier bin belongs to.
+
+    Parameters
+    ----------
+    names : list of str
+        Of the bands.
+    index : ndarray of int, shape (n_times // 2 + 1,)
+        Number of the band of each bin, -1 outside all.
+    inside : ndarray of int, shape (n_inside,)
+        Bins inside any band.
+    """
 
     names: list[str]
     index: np.ndarray
