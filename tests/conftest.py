@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the test processes already use all cores
@@ -14,6 +15,10 @@ import torch
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("suite", max_examples=15, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("suite")
+
+# A shell that runs its jobs in the background lets them ignore Ctrl-C, and so would the tests of interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def data_folder():
