@@ -213,9 +213,7 @@ def is_trait(y: NDArray, levels: Any) -> bool:
     ValueError
         For arrays of different lengths, and NaN.
     """
-    pairs = np.unique(np.column_stack([check_groups(levels, len(y)), check_groups(y, len(y))]), axis=0)
-    n_levels = len(np.unique(levels))
-    return len(pairs) == n_levels < len(y)
+    return _n_pairs(levels, y) == len(np.unique(levels)) < len(y)
 
 
 def is_shared(folds: NDArray, levels: Any) -> bool:
@@ -234,8 +232,13 @@ def is_shared(folds: NDArray, levels: Any) -> bool:
     ValueError
         For arrays of different lengths, and NaN.
     """
-    pairs = np.unique(np.column_stack([check_groups(levels, len(folds)), check_groups(folds, len(folds))]), axis=0)
-    return len(pairs) > len(np.unique(levels))
+    return _n_pairs(levels, folds) > len(np.unique(levels))
+
+
+def _n_pairs(levels, others):
+    """How many different pairs of a level and another value the trials have."""
+    codes = [check_groups(values, len(others)) for values in (levels, others)]
+    return len(np.unique(np.column_stack(codes), axis=0))
 
 
 def permuted_labels(

@@ -111,7 +111,10 @@ def test_names_are_drawn_as_they_are_written(display):
 
 def test_old_scalp_maps_draw_such_names():
     places = ["cartesian", *[(name, tuple(place)) for name, place in zip(NASTY, PLACES, strict=True)]]
-    plotting.ax_scalp(np.arange(5.0), NASTY, annotate=True, chan_pos_list=places).figure.canvas.draw()
+    ax = plotting.ax_scalp(np.arange(5.0), NASTY, annotate=True, chan_pos_list=places)
+    ax.figure.canvas.draw()
+    texts = [text.get_text() for text in ax.findobj(Text)]
+    assert all(any(plain(name) in text for text in texts) for name in NASTY), texts
 
 
 @pytest.mark.parametrize("ending", ["gif", "html"])
