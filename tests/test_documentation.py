@@ -31,7 +31,6 @@ NOT_YET = {
 NOT_TYPED = {
     "attribution",
     "encoding",
-    "models",
     "perturbation",
     "plotting",
 }
@@ -165,7 +164,8 @@ def untyped(value, owner):
     function = value.__init__ if inspect.isclass(value) else value
     if not is_ours(function) or hasattr(value, "__dataclass_fields__"):  # a field cannot be without
         return
-    hints = function.__annotations__
+    given = inspect.signature(function).parameters.values()  # a facade's has what its bases take
+    hints = {each.name for each in given if each.annotation is not each.empty} | {*function.__annotations__}
     wanted = parameters(function) + (["return"] if owner is None and not inspect.isclass(value) else [])
     if missing := [name for name in wanted if name not in hints]:
         yield f"has no type hint for {missing}"

@@ -1,6 +1,8 @@
 """SyncNet: a network whose filters are damped oscillations with one frequency and a phase per channel."""
 
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -112,24 +114,24 @@ class SyncNet(nn.Module):
 
     def __init__(
         self,
-        n_chans=None,
-        n_times=None,
-        n_outputs=None,
-        chs_info=None,
-        input_window_seconds=None,
-        sfreq=None,
-        num_filters=1,
-        filter_width=40,
-        pool_size=40,
-        activation=nn.ReLU,
-        ampli_init_values=(-0.05, 0.05),
-        omega_init_values=(0.0, 1.0),
-        beta_init_values=(0.0, 0.05),
-        phase_init_values=(0.0, 0.05),
-        drop_prob=0.0,
-        padding="same",
-        readout="max",
-        n_windows=1,
+        n_chans: int | None = None,
+        n_times: int | None = None,
+        n_outputs: int | None = None,
+        chs_info: Sequence[Any] | None = None,
+        input_window_seconds: float | None = None,
+        sfreq: float | None = None,
+        num_filters: int = 1,
+        filter_width: int = 40,
+        pool_size: int = 40,
+        activation: Callable[[], nn.Module] = nn.ReLU,
+        ampli_init_values: tuple[float, float] = (-0.05, 0.05),
+        omega_init_values: tuple[float, float] = (0.0, 1.0),
+        beta_init_values: tuple[float, float] = (0.0, 0.05),
+        phase_init_values: tuple[float, float] = (0.0, 0.05),
+        drop_prob: float = 0.0,
+        padding: str = "same",
+        readout: str = "max",
+        n_windows: int = 1,
     ):
         super().__init__()
         if n_outputs is None:
@@ -170,7 +172,7 @@ class SyncNet(nn.Module):
         self.final_layer = nn.Linear(n_pools * self.num_filters, self.n_outputs)
         self.reset_parameters()
 
-    def reset_parameters(self):
+    def reset_parameters(self) -> None:
         """Draw all parameters anew from torch's generator; the input scale and the times stay."""
         nn.init.uniform_(self.amplitude, *self.ampli_init_values)
         nn.init.uniform_(self.omega, *self.omega_init_values)
@@ -180,7 +182,7 @@ class SyncNet(nn.Module):
         nn.init.trunc_normal_(self.final_layer.weight, std=0.1, a=-0.2, b=0.2)
         nn.init.constant_(self.final_layer.bias, 0.1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Compute the logits.
 
         Parameters
@@ -207,7 +209,7 @@ class SyncNet(nn.Module):
             pooled = self.activation(self._pool(filtered, 0.0))
         return self.final_layer(self.pool_out(pooled).flatten(1))
 
-    def filters(self):
+    def filters(self) -> torch.Tensor:
         """Compute the filters as they are applied to trials, in float32 at least.
 
         Returns
@@ -219,7 +221,7 @@ class SyncNet(nn.Module):
         wave = torch.cos(omega[:, None, None] * tau + phase[..., None])
         return amplitude[..., None] * wave * torch.exp(-beta[:, None, None] * tau.square())
 
-    def filter_table(self, sfreq=None, ch_names=None):
+    def filter_table(self, sfreq: float | None = None, ch_names: Sequence[str] | None = None) -> Any:
         """Tabulate what each filter responds to.
 
         Frequencies are those of the response of the filter as it is, cut to its window and summed over channels: within
