@@ -1,5 +1,7 @@
 """The labelled result of an analysis: its dataset, its standard errors, the names of its cells."""
 
+import warnings
+
 import numpy as np
 
 from eegexplain._validation import check_groups
@@ -188,3 +190,20 @@ def flat_names(coords):
     index = np.indices([len(values) for values in coords.values()]).reshape(len(coords), -1)
     where = dict(zip(coords, index, strict=True))
     return np.array(["@".join(named[dim][where[dim][i]] for dim in order) for i in range(index.shape[1])], dtype=object)
+
+
+def with_degrees_of_freedom(dataset, n_trials, groups):
+    """Say how many independent units the errors rest on, less one, unless the analysis said so itself."""
+    if "standard_error" in dataset:
+        dataset.attrs.setdefault("degrees_of_freedom", n_trials - 1 if groups is None else int(groups.max()))
+    return dataset
+
+
+def warn_of_zeros(dataset):
+    """Warn when a whole map is 0: more often a mistake than a finding."""
+    if not dataset["value"].values.any():
+        warnings.warn(
+            "The whole map is 0: nothing of these trials moves what is explained. Look at their unit (volts or "
+            "microvolts), at constant channels and at whether the network was trained.",
+            stacklevel=3,
+        )

@@ -1,9 +1,10 @@
 """What all analyses share: the inner estimator, its delegation, tags and routing."""
 
 import copy
-import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.utils import get_tags
 from sklearn.utils._metadata_requests import _routing_enabled
@@ -12,7 +13,13 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, has_fit_parameter
 
-from eegexplain._explanation import flat_names, make_explanation, population_error
+from eegexplain._explanation import (
+    flat_names,
+    make_explanation,
+    population_error,
+    warn_of_zeros,
+    with_degrees_of_freedom,
+)
 from eegexplain._inner import flat_prediction, inner_sfreq, inner_target, is_continuous
 from eegexplain._module import default_dtype
 from eegexplain._outputs import ScikitOutputs
@@ -69,7 +76,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     _trial_label: str | None = None
 
     # ----------------------------------------------------------------- fit
-    def fit(self, X, y, *, groups=None, **fit_params):
+    def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None, **fit_params: Any):
         """Fit the inner estimator and explain it on these trials.
 
         Parameters
@@ -87,6 +94,14 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         self : object
+
+        Raises
+        ------
+        ValueError
+            For parameters out of range, trials and targets that hold NaN or do not fit each other, and classes that a
+            frozen inner estimator does not know.
+        TypeError
+            For text, sparse trials, and an inner estimator that has not what the analysis asks for.
         """
         check_numbers(self)
         kind = None if self.estimator is None else get_tags(self.estimator).estimator_type  # not that of the last fit
@@ -98,8 +113,8 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self._set_axes(X)
         self._prepare(as_trials(X), y)
         self._fit_inner(X, y, codes, fit_params)
-        dataset = _with_degrees_of_freedom(self._explain_training(as_trials(X), y, codes), len(X), codes)
-        _warn_of_zeros(dataset)
+        dataset = with_degrees_of_freedom(self._explain_training(as_trials(X), y, codes), len(X), codes)
+        warn_of_zeros(dataset)
         self._store(dataset)
         self.explanation_ = dataset
         return self
@@ -191,6 +206,13 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         -------
         evidence : ndarray of shape (n_trials, n_features_out)
             Columns as in `get_feature_names_out`.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For trials of another shape than in ``fit``, and for NaN.
         """
         check_is_fitted(self)
         X = validate_trials(self, X, reset=False)
@@ -229,6 +251,11 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         -------
         dataset : xarray.Dataset
             Variable ``value`` with first dim ``trial``; the same numbers as `transform`.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `transform`.
         """
         check_is_fitted(self)
         X = validate_trials(self, X, reset=False)
@@ -258,6 +285,13 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             Like ``explanation_``. Population maps are not means of per-trial maps. Where it has a ``standard_error``,
             a 95 % interval takes the quantile of t with ``attrs["degrees_of_freedom"]``, the number of groups (without
             groups: of trials) less one.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            As `transform`; for classes in `y` that ``fit`` did not see, and groups of another length.
         """
         check_is_fitted(self)
         if y is None:
@@ -266,8 +300,8 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             X, y = validate_trials(self, X, y, reset=False, kind="classifier" if hasattr(self, "classes_") else None)
             self._check_labels(y)
         codes = None if groups is None else check_groups(groups, len(X))
-        dataset = _with_degrees_of_freedom(self._explain_population(as_trials(X), y, codes), len(X), codes)
-        _warn_of_zeros(dataset)
+        dataset = with_degrees_of_freedom(self._explain_population(as_trials(X), y, codes), len(X), codes)
+        warn_of_zeros(dataset)
         return dataset
 
     def get_feature_names_out(self, input_features=None):
@@ -281,6 +315,13 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         names : ndarray of str
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For names other than those of the columns of `X` in ``fit``.
         """
         check_is_fitted(self)
         _check_feature_names_in(self, input_features, generate_names=False)
@@ -349,20 +390,3 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         tags.target_tags.required = True
         tags.non_deterministic = inner_tags.non_deterministic
         return tags
-
-
-def _with_degrees_of_freedom(dataset, n_trials, groups):
-    """Say how many independent units the errors rest on, less one, unless the analysis said so itself."""
-    if "standard_error" in dataset:
-        dataset.attrs.setdefault("degrees_of_freedom", n_trials - 1 if groups is None else int(groups.max()))
-    return dataset
-
-
-def _warn_of_zeros(dataset):
-    """Warn when a whole map is 0: more often a mistake than a finding."""
-    if not dataset["value"].values.any():
-        warnings.warn(
-            "The whole map is 0: nothing of these trials moves what is explained. Look at their unit (volts or "
-            "microvolts), at constant channels and at whether the network was trained.",
-            stacklevel=3,
-        )

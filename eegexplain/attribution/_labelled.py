@@ -1,6 +1,7 @@
 """Attributions with named axes, the contrast of two classes, and the warning about open integrals."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -59,7 +60,7 @@ def label_trials(values, checks, coords, basis, facts, names):
     return _with_cells(dataset, basis)
 
 
-def class_contrast(explanation, first, second):
+def class_contrast(explanation: Any, first: str, second: str) -> Any:
     """Difference of two classes' maps, each over its own trials, and its standard error.
 
     Parameters

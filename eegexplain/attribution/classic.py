@@ -1,9 +1,12 @@
 """Frequency attribution of any torch model in one call, with the signature of freqIG, and the composed model."""
 
 import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from eegexplain._torch import gradient_mode
@@ -34,23 +37,55 @@ class FrequencyDomainModel(nn.Module):
     ((4, 5, 2), (4, 2))
     """
 
-    def __init__(self, model, n_times):
+    def __init__(self, model: nn.Module, n_times: int):
         super().__init__()
         self.model = model
         self.n_times = n_times
 
     @staticmethod
-    def spectrum(x):
-        """Spectrum of signals with real and imaginary parts on a last axis of length 2."""
+    def spectrum(x: torch.Tensor) -> torch.Tensor:
+        """Take the spectrum of signals.
+
+        Parameters
+        ----------
+        x : Tensor of shape (..., n_times)
+            Real signals.
+
+        Returns
+        -------
+        Tensor of shape (..., n_times // 2 + 1, 2)
+            The unnormalized one-sided Fourier transform; real and imaginary parts on the last axis.
+        """
         return torch.view_as_real(torch.fft.rfft(x))
 
-    def forward(self, spectrum, *args):
-        """Outputs of the model for spectra `(batch, ..., n_bins, 2)`."""
+    def forward(self, spectrum: torch.Tensor, *args: Any) -> torch.Tensor:
+        """Compute the model's outputs for the signals that have these spectra.
+
+        Parameters
+        ----------
+        spectrum : Tensor of shape (batch, ..., n_times // 2 + 1, 2)
+            As `spectrum` gives it.
+        *args : object
+            Passed to the model after the signals.
+
+        Returns
+        -------
+        Tensor
+            What the model returns.
+        """
         return self.model(torch.fft.irfft(torch.view_as_complex(spectrum.contiguous()), n=self.n_times), *args)
 
 
-def attribute(input, model, target=None, baseline=None, n_steps=50, segment=None, start_idx=None,  # noqa: A002
-              additional_forward_args=None):
+def attribute(
+    input: ArrayLike | torch.Tensor,  # noqa: A002
+    model: nn.Module | Callable[..., torch.Tensor],
+    target: int | tuple[int, ...] | Sequence[int] | None = None,
+    baseline: ArrayLike | torch.Tensor | None = None,
+    n_steps: int | str = 50,
+    segment: ArrayLike | torch.Tensor | None = None,
+    start_idx: int | None = None,
+    additional_forward_args: Any = None,
+) -> NDArray[np.floating]:
     r"""Attribute a model's output to the frequencies of its input (FLEX).
 
     Integrated gradients of the model behind an inverse Fourier transform: bin `k` receives

@@ -1,6 +1,10 @@
 """The FLEX estimator: what a network uses, per channel and frequency, band, time, or any linear basis."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -12,7 +16,7 @@ from eegexplain.attribution._baselines import make_bank
 from eegexplain.attribution._engine import Checks, Engine, Settings
 from eegexplain.attribution._labelled import label_population, label_trials, warn_unconverged
 from eegexplain.attribution._methods import METHODS
-from eegexplain.bases import as_basis
+from eegexplain.bases import Basis, as_basis
 from eegexplain.bases._basis import cell_labels
 
 TARGETS = ("all", "predicted", "true")
@@ -110,9 +114,27 @@ class FLEXAttributor(Explainer):
 
     _numbers = {"n_steps": Number(least=1, whole=True, other=("auto",)), "n_baselines": AT_LEAST_ONE}
 
-    def __init__(self, estimator=None, *, basis="fourier", method="integrated_gradients", n_steps="auto", tol=0.01,
-                 baseline="zeros", target="all", response="auto", bands=None, sfreq=None, ch_names=None,
-                 memory_limit=2**28, batch_size=64, n_baselines=8, relative=False, random_state=None, verbose=0):
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        basis: str | Basis = "fourier",
+        method: str = "integrated_gradients",
+        n_steps: int | str = "auto",
+        tol: float = 0.01,
+        baseline: ArrayLike = "zeros",
+        target: ArrayLike = "all",
+        response: str = "auto",
+        bands: dict[str, tuple[float, float]] | str | None = None,
+        sfreq: float | None = None,
+        ch_names: Sequence[str] | None = None,
+        memory_limit: int = 2**28,
+        batch_size: int = 64,
+        n_baselines: int = 8,
+        relative: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ):
         self.estimator = estimator
         self.basis = basis
         self.method = method
@@ -197,9 +219,9 @@ class FLEXAttributor(Explainer):
         """Position of each trial's label among the classes; None for regressors and without labels."""
         if y is None or not hasattr(self, "classes_"):
             return None
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
-            raise ValueError(f"y holds {unknown[0]!r}, which is not one of the classes {list(self.classes_)}")
+        unknown = np.setdiff1d(y, self.classes_).tolist()
+        if unknown:
+            raise ValueError(f"y holds {unknown[0]!r}, which is not one of the classes {self.classes_.tolist()}")
         return np.searchsorted(self.classes_, y)
 
     def _coords(self, basis):
@@ -219,7 +241,15 @@ class FLEXAttributor(Explainer):
     def _is_all(target):
         return isinstance(target, str) and target == "all"
 
-    def explain(self, X, y=None, *, target=None, basis=None, baseline=None):
+    def explain(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        target: ArrayLike | None = None,
+        basis: str | Basis | list[str | Basis] | None = None,
+        baseline: ArrayLike | None = None,
+    ):
         """Attribute single trials, in as many bases as wanted from one integral.
 
         Parameters
@@ -239,6 +269,14 @@ class FLEXAttributor(Explainer):
         xarray.Dataset, or dict of str to xarray.Dataset for a list of bases
             ``value`` with first dim ``trial``, ``convergence_delta`` and ``n_steps``; ``target`` names the explained
             output where there is one per trial.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For trials of another shape than in ``fit``, NaN, a baseline of another shape, an unknown target or label,
+            ``target="true"`` without labels, and two bases of the same name.
         """
         check_is_fitted(self)
         X = as_trials(validate_trials(self, X, reset=False))
