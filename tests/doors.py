@@ -293,6 +293,9 @@ DOORS = {
         arrays={"X": X}, labels={"y": y, "groups": GROUPS}, numbers={"sfreq": 64.0},
     ),
     # models
+    "filter_patterns": Door(
+        lambda templates, X: models.filter_patterns(templates, X), arrays={"templates": X[:2, :, :5], "X": X},
+    ),
     "SyncNetClassifier": Door(
         lambda X, y, **numbers: fast_classifier(**numbers).fit(X, y), arrays={"X": X}, labels={"y": y},
         numbers={"sfreq": 64.0, "lr": 0.005},

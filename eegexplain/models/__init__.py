@@ -1,5 +1,6 @@
 """Networks as estimators: SyncNet, whose filters are damped oscillations; EEGNet; the bases for any torch module."""
 
+from eegexplain.models._patterns import filter_patterns
 from eegexplain.models.eegnet import EEGNet, EEGNetClassifier, EEGNetRegressor
 from eegexplain.models.network import NetworkClassifier, NetworkRegressor
 from eegexplain.models.syncnet import SyncNet, SyncNetClassifier, SyncNetRegressor
@@ -13,4 +14,5 @@ __all__ = [
     "SyncNet",
     "SyncNetClassifier",
     "SyncNetRegressor",
+    "filter_patterns",
 ]

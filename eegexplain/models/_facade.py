@@ -89,7 +89,8 @@ class NetworkFacade(BaseEstimator):
     - ``_parameter_constraints`` of its own settings, as in scikit-learn; ``_settings_doc`` describes them.
 
     Constraints, signature and the ``%(parameters)s`` of the docstring are completed with those of the bases. What a
-    network starts from (`_start`), its groups of learning rates (`_rates`) and its training (`_train`) have defaults.
+    network starts from (`_start`), its groups of learning rates (`_rates`), its training (`_train`) and what else is
+    learned from the trials (`_finish`) have defaults.
     """
 
     _module_class: ClassVar[Any] = None
@@ -167,6 +168,8 @@ class NetworkFacade(BaseEstimator):
             raise ValueError(
                 "Training diverged (weights are not finite): lower lr, or look for extreme trials in X."
             )
+        with single_thread():
+            self._finish(net.module_, trials)
         self.net_ = net
 
     def _reference_sfreq(self):
@@ -225,6 +228,9 @@ class NetworkFacade(BaseEstimator):
         self.n_iter_ = best.n_epochs_
         recorded = [key for key in ("train_loss", "valid_loss") if key in net.history[-1]]
         self.history_ = {key: np.array(net.history[:, key]) for key in recorded}
+
+    def _finish(self, module, trials):
+        """Set fitted attributes that the trained module and the training trials give together."""
 
     # ------------------------------------------------------------- results
     def _responses(self, X, response):

@@ -74,7 +74,7 @@ def canonical_waves(amplitude, phase, omega, tau):
     return np.abs(amplitude), np.where(amplitude == 0, 0.0, phase), np.abs(omega)
 
 
-def describe_filters(filters, waves, decay, sfreq, ch_names):
+def describe_filters(filters, waves, decay, sfreq, ch_names, patterns=None):
     """Tabulate filters: one row each.
 
     Parameters
@@ -87,6 +87,7 @@ def describe_filters(filters, waves, decay, sfreq, ch_names):
     sfreq : float
         Sampling rate in Hz.
     ch_names : list of str
+    patterns : complex ndarray of shape (n_filters, n_channels), optional
 
     Returns
     -------
@@ -108,4 +109,7 @@ def describe_filters(filters, waves, decay, sfreq, ch_names):
     }
     columns |= {f"amplitude_{name}": amplitude[:, c] for c, name in enumerate(ch_names)}
     columns |= {f"phase_{name}": phase[:, c] for c, name in enumerate(ch_names)}
+    if patterns is not None:
+        columns |= {f"pattern_amplitude_{name}": np.abs(patterns[:, c]) for c, name in enumerate(ch_names)}
+        columns |= {f"pattern_phase_{name}": np.angle(patterns[:, c]) for c, name in enumerate(ch_names)}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(filters), name="filter"))

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from eegexplain.models._facade import NetworkFacade, TrainingSettings
+from eegexplain.models._patterns import filter_patterns
 from eegexplain.models._training import REFERENCE_SFREQ
 from eegexplain.models.network import NetworkClassifier, NetworkRegressor
 from eegexplain.models.syncnet._assembly import floor_powers, train_closed
@@ -142,6 +143,10 @@ class SyncNetFacade(NetworkFacade):
         train_closed(net.module_, trials, target, strata, groups=groups, seed=seed, classes=self._stratify)
         self.n_iter_, self.history_ = 0, {}
 
+    def _finish(self, module, trials):
+        with torch.no_grad():
+            self.patterns_ = filter_patterns(module.filters().cpu().numpy(), trials)
+
     def _rates(self, sfreq):
         return physical_rates(self.lr, sfreq)
 
@@ -154,9 +159,10 @@ class SyncNetFacade(NetworkFacade):
 
     @property
     def filter_table_(self) -> Any:
-        """Table of the learned filters; see `SyncNet.filter_table`."""
+        """Table of the learned filters and their patterns; see `SyncNet.filter_table`."""
         check_is_fitted(self, "net_")
-        return self.net_.module_.filter_table(1.0 if self.sfreq is None else self.sfreq, self.ch_names_)
+        sfreq, patterns = 1.0 if self.sfreq is None else self.sfreq, getattr(self, "patterns_", None)
+        return self.net_.module_.filter_table(sfreq, self.ch_names_, patterns)
 
 
 class SyncNetClassifier(SyncNetFacade, NetworkClassifier):
@@ -179,8 +185,11 @@ class SyncNetClassifier(SyncNetFacade, NetworkClassifier):
         The trained net; its module is a `SyncNet`.
     templates_ : ndarray of shape (n_filters, n_channels, width)
         Learned filters.
+    patterns_ : complex ndarray of shape (n_filters, n_channels)
+        What goes with the output of each filter in the training trials, unit of `X` per unit of output: topographies,
+        which filters are not; see `filter_patterns`.
     filter_table_ : pandas.DataFrame
-        Peak frequency, bandwidth, amplitudes and phases per filter.
+        Peak frequency, bandwidth, amplitudes and phases per filter and of its pattern.
     history_ : dict of str to ndarray
         ``train_loss`` and ``valid_loss`` per epoch.
     n_iter_ : int
@@ -227,8 +236,11 @@ class SyncNetRegressor(SyncNetFacade, NetworkRegressor):
         The trained net; its module is a `SyncNet`.
     templates_ : ndarray of shape (n_filters, n_channels, width)
         Learned filters.
+    patterns_ : complex ndarray of shape (n_filters, n_channels)
+        What goes with the output of each filter in the training trials, unit of `X` per unit of output: topographies,
+        which filters are not; see `filter_patterns`.
     filter_table_ : pandas.DataFrame
-        Peak frequency, bandwidth, amplitudes and phases per filter.
+        Peak frequency, bandwidth, amplitudes and phases per filter and of its pattern.
     history_ : dict of str to ndarray
         ``train_loss`` and ``valid_loss`` per epoch, in squared standard deviations of `y`.
     n_iter_ : int

@@ -4,7 +4,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import nn
 from torch.nn import functional as F
 
@@ -221,7 +223,12 @@ class SyncNet(nn.Module):
         wave = torch.cos(omega[:, None, None] * tau + phase[..., None])
         return amplitude[..., None] * wave * torch.exp(-beta[:, None, None] * tau.square())
 
-    def filter_table(self, sfreq: float | None = None, ch_names: Sequence[str] | None = None) -> Any:
+    def filter_table(
+        self,
+        sfreq: float | None = None,
+        ch_names: Sequence[str] | None = None,
+        patterns: ArrayLike | None = None,
+    ) -> Any:
         """Tabulate what each filter responds to.
 
         Frequencies are those of the response of the filter as it is, cut to its window and summed over channels: within
@@ -233,6 +240,8 @@ class SyncNet(nn.Module):
             Sampling rate in Hz; by default the one given at construction, else 1.0 (cycles per sample).
         ch_names : list of str, optional
             Names for the columns, ``ch0, ch1, ...`` by default.
+        patterns : complex array of shape (num_filters, n_chans), optional
+            Of `eegexplain.models.filter_patterns`, for columns of their own.
 
         Returns
         -------
@@ -240,20 +249,25 @@ class SyncNet(nn.Module):
             One row per filter: ``peak_frequency`` and -3 dB ``bandwidth`` in Hz (NaN for a filter that is 0),
             ``cycles`` of the peak frequency in the window, ``few_cycles`` (below 1.5: take the frequency with care),
             ``carrier_frequency`` in Hz, ``decay`` per squared second, then ``amplitude_<channel>`` (at least 0, per
-            unit of the input) and ``phase_<channel>`` at the window's centre (rad, in (-pi, pi]).
+            unit of the input) and ``phase_<channel>`` at the window's centre (rad, in (-pi, pi]). With patterns also
+            ``pattern_amplitude_<channel>`` (unit of the input per unit of the filter's output) and
+            ``pattern_phase_<channel>`` (relative to the output).
 
         Raises
         ------
         ValueError
-            If `sfreq` is not a positive number or `ch_names` does not fit the channels.
+            If `sfreq` is not a positive number, or `ch_names` or `patterns` do not fit the channels.
         """
         sfreq = check_sfreq((self.sfreq or 1.0) if sfreq is None else sfreq)
         names = check_ch_names(ch_names, self.n_chans)
+        patterns = None if patterns is None else np.asarray(patterns)
+        if patterns is not None and patterns.shape != (self.num_filters, self.n_chans):
+            raise ValueError(f"patterns must have shape ({self.num_filters}, {self.n_chans}), got {patterns.shape}.")
         with torch.no_grad():
             filters = self.filters().double().cpu().numpy()
             amplitude, phase, omega, beta, tau = (value.double().cpu().numpy() for value in self._waves())
         waves = canonical_waves(amplitude, phase, omega, tau)
-        return describe_filters(filters, waves, beta, sfreq, names)
+        return describe_filters(filters, waves, beta, sfreq, names, patterns)
 
     def _grid(self):
         """Times of the filter taps in samples; an even window has one more before 0 than after."""
