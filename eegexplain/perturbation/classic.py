@@ -6,20 +6,24 @@ For new work use `PerturbationCorrelator`: it has standard errors, labels, and n
 
 import functools
 import inspect
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from eegexplain._bands import frozen_bins
 from eegexplain._parallel import trial_blocks
 from eegexplain._validation import check_array_like, check_same_shape
-from eegexplain.perturbation._changes import correlate_positions, rounding_of
-from eegexplain.perturbation._sums import ROUNDING
+from eegexplain.perturbation._changes import correlate_positions
+from eegexplain.perturbation._classic import Sums, activations, kept_activations, squared_rounding
 from eegexplain.perturbation.kinds import call_perturbation
 
 _SEED = (2017, 7, 10)
+Perturbed: TypeAlias = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]  # amplitudes, phases, values
 
 
-def phase_perturbation(amps, phases, rng=None):
+def phase_perturbation(amps: ArrayLike, phases: ArrayLike, rng: Any = None) -> Perturbed:
     """Shift phases by noise from U(-pi, pi), one shift per trial and frequency, the same for all channels.
 
     Parameters
@@ -36,6 +40,11 @@ def phase_perturbation(amps, phases, rng=None):
         Shifted, in [-pi, pi].
     values : ndarray of shape (n_trials, 1, n_frequencies, ...)
         Size of the shifts.
+
+    Raises
+    ------
+    ValueError
+        If `amps` and `phases` differ in shape, or hold NaN or infinities.
 
     Examples
     --------
@@ -54,7 +63,9 @@ def phase_perturbation(amps, phases, rng=None):
     return amps, shifted, np.abs(shift)
 
 
-def amp_perturbation_additive(amps, phases, rng=None, *, legacy=False):
+def amp_perturbation_additive(
+    amps: ArrayLike, phases: ArrayLike, rng: Any = None, *, legacy: bool = False
+) -> Perturbed:
     """Add noise from N(0, 0.02) to amplitudes; amplitudes stay above 0.
 
     The noise is absolute, on the unnormalised Fourier amplitude, so its effect depends on unit and length of the
@@ -77,6 +88,11 @@ def amp_perturbation_additive(amps, phases, rng=None, *, legacy=False):
     values : ndarray of the shape of `amps`
         Change of the amplitudes.
 
+    Raises
+    ------
+    ValueError
+        If `amps` and `phases` differ in shape, or hold NaN or infinities.
+
     Examples
     --------
     >>> import numpy as np
@@ -92,7 +108,7 @@ def amp_perturbation_additive(amps, phases, rng=None, *, legacy=False):
     return perturbed, phases, perturbed - amps
 
 
-def amp_perturbation_multiplicative(amps, phases, rng=None):
+def amp_perturbation_multiplicative(amps: ArrayLike, phases: ArrayLike, rng: Any = None) -> Perturbed:
     """Multiply amplitudes by noise from N(1, 0.02); amplitudes stay above 0.
 
     Parameters
@@ -110,6 +126,11 @@ def amp_perturbation_multiplicative(amps, phases, rng=None):
     values : ndarray of the shape of `amps`
         Factors.
 
+    Raises
+    ------
+    ValueError
+        If `amps` and `phases` differ in shape, or hold NaN or infinities.
+
     Examples
     --------
     >>> import numpy as np
@@ -124,7 +145,7 @@ def amp_perturbation_multiplicative(amps, phases, rng=None):
     return np.maximum(amps * factors, 0), phases, factors
 
 
-def correlate_feature_maps(x, y, *, legacy=False):
+def correlate_feature_maps(x: ArrayLike, y: ArrayLike, *, legacy: bool = False) -> NDArray[Any]:
     """Correlate activations over their last axis.
 
     Parameters
@@ -138,6 +159,11 @@ def correlate_feature_maps(x, y, *, legacy=False):
     correlations : ndarray of shape (n_trials, [n_filters])
         0 where an activation is constant, but for rounding.
 
+    Raises
+    ------
+    ValueError
+        If `x` and `y` differ in shape, or hold NaN or infinities.
+
     Examples
     --------
     >>> import numpy as np
@@ -149,13 +175,13 @@ def correlate_feature_maps(x, y, *, legacy=False):
     x, y = check_same_shape(x=x, y=y)
     if not legacy:
         return correlate_positions(x, y, constant=0)
-    x, y = (part - np.mean(part, axis=-1, keepdims=True) for part in (x, y))
-    size = np.sqrt(np.mean(x**2, axis=-1) * np.mean(y**2, axis=-1))
+    left, right = (part - np.mean(part, axis=-1, keepdims=True) for part in (x, y))
+    size = np.sqrt(np.mean(left**2, axis=-1) * np.mean(right**2, axis=-1))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return x.shape[-1] * np.mean(x * y, axis=-1) / size
+        return left.shape[-1] * np.mean(left * right, axis=-1) / size
 
 
-def mean_diff_feature_maps(x, y):
+def mean_diff_feature_maps(x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
     """Mean difference of activations over their last axis.
 
     Parameters
@@ -166,6 +192,11 @@ def mean_diff_feature_maps(x, y):
     -------
     mean_diff : ndarray of shape (n_trials, [n_filters])
 
+    Raises
+    ------
+    ValueError
+        If `x` and `y` differ in shape, or hold NaN or infinities.
+
     Examples
     --------
     >>> import numpy as np
@@ -173,13 +204,22 @@ def mean_diff_feature_maps(x, y):
     >>> mean_diff_feature_maps(np.array([[1.0, 3.0]]), np.array([[0.0, 1.0]])).tolist()
     [1.5]
     """
-    x, y = check_same_shape(x=x, y=y)
-    return np.mean(x - y, axis=-1)
+    new, old = check_same_shape(x=x, y=y)
+    return np.mean(new - old, axis=-1)
 
 
 def spectral_perturbation_correlation(
-    pert_fn, diff_fn, pred_fn, n_layers, inputs, n_iterations, batch_size=30, seed=_SEED, *, legacy=False
-):
+    pert_fn: Callable[..., Any],
+    diff_fn: Callable[..., Any],
+    pred_fn: Callable[..., Any],
+    n_layers: int,
+    inputs: ArrayLike,
+    n_iterations: int,
+    batch_size: int = 30,
+    seed: Any = _SEED,
+    *,
+    legacy: bool = False,
+) -> list[NDArray[Any]]:
     """Correlate perturbations of the inputs' spectra with changes of a network's layers.
 
     Per iteration all inputs are perturbed once and perturbations are correlated over inputs with the change of each
@@ -243,18 +283,19 @@ def spectral_perturbation_correlation(
     if legacy and diff_fn is correlate_feature_maps:
         diff_fn = functools.partial(correlate_feature_maps, legacy=True)
     blocks = trial_blocks(len(inputs), batch_size)
-    predict = functools.partial(_activations, pred_fn, n_layers, legacy)
-    original = _kept(predict, inputs, blocks)
-    correlations, rounding = [0.0] * n_layers, [0.0] * n_layers
+    predict = functools.partial(activations, pred_fn, n_layers, legacy)
+    original = kept_activations(predict, inputs, blocks)
+    correlations: list[Any] = [0.0] * n_layers
+    rounding: list[Any] = [0.0] * n_layers
     for iteration in range(n_iterations):
-        sums = [_Sums() for _ in range(n_layers)]
+        sums = [Sums() for _ in range(n_layers)]
         perturbed = _perturbed(pert_fn, inputs, blocks if by_batch else None, rng, batch_size, legacy)
         for block, kept, (new_inputs, values) in zip(blocks, original, perturbed, strict=True):
             old = predict(inputs[block]) if kept is None else kept
             for layer, (mine, new) in enumerate(zip(sums, predict(new_inputs), strict=True)):
                 mine.add(values, diff_fn(new, old[layer]))
                 if iteration == 0 and not legacy:
-                    rounding[layer] = rounding[layer] + _squared_rounding(diff_fn, old[layer], new_inputs.dtype)
+                    rounding[layer] = rounding[layer] + squared_rounding(diff_fn, old[layer], new_inputs.dtype)
         correlations = [
             total + mine.correlation(None if legacy else least)
             for total, mine, least in zip(correlations, sums, rounding, strict=True)
@@ -263,8 +304,15 @@ def spectral_perturbation_correlation(
 
 
 def compute_amplitude_prediction_correlations(
-    pred_fn, examples, n_iterations, perturb_fn=amp_perturbation_additive, batch_size=30, seed=_SEED, *, legacy=False
-):
+    pred_fn: Callable[..., Any],
+    examples: ArrayLike,
+    n_iterations: int,
+    perturb_fn: Callable[..., Any] = amp_perturbation_additive,
+    batch_size: int = 30,
+    seed: Any = _SEED,
+    *,
+    legacy: bool = False,
+) -> NDArray[Any]:
     """Correlate perturbations of the examples' amplitudes with changes of the predictions.
 
     Parameters
@@ -336,62 +384,3 @@ def _perturbed(pert_fn, inputs, blocks, rng, batch_size, legacy):
         values = values.reshape(*values.shape[:3], -1)[..., 0]
         for part in trial_blocks(len(new), batch_size):
             yield new[part], values[part]
-
-
-def _activations(pred_fn, n_layers, legacy, X):
-    """Activations per layer as ``(n_trials, n_filters, n_positions)``."""
-    layers = pred_fn(X)
-    if len(layers) < n_layers:
-        raise ValueError(f"pred_fn returned {len(layers)} layers, expected n_layers={n_layers}")
-    layers = [check_array_like("what pred_fn returns", layer, dtype="same") for layer in layers[:n_layers]]
-    for layer in layers:
-        if layer.ndim < 2 or len(layer) != len(X):
-            raise ValueError(f"pred_fn returned {layer.shape} for {len(X)} inputs, expected (n_trials, n_filters, ...)")
-    if legacy:
-        return [layer.reshape(*layer.shape, *(1,) * (4 - layer.ndim))[..., 0] for layer in layers]
-    return [layer.reshape(*layer.shape[:2], -1) for layer in layers]
-
-
-def _kept(predict, inputs, blocks):
-    """Activations of the unperturbed inputs, batch by batch; None where they would take more room than the inputs."""
-    first = predict(inputs[blocks[0]])
-    if sum(layer.nbytes for layer in first) * len(blocks) > inputs.nbytes:
-        return [None] * len(blocks)
-    return [first, *(predict(inputs[block]) for block in blocks[1:])]
-
-
-def _squared_rounding(diff_fn, old, dtype):
-    """Sum over trials of what rounding of the activations, or of perturbed inputs, does to the difference, squared."""
-    eps = max(np.finfo(np.result_type(kind, np.float32)).eps for kind in (old.dtype, dtype))
-    return np.square(rounding_of(diff_fn, old, ROUNDING * eps)).sum(axis=0)
-
-
-class _Sums:
-    """Sums over trials for the correlation of values ``(n, C, F)`` with changes ``(n, n_filters)``."""
-
-    def __init__(self):
-        self.sums, self.n = None, 0
-
-    def add(self, values, changes):
-        """Add a batch of trials."""
-        flat = np.asarray(values, dtype=float).reshape(len(values), -1)
-        changes = np.asarray(changes, dtype=float)
-        if self.sums is None:
-            self.shape, self.centre = values.shape[1:], (flat.mean(axis=0), changes.mean(axis=0))
-        flat, changes = flat - self.centre[0], changes - self.centre[1]
-        new = [flat.sum(0), (flat**2).sum(0), changes.sum(0), (changes**2).sum(0), flat.T @ changes]
-        self.sums = new if self.sums is None else [a + b for a, b in zip(self.sums, new, strict=True)]
-        self.n += len(flat)
-
-    def correlation(self, rounding):
-        """Pearson correlation; 0 for changes up to `rounding` (sum of squares), or NaN if that is None (old code)."""
-        e, ee, d, dd, ed = self.sums
-        covariance = ed - np.outer(e, d) / self.n
-        change = (dd - d**2 / self.n).clip(0)
-        if rounding is not None:
-            least = (ROUNDING * np.finfo(float).eps) ** 2 * self.n * np.square(self.centre[1])
-            change = np.where(change > rounding + least, change, 0)
-        size = np.sqrt(np.outer((ee - e**2 / self.n).clip(0), change))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            r = covariance / size
-        return np.where((size > 0) | np.isnan(size) | (rounding is None), r, 0).reshape(*self.shape, -1)

@@ -1,6 +1,8 @@
 """Which channels and frequencies move the outputs: correlation of spectral perturbations with output changes."""
 
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -19,7 +21,7 @@ from eegexplain.perturbation._population import gradient_map, sampled_map
 from eegexplain.perturbation._result import population_dataset
 from eegexplain.perturbation._sampling import SamplingMethod
 from eegexplain.perturbation._spectra import data_scale
-from eegexplain.perturbation.kinds import KINDS, resolve_kind, with_data_noise
+from eegexplain.perturbation.kinds import KINDS, Perturbation, resolve_kind, with_data_noise
 
 _AXES = ("channel", "frequency")
 
@@ -176,28 +178,28 @@ class PerturbationCorrelator(Explainer):
 
     def __init__(
         self,
-        estimator=None,
+        estimator: Any = None,
         *,
-        perturbation="additive",
-        noise="independent",
-        scale=0.02,
-        scale_by="sd",
-        method="auto",
-        bands=None,
-        layers=None,
-        difference="mean",
-        per_class=False,
-        subspace="data",
-        n_iterations=100,
-        tol=None,
-        control_variate="auto",
-        response="auto",
-        sfreq=None,
-        ch_names=None,
-        batch_size=64,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
+        perturbation: str | Callable[..., Any] | Perturbation = "additive",
+        noise: str = "independent",
+        scale: float = 0.02,
+        scale_by: str = "sd",
+        method: str = "auto",
+        bands: dict[str, tuple[float, float]] | str | None = None,
+        layers: Sequence[str] | None = None,
+        difference: str | Callable[..., Any] = "mean",
+        per_class: bool = False,
+        subspace: str = "data",
+        n_iterations: int = 100,
+        tol: float | None = None,
+        control_variate: str | bool = "auto",
+        response: str = "auto",
+        sfreq: float | None = None,
+        ch_names: Sequence[str] | None = None,
+        batch_size: int = 64,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ):
         self.estimator = estimator
         self.perturbation = perturbation

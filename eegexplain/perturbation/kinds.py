@@ -3,21 +3,24 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eegexplain._bands import frozen_bins
 from eegexplain._validation import lookup
-from eegexplain.perturbation._spectra import gradient_along
+from eegexplain.perturbation._spectra import Spectra, gradient_along
 
 
 @dataclass(frozen=True)
 class Perturbation:
     """A kind of perturbation.
 
-    Attributes
+    Parameters
     ----------
     name : str
+        What `PerturbationCorrelator` is asked for.
     formula : str
         What happens to amplitude A and phase phi of channel c and bin f.
     noise : str
@@ -60,11 +63,21 @@ class Perturbation:
 
 @dataclass(frozen=True)
 class Draws:
-    """Noise to draw: ``amount`` ``(n_channels or 1, n_frequencies or 1)``, draws per trial, bands that share noise."""
+    """Noise to draw.
+
+    Parameters
+    ----------
+    amount : ndarray of shape (n_channels or 1, n_frequencies or 1)
+        Standard deviation of the values, in the unit of the kind's values; 1 where an axis shares them.
+    n_draws : int
+        Draws per trial.
+    membership : ndarray of shape (n_bands, n_frequencies), optional
+        1 where a bin belongs to a band: the bins of a band then share their noise.
+    """
 
     amount: np.ndarray
     n_draws: int
-    membership: np.ndarray | None = None  # (n_bands, n_frequencies)
+    membership: np.ndarray | None = None
 
     def draw(self, sampler, spectra):
         """Draw unit noise per bin, or per band and spread over its bins.
@@ -87,24 +100,73 @@ class Draws:
 
 
 # ------------------------------------------------------------------------------------------------------ closed forms
-def by_amplitude(gradients, spectra):
-    """Derivative by the amplitude of each bin at fixed phase."""
+def by_amplitude(gradients: NDArray[Any], spectra: Spectra) -> NDArray[Any]:
+    """Differentiate by the amplitude of each bin at fixed phase.
+
+    Parameters
+    ----------
+    gradients : complex ndarray of shape (n_trials, n_outputs, n_channels, n_frequencies)
+        Derivatives of the outputs by the real and the imaginary part of each bin.
+    spectra : Spectra
+        Of the trials.
+
+    Returns
+    -------
+    ndarray of the shape of `gradients`
+        Real; in outputs per unit of the amplitude.
+    """
     return gradient_along(gradients, spectra.unit)
 
 
-def by_phase(gradients, spectra):
-    """Derivative by the phase of each bin at fixed amplitude: a turn moves a bin at a right angle to itself."""
+def by_phase(gradients: NDArray[Any], spectra: Spectra) -> NDArray[Any]:
+    """Differentiate by the phase of each bin at fixed amplitude: a turn moves a bin at a right angle to itself.
+
+    Parameters
+    ----------
+    gradients : complex ndarray of shape (n_trials, n_outputs, n_channels, n_frequencies)
+        As in `by_amplitude`.
+    spectra : Spectra
+        Of the trials.
+
+    Returns
+    -------
+    ndarray of the shape of `gradients`
+        Real; in outputs per rad.
+    """
     return gradient_along(gradients, 1j * spectra.values)
 
 
-def by_factor(gradients, spectra):
-    """Derivative by a factor on the amplitude of each bin."""
+def by_factor(gradients: NDArray[Any], spectra: Spectra) -> NDArray[Any]:
+    """Differentiate by a factor on the amplitude of each bin.
+
+    Parameters
+    ----------
+    gradients : complex ndarray of shape (n_trials, n_outputs, n_channels, n_frequencies)
+        As in `by_amplitude`.
+    spectra : Spectra
+        Of the trials.
+
+    Returns
+    -------
+    ndarray of the shape of `gradients`
+        Real; in outputs per factor: by the amplitude, times the amplitude.
+    """
     return by_amplitude(gradients, spectra) * spectra.amplitude[:, None]
 
 
 # ------------------------------------------------------------------------------------------------------------- noise
-def normal(rng, shape):
-    """Draw from N(0, 1) in single precision."""
+def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Draw from N(0, 1) in single precision.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : tuple of int
+
+    Returns
+    -------
+    ndarray of this shape
+    """
     return rng.standard_normal(shape, dtype=np.float32)
 
 
@@ -149,8 +211,20 @@ def _rotate(spectra, rng, draws):
     return spectra.values * turn(shift, spectra), np.abs(shift)
 
 
-def turn(shift, spectra):
-    """``exp(i shift)`` in the precision of the trials: amplitudes must not change."""
+def turn(shift: NDArray[Any], spectra: Spectra) -> NDArray[Any]:
+    """Return ``exp(i shift)`` in the precision of the trials: amplitudes must not change.
+
+    Parameters
+    ----------
+    shift : ndarray
+        In rad.
+    spectra : Spectra
+        Whose precision it takes.
+
+    Returns
+    -------
+    complex ndarray of the shape of `shift`
+    """
     shift = shift.astype(spectra.amplitude.dtype)
     return np.cos(shift) + 1j * np.sin(shift)
 
@@ -176,7 +250,9 @@ def _checked(function, amplitude, phase, rng):
     return amps * np.exp(1j * phases), np.broadcast_to(values, amps.shape)
 
 
-def call_perturbation(function, amplitude, phase, rng):
+def call_perturbation(
+    function: Callable[..., Any], amplitude: NDArray[Any], phase: NDArray[Any], rng: Any
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Call a user's function, whose arguments are read-only, and check the shapes it returns.
 
     Parameters
@@ -255,8 +331,24 @@ KINDS = {
 }
 
 
-def resolve_kind(perturbation):
-    """Record for a name, a record or a function ``(amps, phases, rng) -> (amps, phases, values)``."""
+def resolve_kind(perturbation: str | Perturbation | Callable[..., Any]) -> Perturbation:
+    """Return the record of a perturbation.
+
+    Parameters
+    ----------
+    perturbation : str, Perturbation or callable
+        A name in ``KINDS``, a record (which is returned), or a function ``(amps, phases, rng) -> (amps, phases,
+        values)`` of arrays ``(n_trials, n_channels, n_frequencies)``, which has no closed form.
+
+    Returns
+    -------
+    Perturbation
+
+    Raises
+    ------
+    ValueError
+        For a name that is none.
+    """
     if isinstance(perturbation, Perturbation):
         return perturbation
     if callable(perturbation):
@@ -270,8 +362,20 @@ def resolve_kind(perturbation):
     return lookup(KINDS, perturbation, "perturbation")
 
 
-def with_data_noise(kind, cross):
-    """Additive noise that has a cross-spectrum ``(n_frequencies, n_channels, n_channels)``."""
+def with_data_noise(kind: Perturbation, cross: NDArray[Any]) -> Perturbation:
+    """Give additive noise a cross-spectrum.
+
+    Parameters
+    ----------
+    kind : Perturbation
+        Whose name, slope and unit it keeps.
+    cross : complex ndarray of shape (n_frequencies, n_channels, n_channels)
+        Covariance of the noise in each bin; Hermitian, without negative eigenvalues but for rounding.
+
+    Returns
+    -------
+    Perturbation
+    """
     values, vectors = np.linalg.eigh(cross)
     root = vectors * np.sqrt(np.maximum(values, 0))[:, None, :]
     return replace(
