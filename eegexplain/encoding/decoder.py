@@ -87,7 +87,7 @@ class StimulusDecoder(BaseEstimator):
         self.shrinkage = shrinkage
         self.dof = dof
 
-    def fit(self, X, y):
+    def fit(self, X: ArrayLike, y: ArrayLike):
         """Fit the encoding model and the covariance of its residuals.
 
         Parameters

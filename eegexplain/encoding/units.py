@@ -1,13 +1,18 @@
 """The units of a network as targets of an encoding model."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
 from eegexplain._torch import TorchNet
 from eegexplain._validation import as_trials, check_array_like, positive_int
 
 
-def unit_responses(estimator, X, *, layer=None, average=True, batch_size=64):
+def unit_responses(
+    estimator: Any, X: ArrayLike, *, layer: str | None = None, average: bool = True, batch_size: int = 64
+) -> Bunch:
     """Outputs of a layer's units, as data for a ``WeightFitter`` or ``ParameterFitter``.
 
     What drives a unit of a network - the power of a band at some channel, a feature of the stimulus - is the question

@@ -1,12 +1,15 @@
 """The double-gamma haemodynamic response."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
 from eegexplain._validation import check_array_like
 
 
-def gamma_density(t, shape, scale, xp=np):
+def gamma_density(t: Any, shape: Any, scale: Any, xp: Any = np) -> Any:
     """Density of the gamma distribution, zero for ``t <= 0``.
 
     Parameters
@@ -30,7 +33,17 @@ def gamma_density(t, shape, scale, xp=np):
     return xp.where(positive, density, xp.zeros_like(density))
 
 
-def spm_hrf(t, a1=6.0, d1=1.0, a2=16.0, d2=1.0, c=1 / 6, highres_dt=0.1, *, legacy=False):
+def spm_hrf(
+    t: ArrayLike,
+    a1: ArrayLike = 6.0,
+    d1: ArrayLike = 1.0,
+    a2: ArrayLike = 16.0,
+    d2: ArrayLike = 1.0,
+    c: ArrayLike = 1 / 6,
+    highres_dt: float = 0.1,
+    *,
+    legacy: bool = False,
+) -> NDArray[np.float64]:
     """Double-gamma haemodynamic response.
 
     Parameters

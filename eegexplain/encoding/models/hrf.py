@@ -15,7 +15,17 @@ NORMALIZATIONS = ("sum", "peak", None)
 
 @dataclass(frozen=True)
 class HRFPreset:
-    """Parameters of a published double-gamma response."""
+    """Parameters of a published double-gamma response.
+
+    Parameters
+    ----------
+    delay, undershoot : float
+        Shape times scale of the two gamma densities: their means, in seconds after the event.
+    dispersion, u_dispersion : float
+        Scales of the response and of the undershoot, in seconds.
+    ratio : float
+        Weight of the undershoot relative to the response.
+    """
 
     delay: float
     undershoot: float

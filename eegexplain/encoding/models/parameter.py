@@ -125,7 +125,17 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Transform:
-    """A map of the real line onto an interval, its inverse, and its slope at a value of the interval."""
+    """A map of the real line onto an interval, its inverse, and its slope at a value of the interval.
+
+    Parameters
+    ----------
+    constrain : callable (parameter, u, xp) -> value
+        From the real line into the bounds of a `Parameter`; ``xp`` is `numpy` or `torch`.
+    unconstrain : callable (parameter, value) -> u
+        Its inverse.
+    slope : callable (parameter, value) -> slope
+        Derivative of `constrain`, written as a function of its result.
+    """
 
     constrain: Callable
     unconstrain: Callable

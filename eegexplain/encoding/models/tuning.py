@@ -114,6 +114,12 @@ class GaussianTuningModel(HRFEncodingModel):
             The basis.
         derivatives : list of ndarray of shape (n_times, n_targets)
             By each shape parameter.
+
+        Raises
+        ------
+        ValueError
+            As `field`; without a grid for positions with another number of columns than `n_dims` and, where the axis is
+            logarithmic, for those that are not above 0.
         """
         if not self.linear_in_stimulus:
             return self._gaussian_gradient(self._check_positions(paradigm), shape)
@@ -134,6 +140,11 @@ class GaussianTuningModel(HRFEncodingModel):
         -------
         field : array of shape (n_places, n_targets)
             The receptive fields.
+
+        Raises
+        ------
+        ValueError
+            Where ``grid_coordinates`` hold NaN, do not have `n_dims` columns, or are not above 0 on a logarithmic axis.
         """
         coordinates = self._check_grid()
         if xp is not np:
@@ -153,8 +164,13 @@ class GaussianTuningModel(HRFEncodingModel):
         -------
         field : ndarray of shape (n_places, n_targets)
             The receptive fields.
-        derivatives : list of ndarray
+        derivatives : list of ndarray of shape (n_places, n_targets)
             One per shape parameter.
+
+        Raises
+        ------
+        ValueError
+            As `field`.
         """
         field, derivatives = self._gaussian_gradient(self._check_grid(), shape)
         if not self.normalize:

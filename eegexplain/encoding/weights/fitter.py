@@ -120,7 +120,7 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         self.memory_limit = memory_limit
         self.random_state = random_state
 
-    def fit(self, X=None, y=None, groups=None):
+    def fit(self, X: ArrayLike | None = None, y: ArrayLike | None = None, groups: ArrayLike | None = None):
         """Fit the weights of every target.
 
         Parameters
@@ -146,17 +146,17 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         check_numbers(self)
         alphas = self._check_alphas()
         self.model_ = LinearModelWithBaseline() if self.model is None else self.model
-        X, y, names = self._read(X, y)
-        groups = None if groups is None else check_run_labels(groups, len(X))
-        valid = self.model_.valid_samples(len(X), groups)
-        design, data = self.model_.design(X, groups), y
+        stimulus, data, names = self._read(X, y)
+        groups = None if groups is None else check_run_labels(groups, len(stimulus))
+        valid = self.model_.valid_samples(len(stimulus), groups)
+        design = self.model_.design(stimulus, groups)
         if not valid.all():
             design, data = design[valid], data[valid]
         splits = self._folds(design, None if groups is None else groups[valid]) if len(alphas) > 1 else None
         mean_x = design.mean(axis=0) if self.fit_intercept else np.zeros(design.shape[1])
         mean_y = data.mean(axis=0) if self.fit_intercept else np.zeros(data.shape[1])
         design = design - mean_x
-        scalings = self._scalings(X.shape[1], design.shape[1])
+        scalings = self._scalings(stimulus.shape[1], design.shape[1])
         gram = self._choose(design, data, mean_y, alphas, scalings, splits)
         weights = self._solve(design, data, scalings, gram)
         self.intercept_ = mean_y - mean_x @ weights
@@ -177,6 +177,14 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         -------
         prediction : DataFrame or ndarray of shape (n_times, n_targets) or (n_times,)
             A DataFrame if both paradigm and data had names.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            For a paradigm with another number of features than in ``fit``, or NaN, labels of runs that do not fit it,
+            and lags or responses longer than a run.
         """
         check_is_fitted(self)
         given = self.model_.get_paradigm(X)
