@@ -4,16 +4,21 @@ import numbers
 from collections.abc import Callable
 from typing import Any, Unpack
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from eegexplain._module import seeded
+from eegexplain._validation import spawn_seeds
 from eegexplain.models._facade import NetworkFacade, TrainingSettings
 from eegexplain.models._patterns import filter_patterns
 from eegexplain.models._training import REFERENCE_SFREQ
 from eegexplain.models.network import NetworkClassifier, NetworkRegressor
 from eegexplain.models.syncnet._assembly import floor_powers, train_closed
+from eegexplain.models.syncnet._ensemble import join_networks, stacked_histories
 from eegexplain.models.syncnet._start import physical_rates, stratified_frequencies
 from eegexplain.models.syncnet._strata import frequency_strata
 from eegexplain.models.syncnet.module import SyncNet
@@ -59,6 +64,9 @@ class SyncNetFacade(NetworkFacade):
         the `num_filters` with the largest weights are kept. Folds (whole groups where given) choose the ridge and the
         scale of the logits. Give it high-pass filtered trials: slow filters pass what is left of an offset. Initial
         values, epochs, rates, batches and dropout play no part.
+    n_networks : int
+        Networks trained by gradients, each with its own initial values, batches and validation part, and joined into
+        one: the `num_filters` of each side by side, the mean of their logits (or predictions).
 """
     _parameter_constraints = {
         "num_filters": [Interval(numbers.Integral, 1, None, closed="left")],
@@ -75,6 +83,7 @@ class SyncNetFacade(NetworkFacade):
         "readout": [StrOptions({"max", "log_power"})],
         "n_windows": [Interval(numbers.Integral, 1, None, closed="left")],
         "training": [StrOptions({"gradient", "closed"})],
+        "n_networks": [Interval(numbers.Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -94,6 +103,7 @@ class SyncNetFacade(NetworkFacade):
         readout: str = "max",
         n_windows: int = 1,
         training: str = "gradient",
+        n_networks: int = 1,
         **shared: Unpack[TrainingSettings],
     ):
         super().__init__(**shared)
@@ -111,6 +121,30 @@ class SyncNetFacade(NetworkFacade):
         self.readout = readout
         self.n_windows = n_windows
         self.training = training
+        self.n_networks = n_networks
+
+    def _fit_net(self, X, target, groups, n_outputs):
+        if self.n_networks == 1:
+            super()._fit_net(X, target, groups, n_outputs)
+            return
+        self._validate_params()
+        if self.training == "closed":
+            raise ValueError(
+                f"n_networks is {self.n_networks}, but training='closed' starts from nothing random: its "
+                "networks would be copies of one. Give n_networks=1."
+            )
+        rng = check_random_state(self.random_state)
+        members = [spawn_seeds(self, rng).set_params(n_networks=1) for _ in range(self.n_networks)]
+        for member in members:
+            member._fit_net(X, target, groups, n_outputs)
+        self.ch_names_, self._sizes = members[0].ch_names_, members[0]._sizes
+        with seeded(0):
+            net = self._build_net()
+        join_networks(net.module_, [member.net_.module_ for member in members])
+        self.patterns_ = np.concatenate([member.patterns_ for member in members])
+        self.n_iter_ = np.array([member.n_iter_ for member in members])
+        self.history_ = stacked_histories([member.history_ for member in members])
+        self.net_ = net
 
     def _module_settings(self):
         sfreq = self._reference_sfreq()
@@ -122,8 +156,9 @@ class SyncNetFacade(NetworkFacade):
         }
         if self.training == "closed" and self.readout != "log_power":
             raise ValueError(f"training='closed' needs readout='log_power', got readout={self.readout!r}.")
-        del settings["frequency_range"], settings["training"]  # matters of `_start` and `_train`
-        return settings
+        for name in ("frequency_range", "training", "n_networks"):  # matters of `_start`, `_train` and `_fit_net`
+            del settings[name]
+        return {**settings, "num_filters": self.num_filters * self.n_networks}
 
     def _start(self, module, trials, rng):
         super()._start(module, trials, rng)
@@ -184,15 +219,16 @@ class SyncNetClassifier(SyncNetFacade, NetworkClassifier):
     net_ : skorch.NeuralNetClassifier
         The trained net; its module is a `SyncNet`.
     templates_ : ndarray of shape (n_filters, n_channels, width)
-        Learned filters.
+        Learned filters, ``n_filters = n_networks * num_filters``, one network after another.
     patterns_ : complex ndarray of shape (n_filters, n_channels)
         What goes with the output of each filter in the training trials, unit of `X` per unit of output: topographies,
         which filters are not; see `filter_patterns`.
     filter_table_ : pandas.DataFrame
         Peak frequency, bandwidth, amplitudes and phases per filter and of its pattern.
     history_ : dict of str to ndarray
-        ``train_loss`` and ``valid_loss`` per epoch.
-    n_iter_ : int
+        ``train_loss`` and ``valid_loss`` per epoch; of several networks ``(n_networks, n_epochs)``, NaN after a
+        network's last epoch.
+    n_iter_ : int, or ndarray of shape (n_networks,)
         Epochs trained.
 
     Raises
@@ -235,15 +271,16 @@ class SyncNetRegressor(SyncNetFacade, NetworkRegressor):
     net_ : skorch.NeuralNetRegressor
         The trained net; its module is a `SyncNet`.
     templates_ : ndarray of shape (n_filters, n_channels, width)
-        Learned filters.
+        Learned filters, ``n_filters = n_networks * num_filters``, one network after another.
     patterns_ : complex ndarray of shape (n_filters, n_channels)
         What goes with the output of each filter in the training trials, unit of `X` per unit of output: topographies,
         which filters are not; see `filter_patterns`.
     filter_table_ : pandas.DataFrame
         Peak frequency, bandwidth, amplitudes and phases per filter and of its pattern.
     history_ : dict of str to ndarray
-        ``train_loss`` and ``valid_loss`` per epoch, in squared standard deviations of `y`.
-    n_iter_ : int
+        ``train_loss`` and ``valid_loss`` per epoch, in squared standard deviations of `y`; of several networks
+        ``(n_networks, n_epochs)``, NaN after a network's last epoch.
+    n_iter_ : int, or ndarray of shape (n_networks,)
         Epochs trained.
 
     Examples
