@@ -292,6 +292,10 @@ DOORS = {
         ),
         arrays={"X": X}, labels={"y": y, "groups": GROUPS}, numbers={"sfreq": 64.0},
     ),
+    "usable_information": Door(
+        lambda y, scores, folds, groups: vars(inspection.usable_information(y, scores, folds=folds, groups=groups)),
+        arrays={"scores": X[:, 0, 0]}, labels={"y": y, "folds": np.arange(8) // 4, "groups": np.arange(8)},
+    ),
     # models
     "filter_patterns": Door(
         lambda templates, X: models.filter_patterns(templates, X), arrays={"templates": X[:2, :, :5], "X": X},
@@ -458,7 +462,7 @@ DOORS = {
 NO_ARRAYS = {
     "records": ("Decoding", "DeletionCurve", "SanityCheck", "Parameter", "Perturbation", "ReceptiveField",
                 "SinusoidFit", "Source", "Job", "Options", "Figure", "Findings", "Section", "Trials",
-                "TruthScore", "UncoveredBand"),
+                "TruthScore", "UncoveredBand", "UsableInformation"),
     "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet"),
     "names, files, epochs and labelled results": ("as_basis", "class_contrast", "fetch_uci_eeg",
                                                   "from_epochs", "ideal_observer_accuracy", "load_trials",

@@ -1,5 +1,6 @@
 """Does the network decode, and can its map be trusted? Sanity checks, scores against a known truth, the data alone."""
 
+from eegexplain._bits import UsableInformation, usable_information
 from eegexplain.inspection.contrast import power_contrast
 from eegexplain.inspection.coverage import UncoveredBand, uncovered_bands
 from eegexplain.inspection.decoding import Decoding, assess_decoding, balanced_accuracy
@@ -21,6 +22,7 @@ __all__ = [
     "SanityCheck",
     "TruthScore",
     "UncoveredBand",
+    "UsableInformation",
     "assess_decoding",
     "average_precision",
     "balanced_accuracy",
@@ -35,4 +37,5 @@ __all__ = [
     "score_against_truth",
     "sign_agreement",
     "uncovered_bands",
+    "usable_information",
 ]

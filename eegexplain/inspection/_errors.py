@@ -3,35 +3,9 @@
 import numpy as np
 from scipy import stats
 
+from eegexplain._explanation import fold_error
+
 SMALLEST = 0.05  # share of a map's largest value below which a cell is not worth a mark, however well it is known
-
-
-def fold_error(values, n_test, n_train):
-    """Standard error of a mean over cross-validation folds, whose training parts overlap.
-
-    Parameters
-    ----------
-    values : array-like of shape (n_folds, ...)
-        One value per fold: its networks' mean.
-    n_test, n_train : array-like of shape (n_folds,)
-        Trials of each fold's two parts.
-
-    Returns
-    -------
-    ndarray of shape (...)
-        ``fold_sd * sqrt(1 / n_folds + n_test / n_train)``, with the mean ratio; NaN for a single fold. Divided by it,
-        the mean has a t distribution with ``n_folds - 1`` degrees of freedom.
-
-    References
-    ----------
-    .. [1] C. Nadeau, Y. Bengio, "Inference for the generalization error", Machine Learning 52 (2003),
-           doi:10.1023/A:1024068626366.
-    """
-    values = np.asarray(values, dtype=float)
-    if len(values) < 2:
-        return np.full(values.shape[1:], np.nan)
-    overlap = np.mean(np.asarray(n_test, dtype=float) / np.asarray(n_train, dtype=float))
-    return values.std(axis=0, ddof=1) * np.sqrt(1 / len(values) + overlap)
 
 
 def total_error(networks, given_networks, n_test, n_train):
