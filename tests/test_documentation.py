@@ -20,14 +20,6 @@ SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.M)
 # Functions that refuse bad input: calling one is raising.
 DOORS = re.compile(r"^_?(check|validate|refuse|require)_|^(lookup|as_basis|positive_int)$")
 
-# Packages and modules whose documentation is not complete yet: take yours out when it is.
-NOT_YET = {
-    "plotting",
-}
-# Packages and modules whose public functions, constructors and `fit` have no type hints yet.
-NOT_TYPED = {
-    "plotting",
-}
 # Objects that need not document everything, each with its reason.
 EXEMPT = {}
 
@@ -185,17 +177,11 @@ with warnings.catch_warnings():
 
 @pytest.mark.parametrize("package", sorted(GAPS))
 def test_documentation_is_complete(package):
-    if package in NOT_YET:
-        assert GAPS[package], f"{package} is complete: take it out of NOT_YET"
-        pytest.skip(f"not complete yet: {len(GAPS[package])} gaps")
     assert not GAPS[package], "\n" + "\n".join(GAPS[package])
 
 
 @pytest.mark.parametrize("package", sorted(UNTYPED))
 def test_public_signatures_have_types(package):
-    if package in NOT_TYPED:
-        assert UNTYPED[package], f"{package} is complete: take it out of NOT_TYPED"
-        pytest.skip(f"not complete yet: {len(UNTYPED[package])} signatures")
     assert not UNTYPED[package], "\n" + "\n".join(UNTYPED[package])
 
 

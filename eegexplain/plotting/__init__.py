@@ -3,7 +3,7 @@
 import importlib
 
 _LAZY = {
-    "FaithfulnessDisplay": "eegexplain.plotting.displays.attribution",
+    "FaithfulnessDisplay": "eegexplain.plotting.displays.faithfulness",
     "TimeFrequencyDisplay": "eegexplain.plotting.displays.attribution",
     "TrialMapDisplay": "eegexplain.plotting.displays.attribution",
     "CHANNEL_10_20_APPROX": "eegexplain.plotting.scalp.classic",

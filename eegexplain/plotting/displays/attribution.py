@@ -1,14 +1,13 @@
-"""Attributions over time and frequency, over trials, and curves of faithfulness."""
+"""Attributions over time and frequency, and over trials."""
+
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from eegexplain._text import plain
 from eegexplain._validation import check_array_like, refuse_masked
 from eegexplain.plotting._look import DIVERGING, make_look
 from eegexplain.plotting._selection import pick_label, row_kind, row_title
-
-# Okabe and Ito's blue and a neutral grey: apart in colour and in lightness.
-_MAP_COLOUR, _RANDOM_COLOUR = "#0072B2", "0.55"
 
 
 class TimeFrequencyDisplay:
@@ -41,7 +40,9 @@ class TimeFrequencyDisplay:
     1
     """
 
-    def __init__(self, values, times, rows, *, label="", title=""):
+    def __init__(
+        self, values: ArrayLike, times: ArrayLike, rows: ArrayLike, *, label: str = "", title: str = ""
+    ):
         gaps = {"allow_nan": True, "allow_inf": True}
         self.values, self.times = check_array_like("values", values, **gaps), check_array_like("times", times, **gaps)
         self.rows = _cells("rows", rows, **gaps)
@@ -218,7 +219,15 @@ class TrialMapDisplay:
     [0, 2, 1, 3]
     """
 
-    def __init__(self, values, cells, labels=None, *, label="", title=""):
+    def __init__(
+        self,
+        values: ArrayLike,
+        cells: ArrayLike,
+        labels: ArrayLike | None = None,
+        *,
+        label: str = "",
+        title: str = "",
+    ):
         self.values = check_array_like("values", values, dtype=float, allow_nan=True, allow_inf=True)
         self.cells = _cells("cells", cells)
         if self.values.ndim != 2 or self.values.shape[1:] != self.cells.shape:
@@ -247,6 +256,11 @@ class TrialMapDisplay:
         Returns
         -------
         TrialMapDisplay
+
+        Raises
+        ------
+        ValueError
+            For an explanation without trials, an unknown channel or output, and several outputs where none is chosen.
         """
         value, title = explanation["value"], []
         if "trial" not in value.dims:
@@ -280,6 +294,11 @@ class TrialMapDisplay:
         Returns
         -------
         self : TrialMapDisplay
+
+        Raises
+        ------
+        ValueError
+            If no frequency lies between the two.
         """
         import matplotlib.pyplot as plt
 
@@ -318,68 +337,3 @@ class TrialMapDisplay:
         ax.tick_params(axis="y", length=0)
         for end in ends[:-1]:
             ax.axhline(end, color="0.2", linewidth=0.8)
-
-
-class FaithfulnessDisplay:
-    """Deletion or insertion curve of a map beside that of random order.
-
-    Parameters
-    ----------
-    curve : eegexplain.inspection.DeletionCurve
-    score_name : str
-
-    Attributes
-    ----------
-    ax_, figure_, lines_, bands_
-        Artists of the last `plot`: the map's, then those of random order.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from eegexplain.inspection import deletion_curve
-    >>> from eegexplain.plotting import FaithfulnessDisplay
-    >>> X = np.random.default_rng(0).normal(size=(10, 1, 64))
-    >>> curve = deletion_curve(lambda X: np.abs(np.fft.rfft(X)[:, 0, 5]), X, np.eye(33)[5][None], random_state=0)
-    >>> FaithfulnessDisplay(curve, "amplitude at 5").plot().ax_.get_ylabel()
-    'amplitude at 5'
-    """
-
-    def __init__(self, curve, score_name="score"):
-        self.curve = curve
-        self.score_name = score_name
-
-    def plot(self, *, ax=None, confidence=True):
-        """Draw both curves: means over trials, with 95 % intervals.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, optional
-        confidence : bool
-            Draw intervals (1.96 standard errors over trials).
-
-        Returns
-        -------
-        self : FaithfulnessDisplay
-        """
-        import matplotlib.pyplot as plt
-
-        if ax is None:
-            _, ax = plt.subplots(figsize=(4.2, 3.2), layout="constrained")
-        shares = 100 * self.curve.fractions
-        self.ax_, self.figure_, self.lines_, self.bands_ = ax, ax.figure, [], []
-        ax.fill_between(shares, self.curve.scores.mean(1), self.curve.random_scores.mean(1), color="0.92", linewidth=0)
-        for scores, colour, style, name in ((self.curve.scores, _MAP_COLOUR, "-", "order of the map"),
-                                            (self.curve.random_scores, _RANDOM_COLOUR, "--", "random order")):
-            mean = scores.mean(1)
-            self.lines_ += ax.plot(shares, mean, style, color=colour, linewidth=1.8, label=name)
-            if confidence and scores.shape[1] > 1:
-                half = 1.96 * scores.std(1, ddof=1) / np.sqrt(scores.shape[1])
-                self.bands_.append(ax.fill_between(shares, mean - half, mean + half, color=colour, alpha=0.2,
-                                                   linewidth=0))
-        ax.spines[["top", "right"]].set_visible(False)
-        done = "deleted" if self.curve.kind == "deletion" else "inserted"
-        ax.set(xlabel=f"cells {done} (%)", ylabel=self.score_name, xlim=(shares[0], shares[-1]),
-               title=f"gain over random order {self.curve.gain.mean():.2f}")
-        ax.title.set_fontsize("medium")
-        ax.legend(frameon=False, fontsize="small")
-        return self

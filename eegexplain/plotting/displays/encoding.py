@@ -1,6 +1,10 @@
 """Pictures of encoding models: haemodynamic responses, tuning, temporal response functions, explained variance."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from eegexplain._text import legend_name
 from eegexplain._validation import check_array_like
@@ -51,7 +55,7 @@ class HRFDisplay:
     2
     """
 
-    def __init__(self, times, responses, labels):
+    def __init__(self, times: Sequence[ArrayLike], responses: Sequence[ArrayLike], labels: Sequence[Any]):
         self.times, self.responses = (
             [check_array_like(name, each, ndim=1, dtype=float) for each in lists]
             for name, lists in (("times", times), ("responses", responses))
@@ -142,7 +146,17 @@ class TuningCurveDisplay:
     1
     """
 
-    def __init__(self, curves=None, positions=None, circles=None, *, labels, r2=None, points=None, log=False):
+    def __init__(
+        self,
+        curves: ArrayLike | None = None,
+        positions: ArrayLike | None = None,
+        circles: ArrayLike | None = None,
+        *,
+        labels: Sequence[Any],
+        r2: ArrayLike | None = None,
+        points: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]] | None = None,
+        log: bool = False,
+    ):
         self.curves, self.positions, self.circles = (
             None if given is None else check_array_like(name, given, ndim=ndim, dtype=float)
             for name, given, ndim in (("curves", curves, 2), ("positions", positions, 1), ("circles", circles, 2))
@@ -151,7 +165,7 @@ class TuningCurveDisplay:
         self.r2, self.points, self.log = r2, points, log
         if (curves is None) == (circles is None):
             raise ValueError("Give curves with their positions, or circles.")
-        if curves is not None and (positions is None or len(self.positions) != len(self.curves)):
+        if self.curves is not None and (self.positions is None or len(self.positions) != len(self.curves)):
             raise ValueError("Give one position for each row of curves.")
 
     @classmethod
@@ -311,8 +325,8 @@ class R2Display:
     0.2
     """
 
-    def __init__(self, r2, null=None):
-        gaps = {"dtype": float, "allow_nan": True, "allow_inf": True}
+    def __init__(self, r2: ArrayLike, null: ArrayLike | None = None):
+        gaps: dict[str, Any] = {"dtype": float, "allow_nan": True, "allow_inf": True}
         self.r2 = check_array_like("r2", r2, **gaps).ravel()
         self.r2 = self.r2[np.isfinite(self.r2)]
         self.null = None if null is None else check_array_like("null", null, **gaps).ravel()

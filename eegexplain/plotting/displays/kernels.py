@@ -1,6 +1,9 @@
 """Temporal response functions: kernels over lags, features and the scalp."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from eegexplain._text import plain
 from eegexplain._validation import check_array_like, check_option
@@ -45,7 +48,15 @@ class TRFDisplay:
     3
     """
 
-    def __init__(self, kernels, times, ch_names=None, *, features=None, label="weight"):
+    def __init__(
+        self,
+        kernels: ArrayLike,
+        times: ArrayLike,
+        ch_names: Sequence[str] | None = None,
+        *,
+        features: Sequence[str] | None = None,
+        label: str = "weight",
+    ):
         self.kernels = check_array_like("kernels", kernels, dtype=float)
         self.times = check_array_like("times", times, dtype=float)
         if self.kernels.ndim != 3 or self.kernels.shape[2] != len(self.times):
@@ -84,6 +95,13 @@ class TRFDisplay:
         Returns
         -------
         TRFDisplay
+
+        Raises
+        ------
+        AttributeError
+            For a fitter whose model has no lags.
+        ValueError
+            For another `scalp`, and names that are not as many as the channels or features.
         """
         check_option("scalp", scalp, ("targets", "features"))
         kernels, times = fitter.kernels_, fitter.model_.get_times()

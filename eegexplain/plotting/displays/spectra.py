@@ -1,6 +1,10 @@
 """Channel-by-frequency maps of the outputs of a network."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from eegexplain._text import plain
 from eegexplain._validation import EEG_BANDS, check_array_like, check_option
@@ -49,10 +53,18 @@ class SpectralMapDisplay:
     """
 
     def __init__(
-        self, values, ch_names, *, frequencies=None, bands=None, outputs=None, standard_error=None, label="",
-        row_kind="output",
-    ):  # fmt: skip
-        gaps = {"dtype": float, "allow_nan": True, "allow_inf": True}
+        self,
+        values: ArrayLike,
+        ch_names: Sequence[str],
+        *,
+        frequencies: ArrayLike | None = None,
+        bands: Sequence[str] | None = None,
+        outputs: Sequence[Any] | None = None,
+        standard_error: ArrayLike | None = None,
+        label: str = "",
+        row_kind: str = "output",
+    ):
+        gaps: dict[str, Any] = {"dtype": float, "allow_nan": True, "allow_inf": True}
         self.values = check_array_like("values", values, **gaps)
         self.ch_names = [str(name) for name in ch_names]
         self.frequencies = None if frequencies is None else check_array_like("frequencies", frequencies, dtype=float)
@@ -165,6 +177,12 @@ class SpectralMapDisplay:
         Returns
         -------
         self : SpectralMapDisplay
+
+        Raises
+        ------
+        ValueError
+            For one `ax` and several outputs, an `order` that does not name every channel once, and a `hatch` of another
+            shape.
         """
         import matplotlib.pyplot as plt
 

@@ -1,8 +1,10 @@
 """Templates of filters, the sinusoids fitted to them, and the windows that drive the filters most."""
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from eegexplain._text import plain
 from eegexplain._validation import check_array_like, check_indices, check_sfreq
@@ -51,7 +53,16 @@ class TemplateDisplay:
     """
 
     def __init__(
-        self, templates, ch_names, sfreq, *, params_sin=None, r2_sin=None, windows=None, window_index=None, label=""
+        self,
+        templates: ArrayLike,
+        ch_names: Sequence[str],
+        sfreq: float,
+        *,
+        params_sin: ArrayLike | None = None,
+        r2_sin: ArrayLike | None = None,
+        windows: ArrayLike | None = None,
+        window_index: ArrayLike | None = None,
+        label: str = "",
     ):
         self.templates = check_array_like("templates", templates, dtype=float)
         self.ch_names = [str(name) for name in ch_names]
@@ -112,6 +123,13 @@ class TemplateDisplay:
         Returns
         -------
         TemplateDisplay
+
+        Raises
+        ------
+        NotFittedError
+            For an estimator before ``fit``.
+        ValueError
+            For an estimator without templates.
         """
         from sklearn.utils.validation import check_is_fitted
 

@@ -1,9 +1,12 @@
 """Maps in motion: a matplotlib animation for notebooks, and files that need nothing but a viewer."""
 
 import numbers
+import os
 import pathlib
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from eegexplain._io import atomic_write
 from eegexplain._text import plain
@@ -19,10 +22,27 @@ _WRITERS = {".gif": write_gif, ".png": write_apng, ".webp": write_webp, ".html":
 
 
 def save(
-    display, path, *, fps=5, output=None, size=(600, 500), loop=True, trace=None, trace_error=None, trace_label=None,
-    trace_baseline=0.0, names=False, mask=None, contours=6, sensors=True, vlim=None, cmap=None, sequential=False,
-    title=None, verbose=0,
-):  # fmt: skip
+    display: Any,
+    path: str | os.PathLike[str],
+    *,
+    fps: float = 5,
+    output: Any = None,
+    size: tuple[int, int] = (600, 500),
+    loop: bool = True,
+    trace: str | ArrayLike | None = None,
+    trace_error: ArrayLike | None = None,
+    trace_label: str | None = None,
+    trace_baseline: float = 0.0,
+    names: bool = False,
+    mask: ArrayLike | None = None,
+    contours: int | ArrayLike = 6,
+    sensors: bool = True,
+    vlim: float | tuple[float | None, float | None] | None = None,
+    cmap: Any = None,
+    sequential: bool = False,
+    title: str | None = None,
+    verbose: int = 0,
+) -> pathlib.Path:
     """Save all frames of a display as a moving picture.
 
     The scene is drawn once; each frame is one product with the interpolation operator, written at once. So memory does
@@ -104,7 +124,15 @@ def save(
     return path
 
 
-def animate(display, *, fps=5, output=None, mask=None, contours=6, **plot_options):
+def animate(
+    display: Any,
+    *,
+    fps: float = 5,
+    output: Any = None,
+    mask: ArrayLike | None = None,
+    contours: int | ArrayLike = 6,
+    **plot_options: Any,
+) -> Any:
     """Animate the frames of a display in a matplotlib figure.
 
     Parameters

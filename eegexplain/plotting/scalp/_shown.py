@@ -1,6 +1,8 @@
 """What a display shows: values on electrodes with their labels, and where in them a panel or frame lies."""
 
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +17,21 @@ class ShownValues:
     """Checked values of a display; see `TopomapDisplay` for the parameters."""
 
     def __init__(
-        self, values, positions, ch_names, *, outputs=None, times=None, bands=None, standard_error=None, label="",
-        row_kind="output", method="cloughtocher", extrapolate="head", resolution=128,
-    ):  # fmt: skip
+        self,
+        values: Any,
+        positions: Any,
+        ch_names: Sequence[str],
+        *,
+        outputs: Sequence[Any] | None = None,
+        times: Any = None,
+        bands: Sequence[Any] | None = None,
+        standard_error: Any = None,
+        label: str = "",
+        row_kind: str = "output",
+        method: str = "cloughtocher",
+        extrapolate: str = "head",
+        resolution: int = 128,
+    ):
         self.values = values
         self.positions = positions
         self.ch_names = ch_names

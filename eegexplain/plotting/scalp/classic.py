@@ -4,13 +4,16 @@ For new work use `TopomapDisplay`: it is smooth, reaches the edge of the head an
 """
 
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from eegexplain._text import plain
 from eegexplain._validation import check_array_like, check_option, suggest
+from eegexplain.plotting.scalp._hull import near_hull
 from eegexplain.plotting.scalp.positions import ALIASES
-from eegexplain.plotting.scalp.topography import near_hull
 
 # Rows from front to back: angle from the vertex upwards, then name and angle to the right, in units of 22.5 degrees. In
 # the last two rows the angle upwards exceeds a right angle, so left and right change places.
@@ -52,9 +55,19 @@ CHANNEL_10_20_APPROX = _read_rows()
 
 
 def ax_scalp(
-    v, channels, ax=None, annotate=False, vmin=None, vmax=None, cmap=None, scalp_line_width=1,
-    scalp_line_style="solid", chan_pos_list=CHANNEL_10_20_APPROX, interpolation="bilinear", fontsize=8,
-):  # fmt: skip
+    v: ArrayLike,
+    channels: Sequence[Any],
+    ax: Any = None,
+    annotate: bool = False,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    cmap: Any = None,
+    scalp_line_width: float = 1,
+    scalp_line_style: str = "solid",
+    chan_pos_list: Sequence[Any] = CHANNEL_10_20_APPROX,
+    interpolation: str = "bilinear",
+    fontsize: float = 8,
+) -> Any:
     """Draw a scalp map like the function of this name in braindecode 0.4.
 
     Its documentation promised the axes, its code returned the image: this one returns the axes (the image is

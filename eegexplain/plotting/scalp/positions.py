@@ -6,8 +6,11 @@ All positions are in metres on a head of radius 0.095 m (as in MNE); the nose po
 import functools
 import warnings
 from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eegexplain._validation import check_array_like, check_number, suggest
 
@@ -31,7 +34,9 @@ _RENAMED = {
 }
 
 
-def channel_positions(ch_names, positions=None, *, head_radius=None):
+def channel_positions(
+    ch_names: Iterable[Any], positions: Any = None, *, head_radius: float | None = None
+) -> NDArray[np.float64]:
     """Positions of electrodes on the head disc.
 
     Parameters
@@ -74,7 +79,7 @@ def channel_positions(ch_names, positions=None, *, head_radius=None):
     return plane * (HEAD_RADIUS / (head_radius or HEAD_RADIUS))
 
 
-def project(coordinates):
+def project(coordinates: NDArray[Any]) -> NDArray[np.float64]:
     """Azimuthal equidistant projection of 3-D positions to the plane.
 
     The angle from the vertex becomes the distance from the centre; the equator lies at the electrode's own distance.

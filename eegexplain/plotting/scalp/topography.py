@@ -6,10 +6,13 @@ is a matrix product.
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from eegexplain._validation import check_array_like, check_option, lookup
+from eegexplain.plotting.scalp._hull import convex_hull, near_hull, on_a_line, pull_into_hull
 from eegexplain.plotting.scalp.positions import HEAD_RADIUS
 
 _CHUNK = 4096  # pixels evaluated at once
@@ -62,7 +65,14 @@ class Topography:
         return maps
 
 
-def topography(positions, *, method="cloughtocher", extrapolate="head", resolution=128, dtype="float64"):
+def topography(
+    positions: ArrayLike,
+    *,
+    method: str = "cloughtocher",
+    extrapolate: str = "head",
+    resolution: int = 128,
+    dtype: str = "float64",
+) -> Topography:
     """Build the operator for these electrodes, or take it from the cache.
 
     Parameters
@@ -100,10 +110,10 @@ def _build(buffer, n_channels, method, extrapolate, resolution, dtype):
     axis = pixel_centres(resolution, radius)
     points = np.stack(np.meshgrid(axis, axis), axis=-1)
     margin = 4 * radius / resolution  # two pixels, hidden by the outline, keep the edge of the picture smooth
-    if extrapolate == "hull" and not _on_a_line(positions):
+    if extrapolate == "hull" and not on_a_line(positions):
         inside, visible = near_hull(positions, points, margin), near_hull(positions, points)
-        outline = positions[_convex_hull(positions).vertices]
-        points = _pull_into_hull(positions, points[inside])
+        outline = positions[convex_hull(positions).vertices]
+        points = pull_into_hull(positions, points[inside])
     else:
         cut = HEAD_RADIUS if radius <= _HAIR * HEAD_RADIUS else radius
         distance = np.hypot(points[..., 0], points[..., 1])
@@ -117,17 +127,48 @@ def _build(buffer, n_channels, method, extrapolate, resolution, dtype):
     return Topography(matrix, inside, visible, outline, radius)
 
 
-def map_radius(positions):
-    """Radius of the map: the head, or the outermost electrode where that lies beyond."""
+def map_radius(positions: NDArray[Any]) -> float:
+    """Return the radius of the map: the head, or the outermost electrode where that lies beyond.
+
+    Parameters
+    ----------
+    positions : ndarray of shape (n_channels, 2)
+        Electrodes, in metres.
+
+    Returns
+    -------
+    float
+        In metres; 1 % more than the outermost electrode's distance, at least 0.095.
+    """
     return max(HEAD_RADIUS, 1.01 * float(np.linalg.norm(positions, axis=1).max()))
 
 
-def pixel_centres(resolution, radius):
-    """Coordinates of `resolution` pixel centres from -radius to radius."""
+def pixel_centres(resolution: int, radius: float) -> NDArray[np.float64]:
+    """Return the coordinates of pixel centres along one axis.
+
+    Parameters
+    ----------
+    resolution : int
+        Pixels along the axis.
+    radius : float
+        Half the length of the axis, in metres.
+
+    Returns
+    -------
+    ndarray of shape (resolution,)
+        Ascending, half a pixel within ``-radius`` and ``radius``.
+    """
     return radius * ((2 * np.arange(resolution) + 1) / resolution - 1)
 
 
-def interpolation_matrix(positions, points, *, method="cloughtocher", extrapolate="head", dtype="float64"):
+def interpolation_matrix(
+    positions: ArrayLike,
+    points: ArrayLike,
+    *,
+    method: str = "cloughtocher",
+    extrapolate: str = "head",
+    dtype: str = "float64",
+) -> NDArray[np.floating]:
     """Weights of the electrodes at any points of the plane.
 
     Parameters
@@ -150,15 +191,15 @@ def interpolation_matrix(positions, points, *, method="cloughtocher", extrapolat
         For positions and points with NaN or infinities, electrodes at the same place, and a hull of electrodes on a
         line.
     """
-    positions, points = (
-        _on_plane(name, given) for name, given in (("positions", positions), ("points", points))
-    )
-    gap = np.linalg.norm(positions[:, None] - positions[None], axis=-1) + np.diag(np.full(len(positions), np.inf))
+    positions = _on_plane("positions", positions)
+    points = _on_plane("points", points)
+    gap = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+    np.fill_diagonal(gap, np.inf)
     if gap.min() <= 1e-6 * np.abs(positions).max():
         raise ValueError("positions must differ: two electrodes lie at the same place.")
     prepare = lookup(_METHODS, method, "method")
     check_option("extrapolate", extrapolate, ("head", "hull"))
-    if extrapolate == "hull" and _on_a_line(positions):
+    if extrapolate == "hull" and on_a_line(positions):
         raise ValueError("extrapolate='hull' needs three electrodes that are not on a line; use extrapolate='head'.")
     weigh = prepare(positions, extrapolate)
     matrix = np.empty((len(points), len(positions)), dtype=dtype)
@@ -167,7 +208,7 @@ def interpolation_matrix(positions, points, *, method="cloughtocher", extrapolat
     return matrix
 
 
-def _on_plane(name, given):
+def _on_plane(name: str, given: ArrayLike) -> NDArray[np.float64]:
     """Points of the plane, as floats."""
     given = check_array_like(name, given, ndim=2, dtype=float)
     if given.shape[1] != 2:
@@ -179,7 +220,10 @@ def _on_plane(name, given):
 
 
 def _triangle_method(make_interpolator):
+    """Method whose weights are an interpolator's values for the unit vectors of the electrodes."""
+
     def prepare(positions, extrapolate):
+        """Return the function from points to weights ``(n_points, n_channels)``, for these electrodes."""
         if extrapolate == "hull":
             return _within_hull(positions, make_interpolator)
         triangles = _triangulate_with_ring(positions)
@@ -194,56 +238,13 @@ def _within_hull(positions, make_interpolator):
     interpolate = make_interpolator(Delaunay(positions), np.eye(len(positions)))
 
     def weigh(points):
+        """Weights of the electrodes at points; NaN beyond the hull."""
         near = near_hull(positions, points)
         weights = np.full((len(points), len(positions)), np.nan)
         weights[near] = interpolate(points[near])
         return weights
 
     return weigh
-
-
-def near_hull(positions, points, margin=0.0):
-    """Points inside the convex hull, on its border, or within a margin; SciPy searches long for points outside.
-
-    Parameters
-    ----------
-    positions : ndarray of shape (n, 2)
-        Corners.
-    points : ndarray of shape (..., 2)
-    margin : float
-        Distance beyond the hull that still counts.
-
-    Returns
-    -------
-    ndarray of bool, shape (...)
-    """
-    border = margin + 1e-9 * np.ptp(positions, axis=0).max()
-    inside = np.ones(points.shape[:-1], dtype=bool)
-    for a, b, c in _convex_hull(positions).equations:
-        inside &= points[..., 0] * a + points[..., 1] * b + c <= border
-    return inside
-
-
-def _pull_into_hull(positions, points):
-    """Move points beyond the hull to its border, side by side; at corners they end close to it, within the hull."""
-    centre = positions.mean(axis=0)
-    points = points.copy()
-    for a, b, c in _convex_hull(positions).equations:
-        beyond = np.maximum(points @ [a, b] + c, 0.0)
-        points -= beyond[:, None] * [a, b]
-    outside = ~near_hull(positions, points)
-    for _ in range(20):  # corners: step towards the centre
-        if not outside.any():
-            break
-        points[outside] += 0.02 * (centre - points[outside])
-        outside = ~near_hull(positions, points)
-    return points
-
-
-def _convex_hull(positions):
-    from scipy.spatial import ConvexHull
-
-    return ConvexHull(positions)
 
 
 def _smooth(triangles, values):
@@ -263,7 +264,7 @@ def _triangulate_with_ring(positions):
     """Triangles between the electrodes and a ring of points outside the map."""
     from scipy.spatial import Delaunay
 
-    flat = _on_a_line(positions) or len(positions) < 4
+    flat = on_a_line(positions) or len(positions) < 4
     triangles = None if flat else Delaunay(positions, incremental=True)
     spacing = _spacing_in_order(positions) if flat else _typical_side(triangles)
     radius = map_radius(positions)
@@ -309,13 +310,6 @@ def _spacing_in_order(positions):
     return float(np.median(np.linalg.norm(np.diff(ordered, axis=0), axis=1)))
 
 
-def _on_a_line(positions):
-    if len(positions) < 3:
-        return True
-    singular = np.linalg.svd(positions - positions.mean(axis=0), compute_uv=False)
-    return bool(singular[1] < 1e-9 * singular[0])
-
-
 # -- spherical splines
 
 _ORDER = 4
@@ -333,6 +327,7 @@ def _spherical(positions, extrapolate):
     coefficients = np.linalg.solve(system, np.eye(n_channels + 1)[:, :n_channels])
 
     def weigh(points):
+        """Weights of the electrodes at points: kernels of their distances times coefficients, and the constant."""
         weights = _spline_kernel(_to_sphere(points) @ directions.T) @ coefficients[:-1] + coefficients[-1]
         if extrapolate == "hull":
             weights[~near_hull(positions, points)] = np.nan

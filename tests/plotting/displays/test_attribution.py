@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from eegexplain.attribution import FLEXAttributor
-from eegexplain.inspection import deletion_curve
-from eegexplain.plotting import FaithfulnessDisplay, SpectralMapDisplay, TimeFrequencyDisplay, TrialMapDisplay
+from eegexplain.plotting import SpectralMapDisplay, TimeFrequencyDisplay, TrialMapDisplay
 from tests.estimators import SFREQ, fast_classifier, trials
 
 X, Y = trials(n_trials=12)
@@ -68,16 +67,6 @@ def test_trials_are_sorted_by_class(flex):
     bands = TrialMapDisplay.from_explanation(flex.explain(X, basis="bands"), output="right").plot()
     assert [tick.get_text() for tick in bands.ax_.get_xticklabels()] == ["low", "mu", "residual"]
     assert bands.image_.get_array().shape == (12, 3)
-
-
-def test_curves():
-    curve = deletion_curve(lambda x: np.abs(np.fft.rfft(x)[:, 0, 5]), X, np.eye(3, 17, 5), random_state=0)
-    display = FaithfulnessDisplay(curve).plot()
-    np.testing.assert_allclose(display.lines_[0].get_ydata(), curve.scores.mean(1))
-    np.testing.assert_allclose(display.lines_[1].get_ydata(), curve.random_scores.mean(1))
-    assert f"{curve.gain.mean():.2f}" in display.ax_.get_title() and len(display.bands_) == 2
-    _, ax = plt.subplots()
-    assert FaithfulnessDisplay(curve).plot(ax=ax, confidence=False).bands_ == []
 
 
 def test_population_maps_go_to_the_shared_display(flex):
