@@ -3,37 +3,20 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import logsumexp
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
-from eegexplain.models.syncnet._tangent import (
-    WHITENING,
-    SpatialFilters,
-    Spectra,
-    TangentSpace,
-    ridge_duals,
-    spatial_filters,
-)
+from eegexplain.models.syncnet._calibration import Calibration
+from eegexplain.models.syncnet._spectra import Spectra
+from eegexplain.models.syncnet._tangent import WHITENING, SpatialFilters, TangentSpace, spatial_filters
 
 PENALTIES = (0.3, 3.0, 30.0, 300.0)
 N_FOLDS = 5
-LEAST_SLOPE = 0.02  # not 0: a decoder that has learnt nothing has a faint map, not an undefined one
 FLOOR = 1e-4  # added to powers relative to a filter's mean power: the logarithm of a silent trial is finite
 UNTESTED_SLOPE = 0.5  # where there are too few trials to hold any out
 
 
 class NoPowerError(ValueError):
     """Trials without any rhythm in the range of frequencies."""
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What held-out scores are worth: ``slope * score + intercept`` has the least `loss`."""
-
-    slope: float
-    intercept: np.ndarray  # (n_outputs,)
-    loss: float
 
 
 @dataclass(frozen=True)
@@ -48,55 +31,6 @@ class ClosedForm:
     penalty: float
     slope: float
     loss: np.ndarray | None
-
-
-class ClassLoss:
-    """Cross-entropy of classes; targets are indicators, for two classes of the second alone."""
-
-    def __init__(self, n_classes):
-        self.gain = 4.0 if n_classes == 2 else float(n_classes)  # logits per unit of a regression on indicators
-
-    def calibrate(self, scores, targets):
-        """Slope (common to all classes) and intercepts with the least cross-entropy.
-
-        Targets are a little uncertain, the more so the fewer trials a class has (Platt 1999): of classes that are told
-        apart without an error the slope would be infinite.
-        """
-        single = scores.shape[1] == 1
-        if single:
-            scores, targets = np.hstack([-scores / 2, scores / 2]), np.hstack([1 - targets, targets])
-        counts, n_classes = targets.sum(axis=0), targets.shape[1]
-        certain = (counts + 1) / (counts + 2)
-        others = ((1 - certain) / (n_classes - 1) * targets).sum(axis=1, keepdims=True)
-        targets = certain * targets + others * (1 - targets)
-        spread = max(float(scores.std()), np.finfo(float).tiny)
-        start = np.log(np.maximum(targets.mean(axis=0), 1e-6))
-
-        def cost(parameters):
-            logits = parameters[0] * scores / spread + parameters[1:]
-            error = np.exp(logits - logsumexp(logits, axis=1, keepdims=True)) - targets
-            loss = logsumexp(logits, axis=1) - (targets * logits).sum(axis=1)
-            return loss.mean(), np.append((error * scores).sum() / spread, error.sum(axis=0)) / len(scores)
-
-        bounds = [(LEAST_SLOPE * spread, None), *[(None, None)] * scores.shape[1]]
-        found = minimize(cost, np.append(max(1.0, bounds[0][0]), start), jac=True, method="L-BFGS-B", bounds=bounds)
-        intercept = found.x[1:] - found.x[1:].mean()
-        return Calibration(found.x[0] / spread, intercept[1:] * 2 if single else intercept, float(found.fun))
-
-
-class SquaredLoss:
-    """Mean squared error of standardised numbers."""
-
-    gain = 1.0
-
-    def calibrate(self, scores, targets):
-        """Slope common to all targets, and intercepts."""
-        offset, mean = scores.mean(axis=0), targets.mean(axis=0)
-        power = np.square(scores - offset).sum()
-        slope = float(np.sum((scores - offset) * (targets - mean)) / power) if power > 0 else 1.0
-        slope = max(slope, LEAST_SLOPE)
-        intercept = mean - slope * offset
-        return Calibration(slope, intercept, float(np.square(slope * scores + intercept - targets).mean()))
 
 
 class ClosedTraining:
@@ -119,46 +53,55 @@ class ClosedTraining:
 
     def __init__(self, X, strata, unit=1.0, dtype=np.float32):
         self.spectra = Spectra.of(X, strata, unit, dtype)
-        power = self.spectra.stratum_power()
+        moments = self.spectra.moments()
+        power = self.spectra.response @ moments.power.mean(axis=0, dtype=float)
         if not power.max(initial=0.0) > np.finfo(dtype).eps ** 2:  # of trials with a mean square of about 1
             raise NoPowerError("the trials have no power in any stratum of frequency: there is nothing to decode")
         filled = power > np.finfo(np.float32).eps * power.max(initial=0.0)
         self.strata_weights = np.where(filled, np.where(filled, power, 1.0) ** -WHITENING, 0.0)
-        self.space = TangentSpace.of(self.spectra.cross_spectra(self.strata_weights))
-        self.means = self.spectra.stratum_means()
+        self.space = TangentSpace.of(self.spectra, moments, self.strata_weights)
+        self.means = np.einsum("sf,fcd->scd", self.spectra.response, moments.cross)
 
     def solve(self, targets, n_filters, folds, loss):
         """Train for targets ``(n_trials, n_outputs)``; `folds` (train, test) choose the penalty and the slope.
 
         The folds wrap weights, eigenvectors and head; whitening has seen all trials, but no label.
         """
+        everything = [np.arange(len(targets))]
         if not folds:
-            found = self._filters(targets, np.arange(len(targets)), PENALTIES[1], n_filters, loss)
-            known = Calibration(UNTESTED_SLOPE, loss.calibrate(*self._scores(found, targets)).intercept, np.nan)
+            [[found]] = self._filters(targets, everything, PENALTIES[1:2], n_filters, loss)
+            scores = found.scores(self.log_powers(found))
+            known = Calibration(UNTESTED_SLOPE, loss.calibrate(scores, targets).intercept, np.nan)
             return _calibrated(found, known, PENALTIES[1], None)
-        tried = [self._held_out(targets, n_filters, folds, loss, penalty) for penalty in PENALTIES]
+        tried = self._held_out(targets, n_filters, folds, loss)
         best = min(range(len(tried)), key=lambda place: tried[place].loss)
-        found = self._filters(targets, np.arange(len(targets)), PENALTIES[best], n_filters, loss)
+        [[found]] = self._filters(targets, everything, PENALTIES[best : best + 1], n_filters, loss)
         return _calibrated(found, tried[best], PENALTIES[best], np.array([one.loss for one in tried]))
 
-    def _filters(self, targets, trials, penalty, n_filters, loss):
-        """Filters learned from some trials; their weights are in units of the response."""
-        dual = ridge_duals(self.space.kernel, targets, trials, penalty)
-        matrices = loss.gain * self.space.weights(dual, trials)
-        return spatial_filters(matrices, self.space.whitener, self.means, self.strata_weights, n_filters)
+    def log_powers(self, found, trials=None):
+        """What the filters read out of (some) trials, ``(n_trials, n_filters)``."""
+        return np.log(self.spectra.filter_powers(found.filters, found.stratum, trials).astype(float) + FLOOR)
 
-    def _scores(self, found, targets, trials=None):
-        powers = self.spectra.filter_powers(found.filters, found.stratum, trials)
-        scores = found.scores(np.log(powers.astype(float) + FLOOR))
-        return scores, targets if trials is None else targets[trials]
+    def _filters(self, targets, trainings, penalties, n_filters, loss):
+        """Filters learned from each set of trials with each penalty; their weights are in units of the response."""
+        matrices = loss.gain * self.space.weights(targets, trainings, penalties)
+        cut = (self.space.whitener, self.means, self.strata_weights, n_filters)
+        return [[spatial_filters(own, *cut) for own in some] for some in matrices]
 
-    def _held_out(self, targets, n_filters, folds, loss, penalty):
-        """Calibration on all held-out trials, each scored by filters and weights that have not seen it."""
-        parts = [
-            self._scores(self._filters(targets, train, penalty, n_filters, loss), targets, test)
-            for train, test in folds
-        ]
-        return loss.calibrate(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    def _held_out(self, targets, n_filters, folds, loss):
+        """Calibration per penalty on all held-out trials, each scored by filters and weights that have not seen it."""
+        scores = []
+        for found, (_, test) in zip(self._filters(targets, [train for train, _ in folds], PENALTIES, n_filters, loss),
+                                    folds, strict=True):  # fmt: skip
+            together = SpatialFilters(
+                np.concatenate([one.filters for one in found], axis=1),
+                np.concatenate([one.stratum for one in found]),
+                np.empty(0),
+            )
+            powers = np.split(self.log_powers(together, test), len(found), axis=1)  # spectra are gone over once
+            scores.append([one.scores(own) for one, own in zip(found, powers, strict=True)])
+        held_out = np.concatenate([test for _, test in folds])
+        return [loss.calibrate(np.concatenate(own), targets[held_out]) for own in zip(*scores, strict=True)]
 
 
 def _calibrated(found, calibration, penalty, loss):

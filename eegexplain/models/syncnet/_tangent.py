@@ -12,100 +12,20 @@ et al. 2021, https://doi.org/10.1109/EMBC46164.2021.9630144.)
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
-import scipy.linalg
 import torch
 
-from eegexplain._parallel import trial_blocks
+from eegexplain.models.syncnet._ridge import Ridge
 
 SHRINKAGE = 0.02  # share of a trial's cross-spectrum that is replaced by its mean power in all directions
 IMAGINARY = 0.5  # weight of quadrature (lag) features: in-phase coupling is the rule, lags the exception
 WHITENING = 0.5  # power of the mean spectrum that strata are divided by: between the data's own and a flat spectrum
 _RANK = 1e-6  # eigenvalue relative to the largest below which a dimension of the channels is empty
 _SILENT = 1e-4  # power of a trial relative to the mean trial below which it counts as this much: logarithms are finite
-_BLOCK = 64
-
-
-@dataclass(frozen=True)
-class Spectra:
-    """What the trials of a data set have in the strata: transformed block by block, never all at once.
-
-    ``X`` is ``(n_trials, n_channels, n_times)``, of any precision; results have that of ``dtype``. ``response``
-    ``(n_strata, n_bins)`` is the share of the power of the bins ``use`` that each stratum passes, in units such that a
-    sum over bins is a mean square over samples. Trials are divided by ``unit``.
-    """
-
-    X: np.ndarray
-    response: np.ndarray
-    use: np.ndarray
-    unit: float = 1.0
-    dtype: np.dtype = np.dtype(np.float32)
-
-    @classmethod
-    def of(cls, X, strata, unit=1.0, dtype=np.float32):
-        """Choose the bins that any stratum passes."""
-        n_times = X.shape[-1]
-        frequencies = np.fft.rfftfreq(n_times, 1 / strata.sfreq)
-        response = strata.response(frequencies)
-        use = np.flatnonzero(response.any(axis=0))
-        twice = np.where((use == 0) | (2 * use == n_times), 1.0, 2.0)
-        return cls(X, response[:, use] * twice / n_times**2, use, unit, np.dtype(dtype))
-
-    def blocks(self, trials=None):
-        """Yield positions and spectra ``(n_block, n_channels, n_bins)`` of (some) trials."""
-        trials = np.arange(len(self.X)) if trials is None else trials
-        for part in trial_blocks(len(trials), _BLOCK):
-            X = np.asarray(self.X[trials[part]], dtype=float)
-            X = ((X - X.mean(axis=-1, keepdims=True)) / self.unit).astype(self.dtype)
-            yield part, scipy.fft.rfft(X, axis=-1)[..., self.use]
-
-    def stratum_power(self):
-        """Mean power per stratum over trials and channels, ``(n_strata,)``."""
-        total = 0.0
-        for _, values in self.blocks():
-            total = total + np.square(np.abs(values), dtype=float).sum(axis=(0, 1))
-        return self.response @ np.broadcast_to(total, self.use.shape) / (len(self.X) * self.X.shape[1])
-
-    def cross_spectra(self, weights):
-        """Cross-spectrum of each trial, strata summed with `weights`, ``(n_trials, n_channels, n_channels)``."""
-        gain = np.sqrt(weights @ self.response)
-        found = []
-        for _, values in self.blocks():
-            weighted = values * gain.astype(values.real.dtype)
-            found.append(weighted @ weighted.conj().swapaxes(-1, -2))
-        return np.concatenate(found)
-
-    def stratum_means(self, trials=None):
-        """Mean cross-spectrum of each stratum over trials, ``(n_strata, n_channels, n_channels)``."""
-        n_trials = len(self.X) if trials is None else len(trials)
-        total = 0.0
-        for _, values in self.blocks(trials):
-            by_bin = np.ascontiguousarray(values.transpose(2, 1, 0))
-            total = total + by_bin @ by_bin.conj().swapaxes(-1, -2)
-        return np.einsum("sf,fcd->scd", self.response, total) / n_trials
-
-    def filter_powers(self, filters, strata, trials=None):
-        """Mean power of the outputs of filters: ``filters`` ``(n_channels, n_filters)``, each in its stratum."""
-        response = self.response[strata].T.astype(self.dtype)
-        filters = filters.astype(np.result_type(self.dtype, np.complex64))
-        found = [
-            np.einsum("bkf,fk->bk", np.square(np.abs(filters.conj().T @ values)), response)
-            for _, values in self.blocks(trials)
-        ]
-        return np.concatenate(found)
-
-
-def shrunk(cross, amount=SHRINKAGE):
-    """Cross-spectra with a share replaced by their mean power over the channels; silent trials get a little."""
-    power = np.einsum("...cc->...c", cross).real.mean(axis=-1)
-    power = np.maximum(power, _SILENT * power.mean())
-    eye = np.eye(cross.shape[-1], dtype=cross.dtype)
-    return (1 - amount) * cross + amount * power[..., None, None] * eye
 
 
 def data_rank_basis(cross):
     """Real orthonormal basis ``(n_channels, rank)`` of the space that the channels fill: channels mix without lags."""
-    values, vectors = np.linalg.eigh(cross.real)
+    values, vectors = np.linalg.eigh(cross.real.astype(float))
     filled = values > _RANK * values[-1]
     return vectors[:, filled]
 
@@ -115,35 +35,60 @@ class TangentSpace:
     """Trials as points of a linear space: whitened, matrix logarithms, standardised; without labels.
 
     ``whitener`` ``(n_channels, rank)``; ``features`` ``(n_trials, rank^2)``, ``scale`` ``(rank^2,)`` what they were
-    divided by; ``kernel`` their inner products ``(n_trials, n_trials)``.
+    divided by; ``ridge`` solves regressions on them.
     """
 
     whitener: np.ndarray
     features: np.ndarray
     scale: np.ndarray
-    kernel: np.ndarray
+    ridge: Ridge
 
     @classmethod
-    def of(cls, cross):
-        """From the cross-spectra of all trials ``(n_trials, n_channels, n_channels)``."""
-        basis = data_rank_basis(cross.mean(axis=0, dtype=np.result_type(cross.dtype, np.complex128)))
-        basis = basis.astype(cross.dtype)
-        inside = basis.conj().T @ shrunk(cross) @ basis
-        values, vectors = np.linalg.eigh(inside.mean(axis=0, dtype=np.complex128))
-        # the symmetric one of all whiteners: eigenvectors alone have any phase, and with it what counts as a lag
-        whitener = ((vectors / np.sqrt(values)) @ vectors.conj().T).astype(cross.dtype)
-        features = hermitian_vector(logarithms(whitener.conj().T @ inside @ whitener))
-        features -= features.mean(axis=0)
-        rank = whitener.shape[1]
-        spread = features.std(axis=0)
-        weight = np.where(np.arange(rank**2) < rank * (rank + 1) // 2, 1.0, IMAGINARY)
-        scale = np.divide(spread, weight, out=np.ones_like(spread), where=spread > 1e-6 * max(spread.max(), 1e-30))
-        features /= scale
-        return cls(basis @ whitener, features, scale, (features @ features.T).astype(float))
+    def of(cls, spectra, moments, strata_weights):
+        """From spectra, their moments, and what strata are multiplied by before they are added up.
 
-    def weights(self, dual, trials):
-        """Hermitian weight matrices ``(n_targets, rank, rank)`` from dual coefficients ``(len(trials), n_targets)``."""
-        return hermitian_matrix((dual.T @ self.features[trials]) / self.scale, self.whitener.shape[1])
+        Cross-spectra of single trials exist block by block only: the features take half their room.
+        """
+        gain = strata_weights @ spectra.response
+        mean = np.einsum("f,fcd->cd", gain, moments.cross)
+        power = moments.power @ gain
+        power = np.maximum(power, _SILENT * power.mean())
+        basis = data_rank_basis(mean)
+        inside = (1 - SHRINKAGE) * basis.T @ mean @ basis + SHRINKAGE * power.mean() * np.eye(basis.shape[1])
+        values, vectors = np.linalg.eigh(inside)
+        # the symmetric one of all whiteners: eigenvectors alone have any phase, and with it what counts as a lag
+        whitener = (basis @ (vectors / np.sqrt(values)) @ vectors.conj().T).astype(spectra.complex)
+        features = _log_features(spectra, whitener, np.sqrt(gain).astype(spectra.dtype), power.astype(spectra.dtype))
+        scale = _standardize(features, whitener.shape[1])
+        return cls(whitener, features, scale, Ridge.of(features))
+
+    def weights(self, targets, trainings, penalties):
+        """Hermitian weight matrices of ridge regressions, ``(n_trainings, n_penalties, n_outputs, rank, rank)``."""
+        weights = self.ridge.weights(targets, trainings, penalties) / self.scale
+        return hermitian_matrix(weights, self.whitener.shape[1])
+
+
+def _log_features(spectra, whitener, gain, power):
+    """Logarithms of whitened, shrunk cross-spectra as vectors, ``(n_trials, rank^2)``."""
+    rank = whitener.shape[1]
+    features = np.empty((len(spectra), rank**2), dtype=spectra.dtype)
+    adjoint = whitener.conj().T
+    isotropic = SHRINKAGE * (adjoint @ whitener)
+    for part, values in spectra.blocks():
+        white = adjoint @ (values * gain)
+        cross = (1 - SHRINKAGE) * (white @ white.conj().swapaxes(-1, -2)) + power[part, None, None] * isotropic
+        features[part] = hermitian_vector(logarithms(cross))
+    return features
+
+
+def _standardize(features, rank):
+    """Center features and divide them by their spread, in place; quadrature counts less."""
+    features -= features.mean(axis=0)
+    spread = features.std(axis=0)
+    weight = np.where(np.arange(rank**2) < rank * (rank + 1) // 2, 1.0, IMAGINARY).astype(features.dtype)
+    scale = np.divide(spread, weight, out=np.ones_like(spread), where=spread > 1e-6 * max(spread.max(), 1e-30))
+    features /= scale
+    return scale
 
 
 def logarithms(matrices):
@@ -170,20 +115,6 @@ def hermitian_matrix(vectors, size):
     matrices[..., columns, rows] = real - 1j * imaginary
     matrices[..., np.arange(size), np.arange(size)] = vectors[..., :size]
     return matrices
-
-
-def ridge_duals(kernel, targets, trials, penalty):
-    """Dual coefficients of ridge regression with intercept on some trials, ``(len(trials), n_targets)``.
-
-    `penalty` is relative to the mean squared length of the features.
-    """
-    inside = kernel[np.ix_(trials, trials)]
-    mean = inside.mean(axis=0)
-    centered = inside - mean - mean[:, None] + mean.mean()
-    amount = penalty * max(np.trace(centered) / len(trials), np.finfo(float).tiny)
-    centered[np.diag_indices(len(trials))] += amount
-    residual = targets[trials] - targets[trials].mean(axis=0)
-    return scipy.linalg.solve(centered, residual, assume_a="pos")
 
 
 @dataclass(frozen=True)

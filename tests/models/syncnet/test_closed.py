@@ -8,7 +8,11 @@ from eegexplain import FLEXAttributor, PerturbationCorrelator, ReverseCorrelator
 from eegexplain._module import capture
 from eegexplain.datasets import make_oscillatory_eeg
 from eegexplain.models import SyncNet, SyncNetClassifier, SyncNetRegressor
-from eegexplain.models.syncnet._closed import training_folds
+from eegexplain.models.syncnet._calibration import ClassLoss
+from eegexplain.models.syncnet._closed import PENALTIES, ClosedTraining, training_folds
+from eegexplain.models.syncnet._spectra import Spectra
+from eegexplain.models.syncnet._strata import frequency_strata
+from eegexplain.models.syncnet._tangent import spatial_filters
 from tests.estimators import closed_classifier, fast_classifier, trials
 
 SFREQ = 128.0
@@ -188,6 +192,30 @@ def test_folds_keep_groups_and_every_class():
     assert all(len(np.unique(y[a])) == 2 for a, _ in folds)
     assert training_folds(y[:3], None, 0, True) == [] and training_folds(y, np.zeros(40), 0, True) == []
     assert len(training_folds(np.arange(7.0), None, 0, False)) == 5
+
+
+def test_held_out_trials_are_scored_by_filters_that_have_not_seen_them():
+    """Penalty by penalty, fold by fold, nothing shared between them."""
+    rng = np.random.default_rng(0)
+    X = np.einsum("cd,ndt->nct", rng.standard_normal((3, 3)), rng.standard_normal((70, 3, 64)))
+    y = np.arange(70) % 2
+    X[y == 1, 0] *= 1.5
+    strata = frequency_strata((4.0, 28.0), 64.0, 64, 8.0)
+    spectra = Spectra.of(X, strata, 2.0, np.float64)
+    training, loss, targets = ClosedTraining(X, strata, 2.0, np.float64), ClassLoss(2), y[:, None].astype(float)
+    folds = training_folds(y, None, 0, True)
+    solution = training.solve(targets, 6, folds, loss)
+    losses = []
+    for penalty in PENALTIES:
+        scores, seen = [], []
+        for train, test in folds:
+            matrices = 4 * training.space.weights(targets, [train], [penalty])[0, 0]
+            found = spatial_filters(matrices, training.space.whitener, training.means, training.strata_weights, 6)
+            scores.append(found.scores(np.log(spectra.filter_powers(found.filters, found.stratum)[test] + 1e-4)))
+            seen.append(targets[test])
+        losses.append(loss.calibrate(np.concatenate(scores), np.concatenate(seen)).loss)
+    np.testing.assert_allclose(solution.loss, losses, rtol=1e-10)
+    assert solution.penalty == PENALTIES[int(np.argmin(losses))] and np.ptp(losses) > 1e-3
 
 
 def test_closed_form_needs_its_readout():

@@ -1,0 +1,99 @@
+"""What the trials of a data set have in strata of frequency: transformed block by block, kept where there is room."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+
+from eegexplain._parallel import trial_blocks
+
+KEPT_BYTES = 2**26  # of spectra that are kept; more are transformed again each time they are asked for
+_BLOCK = 64
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Label-free summary of spectra, per bin.
+
+    ``cross`` ``(n_bins, n_channels, n_channels)`` is the mean over trials, ``power`` ``(n_trials, n_bins)`` the mean
+    over channels.
+    """
+
+    cross: np.ndarray
+    power: np.ndarray
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """Spectra of trials in strata.
+
+    ``X`` is ``(n_trials, n_channels, n_times)``, of any precision; results have that of ``dtype``. ``response``
+    ``(n_strata, n_bins)`` is the share of the power of the bins ``use`` that each stratum passes, in units such that a
+    sum over bins is a mean square over samples. Trials are divided by ``unit``.
+    """
+
+    X: np.ndarray
+    response: np.ndarray
+    use: slice
+    unit: float
+    dtype: np.dtype
+    kept: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, X, strata, unit=1.0, dtype=np.float32):
+        """Choose the bins that any stratum passes; transform all trials where the spectra are small."""
+        n_trials, n_channels, n_times = X.shape
+        response = strata.response(np.fft.rfftfreq(n_times, 1 / strata.sfreq))
+        passed = np.flatnonzero(response.any(axis=0))
+        use = slice(passed[0], passed[-1] + 1) if len(passed) else slice(0, 0)
+        bins = np.arange(use.start, use.stop)
+        twice = np.where((bins == 0) | (2 * bins == n_times), 1.0, 2.0)
+        spectra = cls(X, response[:, use] * twice / n_times**2, use, unit, np.dtype(dtype))
+        if n_trials * n_channels * len(bins) * spectra.complex.itemsize > KEPT_BYTES:
+            return spectra
+        kept = np.concatenate([values for _, values in spectra.blocks()])
+        return cls(None, spectra.response, use, unit, spectra.dtype, kept)
+
+    def __len__(self):
+        return len(self.X if self.kept is None else self.kept)
+
+    @property
+    def complex(self):
+        """Data type of the spectra."""
+        return np.result_type(self.dtype, np.complex64)
+
+    def blocks(self, trials=None):
+        """Yield positions and spectra ``(n_block, n_channels, n_bins)`` of (some) trials."""
+        n_trials = len(self) if trials is None else len(trials)
+        for part in trial_blocks(n_trials, _BLOCK):
+            chosen = part if trials is None else trials[part]
+            yield part, self._transformed(self.X[chosen]) if self.kept is None else self.kept[chosen]
+
+    def _transformed(self, X):
+        X = np.asarray(X) if X.dtype in (np.float32, np.float64) else np.asarray(X, dtype=float)
+        X = X - X.mean(axis=-1, keepdims=True)  # not in the strata, but a large one would cost digits of the rest
+        X /= self.unit
+        return scipy.fft.rfft(X.astype(self.dtype, copy=False), axis=-1)[..., self.use]
+
+    def moments(self):
+        """Mean cross-spectrum per bin, and power per trial and bin."""
+        cross, power = 0.0, []
+        for _, values in self.blocks():
+            by_bin = np.ascontiguousarray(values.transpose(2, 1, 0))
+            cross = cross + by_bin @ by_bin.conj().swapaxes(-1, -2)
+            power.append((np.square(values.real) + np.square(values.imag)).mean(axis=1))
+        return Moments(cross / len(self), np.concatenate(power))
+
+    def filter_powers(self, filters, strata, trials=None):
+        """Mean power ``(n_trials, n_filters)`` of filters ``(n_channels, n_filters)``, each in its stratum."""
+        adjoint = filters.conj().T.astype(self.complex)
+        powers = np.empty((len(self) if trials is None else len(trials), filters.shape[1]), dtype=self.dtype)
+        for part, values in self.blocks(trials):
+            for stratum in np.unique(strata):
+                own, response = np.flatnonzero(strata == stratum), self.response[stratum]
+                passed = np.flatnonzero(response)
+                inside = slice(passed[0], passed[-1] + 1) if len(passed) else slice(0, 0)
+                out = adjoint[own] @ values[..., inside]
+                size = np.square(out.real) + np.square(out.imag)
+                powers[part, own] = size @ response[inside].astype(self.dtype)
+        return powers

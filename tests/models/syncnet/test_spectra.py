@@ -1,0 +1,49 @@
+"""Spectra in strata by their definition, kept or streamed."""
+
+import numpy as np
+import pytest
+
+from eegexplain.models.syncnet import _spectra
+from eegexplain.models.syncnet._spectra import Spectra
+from eegexplain.models.syncnet._strata import frequency_strata
+
+SFREQ = 64.0
+
+
+def spectra_of(X, width=8.0):
+    strata = frequency_strata((4.0, 28.0), SFREQ, X.shape[-1], width)
+    return Spectra.of(X, strata, 2.0, np.float64), strata
+
+
+@pytest.fixture
+def X():
+    rng = np.random.default_rng(0)
+    return 3 + np.einsum("cd,ndt->nct", rng.standard_normal((3, 3)), rng.standard_normal((70, 3, 64)))
+
+
+def test_spectra_are_the_same_kept_and_streamed(X, monkeypatch):
+    kept, strata = spectra_of(X)
+    monkeypatch.setattr(_spectra, "KEPT_BYTES", 0)
+    streamed, _ = spectra_of(X)
+    assert streamed.kept is None and kept.X is None
+    for field in ("cross", "power"):
+        np.testing.assert_array_equal(getattr(kept.moments(), field), getattr(streamed.moments(), field))
+    filters, stratum, some = np.eye(3) + 0j, np.array([2, 0, 0]), np.array([66, 3, 3])
+    np.testing.assert_array_equal(
+        kept.filter_powers(filters, stratum, some), streamed.filter_powers(filters, stratum)[some]
+    )
+
+
+def test_moments_and_filter_powers_by_their_definition(X):
+    spectra, strata = spectra_of(X)
+    frequencies = np.fft.rfftfreq(64, 1 / SFREQ)
+    values = np.fft.rfft((X - X.mean(-1, keepdims=True)) / 2, axis=-1)
+    share = strata.response(frequencies) * np.where(frequencies == SFREQ / 2, 1, 2) / 64**2
+    moments = spectra.moments()
+    for s in range(len(share)):
+        expected = np.einsum("f,ncf,ndf->cd", share[s], values, values.conj()) / len(X)
+        np.testing.assert_allclose(np.einsum("f,fcd->cd", spectra.response[s], moments.cross), expected, atol=1e-12)
+        np.testing.assert_allclose(moments.power @ spectra.response[s], (abs(values) ** 2).mean(1) @ share[s])
+    filters = np.array([[1, 1j, 0], [0, 0.5 - 1j, 2]]).T
+    expected = [(abs(filters[:, k].conj() @ values) ** 2) @ share[s] for k, s in enumerate((1, 2))]
+    np.testing.assert_allclose(spectra.filter_powers(filters, np.array([1, 2])), np.transpose(expected))
