@@ -44,10 +44,10 @@ print(f"ideal observer    {ideal_observer_accuracy(eeg, random_state=0):.2f}")
 # %%
 # What the filters look for
 # -------------------------
-# Each filter is a damped oscillation with an amplitude and a phase per channel.
+# Each filter is a damped oscillation with an amplitude and a phase per channel. Where its rhythm is strong on the scalp
+# is told by its pattern: the filter itself also weighs channels that cancel what it is not after.
 
-table = net.filter_table_
-strength = table.filter(like="amplitude_").to_numpy()
-table.assign(strongest=np.array(eeg.ch_names)[strength.argmax(axis=1)])[
+strongest = np.abs(net.patterns_).argmax(axis=1)
+net.filter_table_.assign(strongest=np.array(eeg.ch_names)[strongest])[
     ["peak_frequency", "bandwidth", "cycles", "strongest"]
 ].round(1)

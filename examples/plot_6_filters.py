@@ -35,17 +35,20 @@ print(f"held-out accuracy {net.score(*held_out):.2f}")
 # The filters themselves
 # ----------------------
 # A SyncNet's filters are damped oscillations, so a table describes them: frequency, width, and per channel amplitude
-# and phase. From the phases follow the lags between electrodes.
+# and phase. From the phases follow the lags between electrodes. A filter is no topography, though: it also weighs
+# electrodes that cancel what it is not after. Its pattern is what the electrodes do when its output changes.
 
 table = net.filter_table_
-amplitude = table.filter(like="amplitude_").to_numpy()
-strongest = [", ".join(eeg.ch_names[c] for c in row.argsort()[::-1][:3]) for row in amplitude]
-print(table[["peak_frequency", "bandwidth", "cycles"]].round(1).assign(strongest=strongest))
+filtered, seen = (table.filter(regex=f"^{name}").to_numpy() for name in ("amplitude_", "pattern_amplitude_"))
+strongest, pattern = (
+    [", ".join(eeg.ch_names[c] for c in row.argsort()[::-1][:3]) for row in values] for values in (filtered, seen)
+)
+print(table[["peak_frequency", "bandwidth", "cycles"]].round(1).assign(strongest=strongest, pattern=pattern))
 
 # %%
 # The same as a picture, for the four slowest: waveforms at the three strongest electrodes with a fitted sinusoid, and a
 # map of amplitudes. An arrow is the phase relative to the strongest electrode: to the right in phase, to the left in
-# opposite phase.
+# opposite phase. The map beside it is the pattern: of the two, this one is to be read as a topography.
 
 names = {"sfreq": eeg.sfreq, "ch_names": eeg.ch_names}
 filters = SinusoidFitter(FrozenEstimator(net), **names).fit(*held_out)

@@ -35,10 +35,12 @@ def contributions(net, X):
 
 TEXT = (
     "<p>Filters of the first fold's network, those that move an output most on held-out trials first: a map at the "
-    "filter's peak, and its waveform at the three strongest electrodes. Right of it the reverse correlation, the "
-    "waveform that goes with the filter's output in held-out data; dots are the sinusoid fitted at its strongest "
-    "electrode. The two differ where channels share signals, because a filter also subtracts what it does not look "
-    "for. The whole table, with the lags between electrodes, is in <code>filters.csv</code>.</p>"
+    "filter's peak, and its waveform at the three strongest electrodes. The pattern beside it is the topography that "
+    "goes with the filter's output in the training data, in the filter's band. Right of it the reverse correlation, "
+    "the waveform that goes with the filter's output in held-out data; dots are the sinusoid fitted at its strongest "
+    "electrode. They differ from the filter where channels share signals, because a filter also subtracts what it does "
+    "not look for: of the three maps that of the filter is no topography. The whole table, with the lags between "
+    "electrodes, is in <code>filters.csv</code>.</p>"
 )
 COLUMNS = ["peak_frequency", "bandwidth", "strongest_channel", "reverse_frequency", "reverse_r2"]
 
@@ -137,33 +139,57 @@ def _lags(table, amplitude, ch_names):
 def _channel_column(column, names):
     """Name the columns ``amplitude_ch0, ...`` by channel."""
     kind, _, index = column.partition("_ch")
-    return f"{kind}_{names[int(index)]}" if kind in ("amplitude", "phase") and index.isdigit() else column
+    own = kind.removeprefix("pattern_") in ("amplitude", "phase")
+    return f"{kind}_{names[int(index)]}" if own and index.isdigit() else column
 
 
 def draw(job, net, table, order, reverse, sinusoids):
-    """Filter and reverse correlation of some filters, each as a map and as waveforms."""
+    """Filter, pattern and reverse correlation of some filters, as maps and as waveforms."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
-        len(order), 4, figsize=(10.5, 1.9 * len(order) + 0.4), layout="constrained", squeeze=False,
-        gridspec_kw={"width_ratios": [1, 1.6, 1, 1.6]},
+        len(order), 5, figsize=(12.0, 1.9 * len(order) + 0.4), layout="constrained", squeeze=False,
+        gridspec_kw={"width_ratios": [1, 1.6, 1, 1, 1.6]},
     )  # fmt: skip
     for row, k in zip(axes, order, strict=True):
         _draw_template(row[:2], net.templates_[k], job)
         row[0].set_title(f"filter {k}", fontsize=9)
         peak, width = table["peak_frequency"].iloc[k], table["bandwidth"].iloc[k]
         row[1].set_title(f"filter: {peak:.1f} Hz, {width:.1f} Hz wide", fontsize=9)
+        _draw_pattern(row[2], net, k, job)
         template = reverse.templates_[k]
-        times, scale, channel = _draw_template(row[2:], template, job)
-        row[2].set_title("goes with output", fontsize=9)
+        times, scale, channel = _draw_template(row[3:], template, job)
+        row[3].set_title("goes with output", fontsize=9)
         frequency, height, start, offset = sinusoids.params_sin_[k, channel]
         wave = offset + height * np.cos(2 * np.pi * frequency * (times - times[0]) / 1000 + start)
-        row[3].plot(times, wave / scale, ".", color="0.3", markersize=2.5)
+        row[4].plot(times, wave / scale, ".", color="0.3", markersize=2.5)
         fit = table["reverse_r2"].iloc[k]
-        row[3].set_title(f"reverse correlation: {frequency:.1f} Hz, R² {fit:.2f}", fontsize=9)
-    for ax in axes[-1, [1, 3]]:
+        row[4].set_title(f"reverse correlation: {frequency:.1f} Hz, R² {fit:.2f}", fontsize=9)
+    for ax in axes[-1, [1, 4]]:
         ax.set_xlabel("time (ms)")
     return figure
+
+
+def _draw_pattern(ax, net, k, job):
+    """Pattern at the phase where it is largest, in units of the peak."""
+    from eegexplain.plotting.displays._pattern import in_phase, pattern_title
+
+    topography, share = in_phase(net.patterns_[k])
+    _draw_map(ax, topography, job)
+    ax.set_title(pattern_title(share), fontsize=9)
+
+
+def _draw_map(ax, values, job):
+    """Values between -1 and 1 on the scalp, or as bars where the channels' names say no place."""
+    from eegexplain.plotting import TopomapDisplay
+
+    ch_names = job.data.ch_names
+    if job.data.on_scalp:
+        TopomapDisplay.from_values(values, ch_names).plot(ax=ax, colorbar=False, vlim=1.0)
+        return
+    ax.barh(np.arange(len(ch_names)), values, color="0.5")
+    ax.set(xlim=(-1, 1), yticks=[], ylabel=f"{len(ch_names)} channels")
+    ax.invert_yaxis()
 
 
 def _draw_template(axes, template, job):
@@ -178,19 +204,11 @@ def _draw_template(axes, template, job):
     channel : int
         Where the peak is.
     """
-    from eegexplain.plotting import TopomapDisplay
-
     ch_names = job.data.ch_names
     strength = np.abs(template).max(axis=1)
     channel, scale = int(strength.argmax()), float(strength.max() or 1.0)
     peak = int(np.abs(template[channel]).argmax())
-    if job.data.on_scalp:
-        display = TopomapDisplay.from_values(template[:, peak] / scale, ch_names)
-        display.plot(ax=axes[0], colorbar=False, vlim=1.0)
-    else:
-        axes[0].barh(np.arange(len(ch_names)), template[:, peak] / scale, color="0.5")
-        axes[0].set(xlim=(-1, 1), yticks=[], ylabel=f"{len(ch_names)} channels")
-        axes[0].invert_yaxis()
+    _draw_map(axes[0], template[:, peak] / scale, job)
     times = 1000 * (np.arange(template.shape[1]) - template.shape[1] // 2) / job.data.sfreq
     for place, style in zip(np.argsort(-strength)[:3], ("-", "--", ":"), strict=False):
         axes[1].plot(times, template[place] / scale, style, label=legend_name(ch_names[place]), linewidth=1.3)

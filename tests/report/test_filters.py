@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from eegexplain.datasets import make_oscillatory_eeg
-from eegexplain.report._filters import _lags, missed_rhythms, tell_missed
+from eegexplain.report._filters import _channel_column, _lags, missed_rhythms, tell_missed
 from eegexplain.report._trials import prepare_trials
 
 
@@ -23,6 +23,12 @@ def test_lags_follow_the_waves():
     assert np.isnan(lags["lag_ms_C4"][1]) and not np.isnan(lags["lag_ms_Oz"][1])
     still = table.assign(carrier_frequency=0.0)
     assert np.isnan(_lags(still, amplitude, names)["lag_ms_Oz"]).all()
+
+
+def test_columns_of_filters_and_patterns_are_named_by_channel():
+    given = ["amplitude_ch1", "phase_ch0", "pattern_amplitude_ch1", "pattern_phase_ch0", "decay", "amplitude_C3"]
+    named = ["amplitude_Oz", "phase_Cz", "pattern_amplitude_Oz", "pattern_phase_Cz", "decay", "amplitude_C3"]
+    assert [_channel_column(column, ["Cz", "Oz"]) for column in given] == named
 
 
 def test_rhythms_that_some_networks_miss_are_counted_and_told():

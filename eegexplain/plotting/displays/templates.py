@@ -9,13 +9,14 @@ from numpy.typing import ArrayLike
 from eegexplain._text import plain
 from eegexplain._validation import check_array_like, check_indices, check_sfreq
 from eegexplain.plotting._drafts import draft, replace_draft
+from eegexplain.plotting.displays._pattern import check_patterns, draw_pattern
 
 TEMPLATE, FIT = "#1f4e79", "#d55e00"  # dark blue and vermilion: apart for colour-blind readers and in grey
 FAINT = 0.25  # amplitudes below this share of the largest get no arrow
 
 
 class TemplateDisplay:
-    """Templates per filter and channel, with fitted sinusoids and a scalp map of their amplitudes and phases.
+    """Templates per filter and channel, with fitted sinusoids and scalp maps of amplitudes, phases and patterns.
 
     Made by `from_explanation` or `from_estimator`.
 
@@ -36,11 +37,14 @@ class TemplateDisplay:
         Trial and first sample of each window.
     label : str, default=""
         What the templates are; written at the vertical axes.
+    patterns : complex array of shape (n_filters, n_channels), optional
+        What goes with the filters' outputs: topographies, which filters are not (see `models.filter_patterns`).
 
     Attributes
     ----------
-    axes_, figure_, lines_, fits_, scalps_
-        Artists of the last `plot`: axes ``(n_shown, 1 + n_channels)``, template lines, fitted lines, scalp displays.
+    axes_, figure_, lines_, fits_, scalps_, pattern_scalps_
+        Artists of the last `plot`: axes ``(n_shown, 1 + n_channels)`` (with patterns one column more, the second),
+        template lines, fitted lines, scalp displays of filters and of patterns.
 
     Examples
     --------
@@ -63,6 +67,7 @@ class TemplateDisplay:
         windows: ArrayLike | None = None,
         window_index: ArrayLike | None = None,
         label: str = "",
+        patterns: ArrayLike | None = None,
     ):
         self.templates = check_array_like("templates", templates, dtype=float)
         self.ch_names = [str(name) for name in ch_names]
@@ -73,6 +78,7 @@ class TemplateDisplay:
         )
         self.window_index = None if window_index is None else check_indices("window_index", window_index)
         self.label = label
+        self.patterns = None if patterns is None else check_patterns(patterns)
         self._check()
 
     @classmethod
@@ -114,7 +120,8 @@ class TemplateDisplay:
         Parameters
         ----------
         estimator : fitted `ReverseCorrelator`, `SinusoidFitter` or SyncNet facade
-            A `SinusoidFitter` brings its sinusoids, and the templates of the estimator that it holds.
+            A `SinusoidFitter` brings its sinusoids, and the templates of the estimator that it holds; a facade its
+            patterns.
         label : str, optional
             What the templates are.
         **plot_options : dict
@@ -138,7 +145,7 @@ class TemplateDisplay:
         if hasattr(estimator, "params_sin_"):
             extra = {"params_sin": estimator.params_sin_, "r2_sin": estimator.r2_sin_}
             source = estimator.estimator_
-        for name in ("windows", "window_index"):
+        for name in ("windows", "window_index", "patterns"):
             if hasattr(source, f"{name}_"):
                 extra[name] = getattr(source, f"{name}_")
         if not hasattr(source, "templates_"):
@@ -152,7 +159,7 @@ class TemplateDisplay:
     # ----------------------------------------------------------------------------------------------------- drawing
 
     def plot(self, *, filters=None, n_channels=3, scalp=True, panel_size=(2.3, 1.5)):
-        """Draw one row per filter: amplitudes and phases on the scalp, then the strongest channels.
+        """Draw one row per filter: amplitudes and phases on the scalp, its pattern, then the strongest channels.
 
         Parameters
         ----------
@@ -162,8 +169,9 @@ class TemplateDisplay:
             Channels to draw per filter, strongest first.
         scalp : bool
             Draw the scalp maps: the amplitude of each channel, and arrows for its phase relative to the strongest
-            channel (to the right: in phase; turned to the left: leading). Left empty where the names of the channels
-            say no place.
+            channel (to the right: in phase; turned to the left: leading). The pattern is drawn at the phase where it
+            is largest, in units of its strongest channel; the title says how much of its power that is where it is
+            less than 95 %. Left empty where the names of the channels say no place.
         panel_size : (float, float)
             Width and height of each panel in inches.
 
@@ -177,18 +185,22 @@ class TemplateDisplay:
         filters = self._filters(filters)
         n_channels = min(n_channels, len(self.ch_names))
         width, height = panel_size
+        n_maps = 1 if self.patterns is None else 2
+        widths = [height] * n_maps + [width] * n_channels
         figure, self.axes_ = plt.subplots(
-            len(filters), 1 + n_channels, figsize=(height + 0.4 + width * n_channels, height * len(filters) + 0.4),
-            layout="constrained", squeeze=False, gridspec_kw={"width_ratios": [height] + [width] * n_channels},
+            len(filters), len(widths), figsize=(sum(widths) + 0.4, height * len(filters) + 0.4), layout="constrained",
+            squeeze=False, gridspec_kw={"width_ratios": widths},
         )  # fmt: skip
-        self.figure_, self.lines_, self.fits_ = figure, [], []
+        self.figure_, self.lines_, self.fits_, self.pattern_scalps_ = figure, [], [], []
         positions = self._positions() if scalp else None
         self.scalps_ = [self._draw_scalp(row[0], k, positions) for row, k in zip(self.axes_, filters, strict=True)]
         for row, k in zip(self.axes_, filters, strict=True):
-            self._draw_row(row[1:], k)
-        for ax in self.axes_[-1, 1:]:
+            if self.patterns is not None:
+                self.pattern_scalps_.append(draw_pattern(row[1], self.patterns[k], positions, self.ch_names))
+            self._draw_row(row[n_maps:], k)
+        for ax in self.axes_[-1, n_maps:]:
             ax.set_xlabel("time (ms)", fontsize=8)
-        for ax in self.axes_[:, 1]:
+        for ax in self.axes_[:, n_maps]:
             ax.set_ylabel(self.label, fontsize=8)
         if self.fits_:
             handles = {"template": self.lines_[0], "fitted sinusoid": self.fits_[0]}
@@ -333,7 +345,8 @@ class TemplateDisplay:
         n_filters, n_channels, width = self.templates.shape
         if len(self.ch_names) != n_channels:
             raise ValueError(f"There are {len(self.ch_names)} channel names for {n_channels} channels.")
-        expected = {"params_sin": (n_filters, n_channels, 4), "r2_sin": (n_filters, n_channels)}
+        pair = (n_filters, n_channels)
+        expected = {"params_sin": (*pair, 4), "r2_sin": pair, "patterns": pair}
         for name, shape in expected.items():
             given = getattr(self, name)
             if given is not None and given.shape != shape:

@@ -56,6 +56,29 @@ def test_scalp_maps_show_amplitude_and_relative_phase(truth):
     assert lone.scalps_ == [None, None] and not lone.axes_[0, 0].axison and not lone.fits_
 
 
+def test_patterns_are_drawn_at_the_phase_where_they_are_largest(truth):
+    templates, _ = truth
+    real = np.array([[0.2, -1.0, 0.5, 0.1], [0.1, 0.3, 1.0, -2.0]])
+    patterns = np.exp(1j * np.array([[0.7], [-1.2]])) * real * 5
+    patterns[1] += 1j * np.exp(-1.2j) * np.array([0.0, 4.0, 0.0, 0.6])
+    display = TemplateDisplay(templates, NAMES, SFREQ, patterns=patterns).plot(n_channels=2)
+    assert display.axes_.shape == (2, 4)
+    shown = [scalp.values[0, 0] for scalp in display.pattern_scalps_]
+    np.testing.assert_allclose(shown[0], real[0], atol=1e-12)
+    assert display.axes_[0, 1].get_title() == "pattern"
+    turns = [(patterns[1] * np.exp(-1j * angle)).real for angle in np.linspace(-np.pi / 2, np.pi / 2, 2001)]
+    largest = max(turns, key=lambda one: one @ one)
+    np.testing.assert_allclose(shown[1], largest / np.abs(largest).max(), atol=2e-3)
+    share = largest @ largest / np.square(np.abs(patterns[1])).sum()
+    assert display.axes_[1, 1].get_title() == f"pattern, {100 * share:.0f} %\nat this phase" and share < 0.95
+    silent = TemplateDisplay(templates, NAMES, SFREQ, patterns=np.zeros((2, 4))).plot()
+    assert not silent.pattern_scalps_[0].values.any()
+    placeless = TemplateDisplay(templates, ["a", "b", "c", "d"], SFREQ, patterns=patterns).plot()
+    assert placeless.pattern_scalps_ == [None, None]
+    net = fast_classifier(ch_names=NAMES[:3]).fit(*trials())
+    np.testing.assert_array_equal(TemplateDisplay.from_estimator(net).patterns, net.patterns_)
+
+
 def test_from_fitted_estimators_and_explanations_alike():
     X, y = trials()
     names = NAMES[:3]
@@ -69,7 +92,7 @@ def test_from_fitted_estimators_and_explanations_alike():
     assert display.sfreq == other.sfreq == 64.0 and display.label == "reverse correlation"
     alone = TemplateDisplay.from_estimator(inner.estimator_)
     np.testing.assert_array_equal(alone.templates, inner.estimator_.templates_)
-    assert alone.axes_.shape == (2, 4) and alone.label == "filter"
+    assert alone.axes_.shape == (2, 5) and alone.label == "filter"
 
 
 def test_window_gallery():
@@ -92,6 +115,8 @@ def test_window_gallery():
         ({"sfreq": 0}, "Hz above 0"),
         ({"params_sin": np.zeros((2, 4, 3))}, "params_sin must have shape"),
         ({"windows": np.zeros((1, 5, 4, 50))}, "windows must have shape"),
+        ({"patterns": np.zeros((2, 3))}, "patterns must have shape"),
+        ({"patterns": np.full((2, 4), np.nan)}, "patterns must be finite numbers"),
     ],
 )
 def test_wrong_shapes_are_refused(truth, change, message):
