@@ -1,4 +1,4 @@
-"""Two routes to one convolution: materialised filters, or SyncNet's rank-2 factors.
+"""Two routes to one convolution: materialised filters, or SyncNet's rank-2 factors (a third: `_spectral`).
 
 A SyncNet filter is a sum of two products of a spatial and a temporal part,
 
@@ -38,9 +38,14 @@ def same_padding(width, size=None, stride=1):
 
 def factors_pay(n_chans, n_filters, width):
     """Tell from the sizes whether the factors beat a direct convolution, by the multiply-adds per output sample."""
+    direct, factored = costs(n_chans, n_filters, width)
+    return direct > factored
+
+
+def costs(n_chans, n_filters, width):
+    """Cost per output sample of a direct convolution and of one through the factors, in multiply-adds of the latter."""
     direct = n_chans * width * max(n_filters, _LANES)
-    factored = 2 * n_filters * (n_chans + _BLOCK + width - 1)
-    return direct > _WORTH_IT * factored
+    return direct / _WORTH_IT, 2 * n_filters * (n_chans + _BLOCK + width - 1)
 
 
 def convolve_direct(x, filters, bias, padding):

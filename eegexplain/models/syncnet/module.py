@@ -14,6 +14,7 @@ from eegexplain._validation import check_ch_names, check_option, check_sfreq
 from eegexplain.models.syncnet._convolution import convolve_direct, convolve_factored, factors_pay, same_padding
 from eegexplain.models.syncnet._filter_table import canonical_waves, describe_filters
 from eegexplain.models.syncnet._sizes import infer_n_chans, infer_times, mean_and_sd, positive_int, value_range
+from eegexplain.models.syncnet._spectral import convolve_spectral, spectra_pay
 
 
 class SyncNet(nn.Module):
@@ -87,6 +88,8 @@ class SyncNet(nn.Module):
         From the pooled activations to the outputs.
     factored : bool
         Whether the convolution goes through the rank-2 factors of the filters, decided from the sizes alone.
+    spectral : bool
+        Whether it goes through spectra while the module is in training mode, decided from the sizes alone.
 
     Raises
     ------
@@ -156,6 +159,7 @@ class SyncNet(nn.Module):
         self.phase_init_values = mean_and_sd("phase_init_values", phase_init_values)
 
         self.factored = factors_pay(self.n_chans, self.num_filters, self.filter_width)
+        self.spectral = spectra_pay(self.n_chans, self.num_filters, self.filter_width)
         self._conv_padding, self._pool_padding, n_pools = self._plan_windows()
         self.amplitude = nn.Parameter(torch.empty(1, 1, self.n_chans, self.num_filters))
         self.omega = nn.Parameter(torch.empty(1, 1, 1, self.num_filters))
@@ -302,15 +306,18 @@ class SyncNet(nn.Module):
         return amplitude, self.phi_ini[0, 0].T.to(wide), omega, beta, self.t.flatten().to(wide)
 
     def _convolve(self, x):
-        """Filter trials, by the route that the sizes favour."""
+        """Filter trials, by the route that the sizes favour; by way of spectra in training alone, where it pays."""
         dtype = self.amplitude.dtype
-        if not self.factored:
+        spectral = self.training and self.spectral and dtype in (torch.float32, torch.float64)
+        spectral = spectral and not torch.compiler.is_compiling() and len(x) > 0  # compilers know no complex numbers
+        if not (spectral or self.factored):
             return convolve_direct(x, self.filters().to(dtype), self.bias, self._conv_padding)
         amplitude, phase, omega, beta, tau = self._waves()
         angle = omega[:, None] * tau
         carriers = torch.stack([angle.cos(), angle.sin()]) * torch.exp(-beta[:, None] * tau.square())
         mixes = torch.stack([amplitude * phase.cos(), -amplitude * phase.sin()])
-        return convolve_factored(x, mixes.to(dtype), carriers.to(dtype), self.bias, self._conv_padding)
+        convolve = convolve_spectral if spectral else convolve_factored
+        return convolve(x, mixes.to(dtype), carriers.to(dtype), self.bias, self._conv_padding)
 
     def _log_power(self, filtered):
         """Log mean square of each window; the floor keeps the logarithm of silent trials, and its slope, finite."""

@@ -324,6 +324,26 @@ def test_training_follows_torchs_default_dtype():
     np.testing.assert_array_equal(pickle.loads(data).predict_proba(X), net.predict_proba(X))
 
 
+@pytest.mark.parametrize("readout", ["max", "log_power"])
+def test_training_by_way_of_spectra_gives_the_same_network(readout, monkeypatch):
+    """Same seeds, validation part and batches: the routes are one convolution."""
+    X, y = trials(n_trials=40)
+    nets = []
+    torch.set_default_dtype(torch.float64)
+    try:
+        for taken in (False, True):
+            monkeypatch.setattr("eegexplain.models.syncnet.module.spectra_pay", lambda *sizes, taken=taken: taken)
+            net = fast_classifier(readout=readout, max_epochs=8, validation_fraction=0.25, drop_prob=0.2, lr=0.02)
+            nets.append(net.fit(X, y))
+            assert net.net_.module_.spectral == taken
+        first, second = (net.decision_function(X) for net in nets)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_allclose(second, first, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(nets[1].templates_, nets[0].templates_, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(nets[1].history_["valid_loss"], nets[0].history_["valid_loss"], rtol=1e-6)
+
+
 def test_progress_is_on_stderr_only_when_asked(capfd):
     X, y = trials()
     fast_classifier().fit(X, y)

@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eegexplain.models import SyncNet
+from eegexplain.models.syncnet._convolution import convolve_factored
+from eegexplain.models.syncnet._spectral import convolve_spectral
 
 ORACLE = np.load(pathlib.Path(__file__).parents[2] / "oracles" / "braindecode_1_8_1_syncnet.npz")
 CASES = {case.pop("case"): case for case in json.loads(str(ORACLE["meta"]))}
@@ -76,10 +78,14 @@ def naive_same(net, x):
     return np.stack(pooled, -1).reshape(len(x), -1) @ weight.T + offset
 
 
-@pytest.fixture(params=[False, True], ids=["direct", "factored"])
+ROUTES = {"direct": (False, False), "factored": (True, False), "spectral": (False, True)}
+
+
+@pytest.fixture(params=ROUTES.values(), ids=ROUTES)
 def route(request, monkeypatch):
-    """Both convolution routes, whatever the sizes."""
-    monkeypatch.setattr("eegexplain.models.syncnet.module.factors_pay", lambda *sizes: request.param)
+    """All convolution routes, whatever the sizes."""
+    for name, taken in zip(("factors_pay", "spectra_pay"), request.param, strict=True):
+        monkeypatch.setattr(f"eegexplain.models.syncnet.module.{name}", lambda *sizes, taken=taken: taken)
     return request.param
 
 
@@ -90,7 +96,7 @@ def route(request, monkeypatch):
 def test_outputs_and_every_gradient_equal_braindecodes(case, route):
     net = SyncNet(**CASES[case], padding="braindecode")
     net.load_state_dict(saved(case))
-    assert net.factored == route
+    assert (net.factored, net.spectral) == route and net.training
     x = torch.tensor(ORACLE[f"{case}/x"], requires_grad=True)
     weights = dict(net.named_parameters()) | {"t": net.t.clone().requires_grad_()}
     y = torch.func.functional_call(net, weights, (x,))
@@ -161,13 +167,13 @@ def test_sizes_on_which_braindecode_is_inconsistent_raise(n_times, filter_width,
     pool_size=st.integers(1, 60),
     seed=st.integers(0, 99),
 )
-def test_same_padding_equals_the_naive_definition_on_both_routes(seed, **sizes):
+def test_same_padding_equals_the_naive_definition_on_all_routes(seed, **sizes):
     net = make(seed, spread=True, **sizes).double()
     with torch.no_grad():
         net.input_scale.fill_(2.5)
     x = trials(net, 2, seed).double()
     expected = naive_same(net, x)
-    for net.factored in (False, True):
+    for net.factored, net.spectral in ROUTES.values():
         assert relative(net(x).detach(), expected) < 1e-10
 
 
@@ -182,12 +188,44 @@ def test_routes_agree_on_gradients_in_float64():
     net = make(spread=True, n_chans=6, n_times=130, num_filters=3).double()
     x = trials(net).double()
     gradients = []
-    for net.factored in (False, True):
+    for net.factored, net.spectral in ROUTES.values():
         net.zero_grad()
         net(x).square().sum().backward()
         gradients.append([parameter.grad.clone() for parameter in net.parameters()])
-    for direct, factored in zip(*gradients, strict=True):
-        torch.testing.assert_close(direct, factored, rtol=1e-10, atol=1e-12)
+    for direct, *others in zip(*gradients, strict=True):
+        for other in others:
+            torch.testing.assert_close(direct, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("n_times", "width", "padding"), [
+    (10, 7, (3, 3)), (11, 8, (3, 4)), (3, 9, (4, 4)), (8, 3, (0, 0)), (9, 1, (-1, -1)),
+])  # fmt: skip
+def test_spectral_convolution_and_its_derivatives(n_times, width, padding):
+    generator = torch.Generator().manual_seed(0)
+    sizes = (2, 2, n_times), (2, 3, 2), (2, 3, width), (3,)
+    given = [torch.randn(size, generator=generator, dtype=torch.float64, requires_grad=True) for size in sizes]
+    expected = convolve_factored(*given, padding)
+    torch.testing.assert_close(convolve_spectral(*given, padding), expected, rtol=1e-12, atol=1e-12)
+    single = convolve_spectral(*(value.float() for value in given), padding).detach()
+    assert relative(single, expected.detach()) < 1e-5
+    assert torch.autograd.gradcheck(lambda *values: convolve_spectral(*values, padding), given, fast_mode=True)
+    assert torch.autograd.gradgradcheck(lambda *values: convolve_spectral(*values, padding), given, fast_mode=True)
+
+
+def test_spectra_are_for_training_alone(monkeypatch):
+    net, taken = make(spread=True).eval(), []
+    net.spectral = True
+
+    def spy(*given):
+        taken.append(len(given[0]))
+        return convolve_spectral(*given)
+
+    monkeypatch.setattr("eegexplain.models.syncnet.module.convolve_spectral", spy)
+    x = trials(net)
+    expected = net(x)
+    assert not taken
+    torch.testing.assert_close(net.train()(x), expected)
+    assert taken == [len(x)]
 
 
 def test_negative_decay_acts_and_is_saved_as_its_absolute_value(route):
@@ -398,10 +436,14 @@ def test_compiles_as_one_graph():
     check_compiled(net)
 
 
-@pytest.mark.parametrize(("sizes", "factored"), [((64, 256), True), ((62, 2000), True), ((1, 3000), False)])
-def test_route_is_chosen_from_the_sizes(sizes, factored):
-    n_chans, n_times = sizes
-    assert make(n_chans=n_chans, n_times=n_times, num_filters=10, filter_width=40, pool_size=40).factored == factored
+@pytest.mark.parametrize(("sizes", "factored", "spectral"), [
+    ((64, 256, 40), True, False), ((62, 2000, 200), True, True),
+    ((1, 3000, 40), False, False), ((19, 256, 51), True, True),
+])  # fmt: skip
+def test_route_is_chosen_from_the_sizes(sizes, factored, spectral):
+    n_chans, n_times, width = sizes
+    net = make(n_chans=n_chans, n_times=n_times, num_filters=20, filter_width=width, pool_size=40)
+    assert (net.factored, net.spectral) == (factored, spectral)
 
 
 # --- what the filters respond to ---------------------------------------------------------------------------------
