@@ -18,7 +18,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from eegexplain import _meta
-from eegexplain._explanation import flat_names, format_coordinates, make_explanation, population_error
+from eegexplain._explanation import make_explanation, population_error
 from eegexplain._meta import Explainer
 from eegexplain.models import SyncNetClassifier, SyncNetRegressor
 from tests.estimators import FAST, SFREQ, fast_classifier, fast_regressor, trials
@@ -266,30 +266,6 @@ def test_errors_say_on_how_many_independent_units_they_rest():
     assert explainer.explain_population(X, y, groups=np.arange(12) % 3).attrs["degrees_of_freedom"] == 2
     assert "degrees_of_freedom" not in explainer.explain(X).attrs
     assert "degrees_of_freedom" not in Score(fast_classifier()).fit(X, y).explanation_.attrs  # no errors
-
-
-@pytest.mark.parametrize("n_groups", [None, 5])
-def test_population_error_is_that_of_a_mean(n_groups):
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((60, 2, 3))
-    groups = None if n_groups is None else np.arange(60) % n_groups
-    error = population_error(x - x.mean(0), groups)
-    if n_groups is None:
-        expected = x.std(0, ddof=1) / np.sqrt(60)
-    else:
-        expected = np.stack([x[groups == g].mean(0) for g in range(5)]).std(0, ddof=1) / np.sqrt(5)
-    np.testing.assert_allclose(error, expected)
-    assert np.isnan(population_error(x, np.zeros(60))).all()
-
-
-def test_names_are_short_and_unique():
-    assert format_coordinates("frequency", [0.0, 0.5, 1.0]) == ["0.0Hz", "0.5Hz", "1.0Hz"]
-    assert format_coordinates("frequency", [8.0, 10.0]) == ["8Hz", "10Hz"]
-    assert format_coordinates("time", [0.25]) == ["0.25s"]
-    assert format_coordinates("filter", [0, 1]) == ["filter0", "filter1"]
-    names = flat_names({"output": ["l", "r"], "channel": ["C3"], "frequency": [8.0, 10.0]})
-    assert list(names) == ["C3@8Hz@l", "C3@10Hz@l", "C3@8Hz@r", "C3@10Hz@r"]
-    assert list(flat_names({"output": ["l"], "channel": ["C3", "C4"]})) == ["C3", "C4"]
 
 
 def test_the_default_is_imported_only_when_needed():

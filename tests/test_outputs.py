@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -166,3 +166,25 @@ def test_one_door_for_any_model(make):
 def test_what_has_no_continuous_outputs_is_refused():
     with pytest.raises(TypeError, match="neither predict_proba nor decision_function"):
         ScikitOutputs(FunctionTransformer(), (3, 8))
+
+
+def class_trials():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 30)
+    X = rng.normal(size=(60, 3, 32))
+    X[y == 1, 1] += 2 * np.sin(2 * np.pi * 0.25 * np.arange(32) + rng.uniform(0, 6, (30, 1)))
+    return X, y
+
+
+# ------------------------------------------------------------------------------------------------------- any estimator
+def test_responses_of_decision_functions_and_probabilities():
+    X, y = class_trials()
+    X = X[:, 0]
+    machine, logistic = LinearSVC().fit(X, y), LogisticRegression().fit(X, y)
+    score = machine.decision_function(X)
+    expected = {"logit": np.c_[-score, score] / 2, "margin": np.c_[-score, score], "prob": expit(np.c_[-score, score])}
+    for response, values in expected.items():
+        np.testing.assert_allclose(ScikitOutputs(machine, X.shape[1:], np.asarray).outputs(X, response), values)
+    found = ScikitOutputs(logistic, X.shape[1:], np.asarray).outputs(X, "margin")
+    score = logistic.decision_function(X)
+    np.testing.assert_allclose(found, np.c_[-score, score])

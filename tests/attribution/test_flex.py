@@ -12,11 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
-from eegexplain._explanation import RunningMean
 from eegexplain._io import load_explanation, save_explanation
-from eegexplain._parallel import trial_blocks
 from eegexplain.attribution import FLEXAttributor, attribute, class_contrast
-from eegexplain.attribution._baselines import make_bank, phase_factors
 from eegexplain.bases import STFT, spatial
 from tests.estimators import SFREQ, fast_classifier, fast_regressor, trials
 
@@ -235,21 +232,6 @@ def test_groups_cluster_the_errors(net):
     np.testing.assert_allclose(flex.standard_errors_, expected, atol=1e-12)
 
 
-def test_moments_over_blocks():
-    rng = np.random.default_rng(0)
-    maps, groups = 1e6 + rng.normal(size=(50, 2, 3)), rng.integers(0, 5, 50)
-    plain, clustered = RunningMean(), RunningMean()
-    for part in trial_blocks(50, 7):
-        plain.add(maps[part])
-        clustered.add(maps[part], groups[part])
-    np.testing.assert_allclose(plain.mean(), maps.mean(0))
-    np.testing.assert_allclose(plain.standard_error(), maps.std(0, ddof=1) / np.sqrt(50), rtol=1e-8)
-    np.testing.assert_allclose(clustered.mean(), maps.mean(0))
-    centred = maps - maps.mean(0)
-    sums = np.stack([centred[groups == g].sum(0) for g in range(5)])
-    np.testing.assert_allclose(clustered.standard_error(), np.sqrt(5 / 4 * (sums**2).sum(0)) / 50, rtol=1e-6)
-
-
 def test_a_population_says_how_well_each_of_its_trials_was_integrated(flex, tmp_path):
     held, labels = trials(n_trials=10, seed=5)
     found, single = flex.explain_population(held, labels), flex.explain(held)
@@ -372,12 +354,3 @@ def test_bad_requests(flex, arguments, message):
         flex.explain(X, **arguments)
 
 
-def test_phase_factors_keep_signals_real():
-    rng = np.random.RandomState(0)
-    for n_times in (8, 9):
-        factors = phase_factors(4, n_times, rng)
-        np.testing.assert_allclose(np.abs(factors), 1)
-        x = rng.normal(size=n_times)
-        surrogate = np.fft.irfft(np.fft.rfft(x) * factors[0], n=n_times)
-        np.testing.assert_allclose(np.abs(np.fft.rfft(surrogate)), np.abs(np.fft.rfft(x)), atol=1e-12)
-    assert make_bank("trials", X, (3, 32), 100, rng).values.shape == X.shape

@@ -1,13 +1,11 @@
 """Simulated rhythms: their truth is derived again from large samples, trial by trial."""
 
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from eegexplain.datasets import Dipole, Source, ideal_observer_accuracy, make_oscillatory_eeg
-from eegexplain.datasets._truth import observer_scores, roles
 
 CHANNELS = ["F3", "C3", "P3", "O1", "Oz", "O2", "T8"]
 SIZES = {"ch_names": CHANNELS, "sfreq": 128.0, "duration": 1.0}
@@ -70,32 +68,6 @@ def test_default_is_neither_at_chance_nor_at_ceiling(seed):
     assert 0.85 <= ideal_observer_accuracy(eeg, random_state=0) <= 0.95
 
 
-def test_ideal_observer_knows_simple_cases():
-    apart = [(np.array([[0.0], [2.0]]), np.ones((2, 1, 1)))]  # two normals at a distance of 2: Phi(1) = 0.8413
-    scores = observer_scores(apart, 2, 40_000, np.random.default_rng(0))
-    accuracy = np.mean([(scores[k].argmax(axis=1) == k).mean() for k in range(2)])
-    assert abs(accuracy - 0.8413) < 0.006
-    nothing = Source("same", 10.0)
-    assert ideal_observer_accuracy(make_oscillatory_eeg(4, sources=[nothing], random_state=0)) == 0.5
-
-
-def test_an_observer_of_other_subjects_believes_what_they_are():
-    """Two normals at 0 and 2 believed at 1 and 3: the border lies at 2, and (Phi(2) + Phi(0)) / 2 are right."""
-    ones = np.ones((2, 1, 1))
-    believed = [(np.array([[0.0], [2.0]]), ones, np.array([[1.0], [3.0]]), ones)]
-    scores = observer_scores(believed, 2, 40_000, np.random.default_rng(0))
-    accuracy = np.mean([(scores[k].argmax(axis=1) == k).mean() for k in range(2)])
-    assert abs(accuracy - 0.7386) < 0.006
-    eeg = make_oscillatory_eeg(12, CHANNELS, duration=1.0, n_subjects=3, random_state=0)
-    own, new = (ideal_observer_accuracy(eeg, new_subjects=flag, random_state=0) for flag in (False, True))
-    assert 0.6 < new < own - 0.005
-    eeg.truth.laws = [eeg.truth.laws[0], *[replace(eeg.truth.laws[0])] * 2]  # subjects that are all alike
-    own, new = (ideal_observer_accuracy(eeg, new_subjects=flag, random_state=0) for flag in (False, True))
-    assert abs(own - new) < 1e-9
-    with pytest.raises(ValueError, match="at least 2 subjects"):
-        ideal_observer_accuracy(make_oscillatory_eeg(4, random_state=0), new_subjects=True)
-
-
 def test_ideal_observer_bounds_a_classifier_of_log_power():
     from sklearn.linear_model import LogisticRegression
 
@@ -150,15 +122,6 @@ def test_average_reference_and_subjects():
     covariances = [np.cov(np.concatenate(eeg.X[eeg.subject == s], axis=1)) for s in (0, 1)]
     assert np.abs(covariances[0] - covariances[1]).max() > 0.2 * np.abs(covariances[0]).max()
     assert 0.8 < ideal_observer_accuracy(eeg, 500, random_state=0) < 1
-
-
-def test_roles_follow_their_thresholds():
-    strength = np.array([[1.0, 0.5, 0.49, 0.1, 0.09, 0.0]])
-    expected = ["informative", "informative", "leakage", "leakage", "irrelevant", "irrelevant"]
-    assert roles(strength).tolist() == [expected]
-    share = np.array([[0.8, 0.0, 0.0, 0.0, 0.4, 0.3]])
-    assert roles(strength, share).tolist() == [[*expected[:4], "suppressor", "irrelevant"]]
-    assert set(roles(np.zeros((1, 2))).ravel()) == {"irrelevant"}
 
 
 def test_suppressor_has_its_role():

@@ -5,19 +5,15 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from sklearn.svm import LinearSVC
 from torch import nn
 
-from eegexplain._outputs import ScikitOutputs
 from eegexplain.perturbation import PerturbationCorrelator, phase_perturbation
-from eegexplain.perturbation._kept import KeptHits, KeptVariance
 
 from .nets import Amplitudes, ChannelPower, PhaseDifference, Squares, frozen
 
@@ -337,35 +333,6 @@ def test_subset_and_order_of_trials_do_not_matter_to_single_trials():
         whole = correlator.transform(X)
         order = np.random.default_rng(0).permutation(20)[:7]
         np.testing.assert_allclose(correlator.transform(X[order]), whole[order], atol=1e-12)
-
-
-# ------------------------------------------------------------------------------------------------------- any estimator
-def test_responses_of_decision_functions_and_probabilities():
-    X, y = class_trials()
-    X = X[:, 0]
-    machine, logistic = LinearSVC().fit(X, y), LogisticRegression().fit(X, y)
-    score = machine.decision_function(X)
-    expected = {"logit": np.c_[-score, score] / 2, "margin": np.c_[-score, score], "prob": expit(np.c_[-score, score])}
-    for response, values in expected.items():
-        np.testing.assert_allclose(ScikitOutputs(machine, X.shape[1:], np.asarray).outputs(X, response), values)
-    found = ScikitOutputs(logistic, X.shape[1:], np.asarray).outputs(X, "margin")
-    score = logistic.decision_function(X)
-    np.testing.assert_allclose(found, np.c_[-score, score])
-
-
-def test_score_kept_by_regressors_is_that_of_all_outputs():
-    outputs, changes = np.random.default_rng(0).normal(size=(2, 50, 3)) * [[[1.0]], [[0.3]]]
-    first, second = (KeptVariance.of(outputs[part], changes[part]) for part in (slice(0, 20), slice(20, 50)))
-    expected = 1 - np.square(changes).mean(axis=0).sum() / outputs.var(axis=0).sum()
-    np.testing.assert_allclose((first + second).share(), expected)
-
-
-def test_score_kept_by_classifiers_is_that_of_hits():
-    outputs, changes = np.eye(3)[[0, 1, 2, 0]], np.zeros((4, 3))
-    changes[0, 1] = changes[3, 2] = 2
-    assert KeptHits.of(outputs, changes).share() == 0.5
-    hits = KeptHits.of(outputs[:2], changes[:2], np.array([0, 0])) + KeptHits.of(outputs[2:], changes[2:], [2, 2])
-    assert (hits.before, hits.after) == (2, 2)
 
 
 def class_trials():

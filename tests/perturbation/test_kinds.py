@@ -7,7 +7,7 @@ from scipy import stats
 from eegexplain._bands import frozen_bins
 from eegexplain.perturbation import PerturbationCorrelator
 from eegexplain.perturbation._noise import Noise
-from eegexplain.perturbation._spectra import Spectra, column_space, data_scale
+from eegexplain.perturbation._spectra import Spectra, data_scale
 from eegexplain.perturbation.kinds import (
     KINDS,
     Perturbation,
@@ -102,31 +102,6 @@ def test_perturbed_trials_stay_in_the_space_of_the_data(X):
     new, _ = disturbed("additive", X, projector=scale.projector)
     np.testing.assert_allclose(new.mean(axis=2), 0, atol=1e-12)
     assert np.abs(disturbed("additive", X)[0].mean(axis=2)).max() > 0.01
-
-
-def test_rank_counts_dimensions_whatever_the_units():
-    rng = np.random.default_rng(0)
-    samples = rng.normal(size=(4, 500)) * np.array([[1e-6], [1], [1e3], [0]])
-    projector, rank = column_space(samples @ samples.T)
-    assert rank == 3
-    np.testing.assert_allclose(projector, np.diag([1, 1, 1, 0]), atol=1e-9)
-    assert column_space(np.zeros((2, 2)))[1] == 0
-
-
-@pytest.mark.parametrize("scale_by", ["sd", "mad", "absolute"])
-def test_spread_over_trials_is_zero_for_constant_bins(scale_by):
-    X = np.random.default_rng(0).normal(size=(70, 2, 16)).astype(np.float32)
-    X -= X.mean(axis=-1, keepdims=True)
-    X += np.float32(40)  # the same offset in every trial: a constant bin up to rounding
-    spread = data_scale(X, scale_by=scale_by).spread
-    amplitude = np.abs(np.fft.rfft(X.astype(float)))
-    if scale_by == "absolute":
-        assert np.all(spread == 1)
-        return
-    assert not spread[:, 0].any()
-    deviation = np.abs(amplitude - np.median(amplitude, axis=0))
-    expected = amplitude.std(axis=0) if scale_by == "sd" else 1.4826 * np.median(deviation, axis=0)
-    np.testing.assert_allclose(spread[:, 1:], expected[:, 1:], rtol=1e-4)
 
 
 def test_own_function_is_given_read_only_arrays_and_must_return_their_shapes(X):

@@ -93,3 +93,28 @@ def test_the_space_that_channels_fill_whatever_their_units():
     assert_allclose(projector, [[0, 0], [0, 1]])
     projector, rank = column_space(np.zeros((2, 2)))
     assert rank == 0 and not projector.any()
+
+
+def test_rank_counts_dimensions_whatever_the_units():
+    rng = np.random.default_rng(0)
+    samples = rng.normal(size=(4, 500)) * np.array([[1e-6], [1], [1e3], [0]])
+    projector, rank = column_space(samples @ samples.T)
+    assert rank == 3
+    np.testing.assert_allclose(projector, np.diag([1, 1, 1, 0]), atol=1e-9)
+    assert column_space(np.zeros((2, 2)))[1] == 0
+
+
+@pytest.mark.parametrize("scale_by", ["sd", "mad", "absolute"])
+def test_spread_over_trials_is_zero_for_constant_bins(scale_by):
+    X = np.random.default_rng(0).normal(size=(70, 2, 16)).astype(np.float32)
+    X -= X.mean(axis=-1, keepdims=True)
+    X += np.float32(40)  # the same offset in every trial: a constant bin up to rounding
+    spread = data_scale(X, scale_by=scale_by).spread
+    amplitude = np.abs(np.fft.rfft(X.astype(float)))
+    if scale_by == "absolute":
+        assert np.all(spread == 1)
+        return
+    assert not spread[:, 0].any()
+    deviation = np.abs(amplitude - np.median(amplitude, axis=0))
+    expected = amplitude.std(axis=0) if scale_by == "sd" else 1.4826 * np.median(deviation, axis=0)
+    np.testing.assert_allclose(spread[:, 1:], expected[:, 1:], rtol=1e-4)

@@ -7,16 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from matplotlib.lines import Line2D
-from sklearn.utils import Bunch
 
 from eegexplain import cli
 from eegexplain.datasets import make_oscillatory_eeg
 from eegexplain.report import SECTIONS, Options, run_job
 from eegexplain.report import _job as job_module
 from eegexplain.report._filters import contributions
-from eegexplain.report._maps import topomaps
-from eegexplain.report._trials import prepare_trials
 from eegexplain.report._writing import write_job
 
 FILES = {"report.html", "summary.json", "explanation.nc", "filters.csv", "figures"}
@@ -109,20 +105,6 @@ def test_maps_are_of_trials_the_networks_never_saw(demo):
     assert sorted(np.concatenate([fold.test for fold in job.folds])) == list(range(len(job.data.y)))
 
 
-def test_marks_are_the_cells_beyond_zero_of_the_whole_figure():
-    """Noise around zero is not marked, however many cells; what is large against its error is, and nothing small."""
-    rng = np.random.default_rng(0)
-    value, error = 0.01 * rng.standard_normal((2, 6, 5)), np.full((2, 6, 5), 0.004)
-    value[:, 2, 3], value[:, 3, 3] = 0.5, 0.02
-    coords = {"output": ["0", "1"], "channel": CHANNELS, "band": list("abcde")}
-    variables = {"value": (tuple(coords), value), "standard_error": (tuple(coords), error)}
-    explanation = xr.Dataset(variables, coords, {"degrees_of_freedom": 9})
-    before = (np.abs(value[1]) > 2 * error[1]).sum()
-    figure = topomaps(explanation, ["1"], "r")
-    dots = [line for line in figure.findobj(Line2D) if line.get_markerfacecolor() == "white"]
-    assert sum(len(line.get_xdata()) for line in dots) == 1 < before
-
-
 def test_any_name_of_the_data_survives_the_whole_report(tmp_path, capsys):
     data = easy_eeg(40)
     data.pop("truth")
@@ -182,16 +164,6 @@ def test_channels_without_a_place_are_explained_without_maps(tmp_path):
     part = write_job(job, tmp_path)
     names = {figure.name for figure in part.figures}
     assert not job.data.on_scalp and "by_frequency_0" in names and "network_by_band" not in names
-
-
-def test_channels_that_are_no_electrodes_are_left_out():
-    data = easy_eeg(4)
-    named = {"FZ": True, "X": False, "oz.": True, "nd": False, "C3": True, "C4": True}
-    found = prepare_trials(Bunch(**data | {"ch_names": [*named]}))
-    assert found.ch_names == ["FZ", "oz.", "C3", "C4"] and found.left_out == ["X", "nd"] and found.simulation is None
-    assert (found.X == data.X[:, [*named.values()]]).all()
-    unnamed = prepare_trials(Bunch(**data | {"ch_names": ["ch0", "ch1", "Oz", "ch3", "ch4", "ch5"]}))
-    assert unnamed.ch_names[:3] == ["ch0", "ch1", "Oz"] and unnamed.left_out == [] and unnamed.X.shape == data.X.shape
 
 
 def save(path, **changes):

@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 from sklearn.utils import Bunch
 
+from eegexplain.datasets import make_oscillatory_eeg
 from eegexplain.report._trials import find_identities, inside_passband, pick_groups, prepare_trials
 
 BANDS = {"delta": (1.0, 4.0), "alpha": (8.0, 13.0), "beta": (13.0, 30.0), "gamma": (30.0, 45.0)}
@@ -72,3 +73,13 @@ def test_bands_outside_of_the_passband_are_left_out(limits, left_out):
 def test_a_passband_without_any_band_is_named():
     with pytest.raises(ValueError, match="filtered to 50-60 Hz, which leaves none of the bands"):
         inside_passband(BANDS, 50.0, 60.0)
+
+
+def test_channels_that_are_no_electrodes_are_left_out():
+    data = make_oscillatory_eeg(4, ["Fz", "C3", "C4", "Pz", "O1", "O2"], duration=1.0, random_state=0)
+    named = {"FZ": True, "X": False, "oz.": True, "nd": False, "C3": True, "C4": True}
+    found = prepare_trials(Bunch(**data | {"ch_names": [*named]}))
+    assert found.ch_names == ["FZ", "oz.", "C3", "C4"] and found.left_out == ["X", "nd"] and found.simulation is None
+    assert (found.X == data.X[:, [*named.values()]]).all()
+    unnamed = prepare_trials(Bunch(**data | {"ch_names": ["ch0", "ch1", "Oz", "ch3", "ch4", "ch5"]}))
+    assert unnamed.ch_names[:3] == ["ch0", "ch1", "Oz"] and unnamed.left_out == [] and unnamed.X.shape == data.X.shape

@@ -15,8 +15,6 @@ from torch import nn
 from eegexplain._torch import TorchNet
 from eegexplain.datasets import ideal_observer_accuracy, make_oscillatory_eeg, make_synchrony_eeg
 from eegexplain.models import SyncNetClassifier
-from eegexplain.models._training import BestEpoch, input_scale, validation_split
-from eegexplain.models.syncnet._start import physical_rates, stratified_frequencies
 from tests.estimators import fast_classifier, fast_regressor, trials
 
 CONFIRMATION_SEEDS = range(5)  # the defaults were chosen on seeds from 100
@@ -71,7 +69,6 @@ def test_volts_and_microvolts_give_the_same_network():
     np.testing.assert_allclose(volts.predict_proba(X * 1e-6), micro.predict_proba(X), rtol=1e-3)
     np.testing.assert_allclose(volts.templates_ * 1e-6, micro.templates_, rtol=1e-2, atol=1e-5)
     assert float(micro.net_.module_.input_scale) == pytest.approx(np.sqrt(np.mean(X**2)), rel=1e-6)
-    assert input_scale(np.zeros((3, 2, 4))) == 1.0
 
 
 def test_the_same_settings_mean_the_same_at_other_rates():
@@ -87,76 +84,10 @@ def test_the_same_settings_mean_the_same_at_other_rates():
     np.testing.assert_allclose(
         fine.filter_table_["carrier_frequency"], coarse.filter_table_["carrier_frequency"], atol=1.5
     )
-    rates = {sfreq: dict(physical_rates(0.005, sfreq)) for sfreq in (128, 512)}
-    assert rates[512]["omega"]["lr"] * 512 == pytest.approx(rates[128]["omega"]["lr"] * 128)
-    assert rates[512]["beta"]["lr"] * 512**2 == pytest.approx(rates[128]["beta"]["lr"] * 128**2)
-    assert rates[512]["amplitude"]["lr"] * 512 == pytest.approx(rates[128]["amplitude"]["lr"] * 128)
     starts = [SyncNetClassifier(sfreq=sfreq, max_epochs=1, lr=1e-9, random_state=0).fit(X[..., ::step], y)
               for sfreq, step in ((256, 1), (128, 2))]  # fmt: skip
     gains = [net.templates_.std() * net.templates_.shape[2] for net in starts]
     assert gains[0] == pytest.approx(gains[1], rel=0.1)
-
-
-def test_initial_frequencies_fill_their_strata():
-    omega = stratified_frequencies((2, 45), 10, 128, np.random.default_rng(0))
-    hertz = omega * 128 / (2 * np.pi)
-    edges = np.linspace(2, 45, 11)
-    assert ((hertz >= edges[:-1]) & (hertz <= edges[1:])).all()
-    assert (stratified_frequencies((2, 45), 5, 40, np.random.default_rng(0)) * 40 / (2 * np.pi) <= 20).all()
-
-
-@pytest.mark.parametrize("stratify", [True, False])
-def test_validation_keeps_class_shares_and_groups(stratify):
-    y = np.repeat([0, 1], [60, 20])
-    training, validation = validation_split(y, 0.2, None, 0, stratify)
-    assert len(validation) == 16 and not set(training) & set(validation)
-    if stratify:
-        assert y[validation].mean() == 0.25
-    groups = np.tile(np.arange(10), 8)
-    training, validation = validation_split(y, 0.2, groups, 0, stratify)
-    assert len(validation) and not set(groups[training]) & set(groups[validation])
-    for few in (y[:1], y[[0, 1, 70]]):
-        assert len(validation_split(few, 0.2, None, 0, True)[1]) == 0
-
-
-def test_groups_decide_the_validation_part(monkeypatch):
-    X, y = trials(n_trials=40)
-    seen = {}
-    original = validation_split
-
-    def spy(y, fraction, groups, seed, stratify):
-        seen["split"], seen["groups"] = original(y, fraction, groups, seed, stratify), groups
-        return seen["split"]
-
-    monkeypatch.setattr("eegexplain.models._facade.validation_split", spy)
-    fast_classifier(validation_fraction=0.25).fit(X, y, groups=np.repeat(list("abcdefgh"), 5))
-    training, validation = seen["split"]
-    assert len(validation) and not set(seen["groups"][training]) & set(seen["groups"][validation])
-
-
-def test_best_epoch_is_kept_and_patience_stops():
-    rng = np.random.default_rng(0)
-    X, y = rng.standard_normal((40, 2, 32)), np.arange(40) % 2  # nothing to learn: validation loss soon rises
-    net = fast_classifier(validation_fraction=0.25, max_epochs=200, patience=5, lr=0.05).fit(X, y)
-    losses = net.history_["valid_loss"]
-    assert net.n_iter_ == len(losses) == losses.argmin() + 6 < 200
-    seed_split = validation_split(y, 0.25, None, np.random.RandomState(0).randint(2**31 - 1), True)[1]
-    probabilities = net.predict_proba(X[seed_split])
-    loss = -np.log(probabilities[np.arange(len(seed_split)), y[seed_split]]).mean()
-    assert loss == pytest.approx(losses.min(), rel=1e-4)
-
-
-def test_interrupt_is_not_swallowed(monkeypatch):
-    X, y = trials()
-
-    def interrupt(self, net, **kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(BestEpoch, "on_epoch_end", interrupt)
-    net = fast_classifier()
-    with pytest.raises(KeyboardInterrupt):
-        net.fit(X, y)
-    assert not hasattr(net, "net_")
 
 
 @pytest.mark.parametrize("make", [fast_classifier, fast_regressor])
@@ -267,12 +198,6 @@ def test_units_beyond_single_precision_are_named(unit):
     X, y = trials()
     with pytest.raises(ValueError, match="root mean square of .* rescale X"):
         fast_classifier().fit(X * unit, y)
-
-
-@pytest.mark.parametrize("fraction", [0.1, 0.9])
-def test_few_groups_of_a_regression_are_split_into_both_parts(fraction):
-    training, validation = validation_split(np.arange(8.0), fraction, np.repeat([0, 1], 4), 0, False)
-    assert len(training) == len(validation) == 4
 
 
 @pytest.mark.parametrize(
