@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -141,6 +142,14 @@ def differentiate(
     return values.detach(), stacked
 
 
+class Gradients(NamedTuple):
+    """Responses of some trials and their derivatives by the samples, in response per unit of the trials."""
+
+    part: slice
+    values: np.ndarray  # (batch, n_outputs)
+    gradients: np.ndarray  # (batch, n_outputs, n_channels, n_times)
+
+
 class TorchNet:
     """A fitted skorch net, or a facade that holds one in ``net_``, as functions of trials.
 
@@ -257,17 +266,13 @@ class TorchNet:
         return torch.cat(values).double().cpu().numpy()
 
     def gradients(self, X, response="auto", batch_size=64):
-        """Yield ``(slice, values, gradients)`` per batch of trials.
-
-        `values` is ``(batch, n_outputs)``, `gradients` ``(batch, n_outputs, n_channels, n_times)`` holds the
-        derivative of each trial's response with respect to its own samples, in response per unit of `X`.
-        """
+        """Yield `Gradients` per batch of trials: of each trial's response with respect to its own samples."""
         response = self.check_response(response)
         for part in trial_blocks(len(X), batch_size):
             with gradient_mode(self.module):  # per batch: no mode may outlive or overlap a `yield`
                 values, gradients = differentiate(partial(self.respond, response=response), self.tensor(X[part]),
                                                   closed=sums_to_zero(response))
-            yield part, values.cpu().numpy(), gradients.cpu().numpy()
+            yield Gradients(part, values.cpu().numpy(), gradients.cpu().numpy())
 
     def activations(self, X, layers, batch_size=64):
         """Yield ``(slice, {layer: array})`` per batch; arrays are ``(batch, units, ...)`` as the layer returns them.

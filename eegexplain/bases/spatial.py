@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -153,30 +153,40 @@ def spatial(source: Any, temporal: Basis | str | None = None, *, names: Sequence
     """
     from eegexplain.bases import as_basis
 
-    filters, patterns, prefix = _filters_and_patterns(source)
-    names = tuple(f"{prefix}{number}" for number in range(len(filters))) if names is None else tuple(map(str, names))
+    found = _components(source)
+    filters, patterns = found.filters, found.patterns
+    numbered = [f"{found.prefix}{number}" for number in range(len(filters))]
+    names = tuple(numbered if names is None else map(str, names))
     if len(names) != len(filters) or len(set(names)) != len(names):
         raise ValueError(f"{len(filters)} components need as many distinct names, got {names}")
     return Spatial(filters=filters, patterns=patterns, names=names, temporal=as_basis(temporal or "time"))
 
 
-def _filters_and_patterns(source):
-    """Spatial filters, patterns and a prefix for names, from whatever holds them."""
+class _Components(NamedTuple):
+    """Spatial filters ``(n_components, n_channels)``, their patterns (transposed), and what a component is called."""
+
+    filters: np.ndarray
+    patterns: np.ndarray
+    prefix: str
+
+
+def _components(source):
+    """Read components from whatever holds them."""
     if isinstance(source, tuple):
         filters, patterns = source
-        return np.asarray(filters), np.asarray(patterns), "component"
+        return _Components(np.asarray(filters), np.asarray(patterns), "component")
     if isinstance(source, (np.ndarray, list)):
         patterns = check_array_like("source", source, ndim=2, dtype=float)
-        return np.linalg.pinv(patterns), patterns, "component"
+        return _Components(np.linalg.pinv(patterns), patterns, "component")
     if hasattr(source, "unmixing_matrix_"):
-        return *_mne_ica(source), "IC"
+        return _Components(*_mne_ica(source), "IC")
     if hasattr(source, "mixing_"):
-        return np.asarray(source.components_), np.asarray(source.mixing_), "IC"
+        return _Components(np.asarray(source.components_), np.asarray(source.mixing_), "IC")
     if hasattr(source, "filters_") and hasattr(source, "patterns_"):
         count = getattr(source, "n_components", None) or len(source.filters_)
-        return np.asarray(source.filters_[:count]), np.asarray(source.patterns_[:count]).T, "CSP"
+        return _Components(np.asarray(source.filters_[:count]), np.asarray(source.patterns_[:count]).T, "CSP")
     if hasattr(source, "components_"):
-        return np.asarray(source.components_), np.asarray(source.components_).T, "PC"
+        return _Components(np.asarray(source.components_), np.asarray(source.components_).T, "PC")
     raise TypeError("a spatial basis comes from a fitted PCA, FastICA, CSP or mne ICA, a pair (filters, patterns) or "
                     f"an array of patterns; {type(source).__name__} holds none of these (is it fitted?)")
 

@@ -1,8 +1,17 @@
 """The Gaussian law of simulated EEG: drawing from it, its expected spectra, and the best classifier there can be."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+
+
+class Bin(NamedTuple):
+    """Law of one frequency bin: whether the classes differ, means and covariances per class."""
+
+    differs: bool
+    means: np.ndarray
+    covariances: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -55,9 +64,9 @@ class Law:
         covariances : ndarray of shape (n_classes, 2 * n_channels, 2 * n_channels)
             Of real and imaginary parts.
         """
-        for differs, means, covariances in self.bins():
-            if differs:
-                yield means, covariances
+        for one in self.bins():
+            if one.differs:
+                yield one.means, one.covariances
 
     def bins(self):
         """The same of every frequency bin, and before it whether the classes differ there."""
@@ -70,7 +79,7 @@ class Law:
             level = self.n_times**2 * self.background[f] / 4
             floor = 1e-9 * level * np.trace(background)
             differs = max(np.ptp(means**2, axis=0).max(), np.ptp(covariances, axis=0).max()) > floor
-            yield differs, means, covariances + level * background
+            yield Bin(differs, means, covariances + level * background)
 
 
 def blocks_of_a_stranger(law, others):
@@ -89,8 +98,9 @@ def blocks_of_a_stranger(law, others):
     believed_means, believed_covariances : ndarray of the same shapes
     """
     for own, *known in zip(law.bins(), *(other.bins() for other in others), strict=True):
-        if own[0] or any(differs for differs, _, _ in known):
-            yield *own[1:], np.mean([row[1] for row in known], axis=0), np.mean([row[2] for row in known], axis=0)
+        if own.differs or any(other.differs for other in known):
+            believed = Bin(True, *(np.mean(part, axis=0) for part in list(zip(*known, strict=True))[1:]))
+            yield own.means, own.covariances, believed.means, believed.covariances
 
 
 def gaussian_spectrum(frequencies, centre, bandwidth):

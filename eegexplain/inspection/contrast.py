@@ -1,6 +1,7 @@
 """What the data say without any network: how the power of the classes differs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,8 @@ def power_contrast(
     >>> bool(abs(found["value"].sel(output="1").item() - np.log(4)) < 3 * found["standard_error"].max())
     True
     """
-    X, classes, codes, groups = _checked(X, y, groups)
+    data = _checked(X, y, groups)
+    X, classes, codes = data.X, data.classes, data.codes
     sfreq, ch_names = check_sfreq(sfreq), check_ch_names(ch_names, X.shape[1])
     bands = None if bands is None else check_bands(bands, sfreq, X.shape[-1])
     powers, shares = power(X, sfreq, bands), np.bincount(codes) / len(codes)
@@ -113,7 +115,7 @@ def power_contrast(
     influence = (powers - means[codes]) / (floored * shares[:, None, None])[codes]
     others = 1 / (len(classes) - 1)
     weights = (1 + others) * np.eye(len(classes)) - others
-    error = np.array([population_error(row[codes][:, None, None] * influence, groups) for row in weights])
+    error = np.array([population_error(row[codes][:, None, None] * influence, data.groups) for row in weights])
     axis = {"frequency": np.fft.rfftfreq(X.shape[-1], 1 / sfreq)} if bands is None else {"band": list(bands)}
     coords = {"output": [str(name) for name in classes], "channel": ch_names, **axis}
     return make_explanation(
@@ -123,12 +125,22 @@ def power_contrast(
         standard_error=error,
         method="class difference of log mean power",
         label="difference of log power",
-        degrees_of_freedom=len(codes) - len(classes) if groups is None else int(groups.max()),
+        degrees_of_freedom=len(codes) - len(classes) if data.groups is None else int(data.groups.max()),
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Labeled:
+    """Finite trials as float64, their classes and groups as numbers."""
+
+    X: np.ndarray
+    classes: np.ndarray
+    codes: np.ndarray  # class of each trial, by its position in `classes`
+    groups: np.ndarray | None
+
+
 def _checked(X, y, groups):
-    """Finite trials as float64, classes, their code per trial, and codes of the groups."""
+    """Refuse what holds no two classes; scale trials to at most 1."""
     X = check_array_like("X", X, ndim=3, dtype=np.float64)
     refuse_masked("y", y)
     y = column_or_1d(y)
@@ -139,4 +151,4 @@ def _checked(X, y, groups):
     if len(classes) < 2:
         raise ValueError(f"A contrast needs at least 2 classes, but all {len(y)} trials are of one.")
     X = X / (np.abs(X).max() or 1.0)  # logs of ratios do not depend on the unit, but squares may overflow
-    return X, classes, codes, None if groups is None else check_groups(groups, len(X))
+    return _Labeled(X, classes, codes, None if groups is None else check_groups(groups, len(X)))

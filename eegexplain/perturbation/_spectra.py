@@ -1,6 +1,6 @@
 """Spectra of trials: bins, phases, bands, and what the trials of a data set say about them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import scipy.fft
@@ -106,7 +106,7 @@ class MedianDeviation:
     def of(cls, X):
         """Of trials ``(n_trials, n_channels, n_times)``, one channel in memory at a time."""
         channels = [cls._of(np.abs(scipy.fft.rfft(X[:, c], axis=-1)).astype(float)) for c in range(X.shape[1])]
-        return cls(*(np.array(part) for part in zip(*channels, strict=True)))
+        return cls(*(np.array([getattr(each, field.name) for each in channels]) for field in fields(cls)))
 
     @classmethod
     def _of(cls, amplitude):
@@ -116,10 +116,11 @@ class MedianDeviation:
         width = np.where(width > 0, width, 1.0)
 
         def density(at):
+            """Density of the amplitudes at one place per bin, by Gaussian kernels."""
             return np.exp(-np.square((amplitude - at) / width) / 2).mean(axis=0) / (width * np.sqrt(2 * np.pi))
 
         low, high = density(centre - deviation), density(centre + deviation)
-        return cls.SCALE * deviation, centre, low + high, (high - low) / (2 * density(centre))
+        return cls(cls.SCALE * deviation, centre, low + high, (high - low) / (2 * density(centre)))
 
     def influence(self, amplitude):
         """As `Deviation.influence`."""

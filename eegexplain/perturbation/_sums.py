@@ -8,10 +8,19 @@ in the totals, so its variance follows from their six second moments.
 """
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
 ROUNDING = 64  # in machine epsilons: changes below are rounding, and what has no others is constant
+
+
+class Variances(NamedTuple):
+    """Of noise ``(n_features,)`` and change ``(n_outputs, 1)``, 0 where constant up to rounding; their covariance."""
+
+    noise: np.ndarray
+    change: np.ndarray
+    covariance: np.ndarray
 
 
 class Additive:
@@ -133,7 +142,7 @@ class CorrelationSums(Additive):
         floor = (ROUNDING * eps) ** 2 * np.maximum(self.output2, self.change2) / self.n
         change = np.where(change <= floor, 0.0, change)[:, None]
         least = (ROUNDING * np.finfo(float).eps) ** 2 * self.noise2 / self.n
-        return np.where(noise <= least, 0.0, noise), change, covariance
+        return Variances(np.where(noise <= least, 0.0, noise), change, covariance)
 
 
 @dataclass(frozen=True)

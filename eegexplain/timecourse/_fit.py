@@ -138,17 +138,17 @@ def _lda(inner, data, y, train, training, n_classes):
 
 
 def _logistic(inner, data, y, train, training, n_classes):
-    weights, thresholds, converged, _ = fit_ordinal(data, y, train, training, n_classes=2, penalty=1 / inner.C)
-    return {"weights": weights, "offsets": -thresholds, "converged": converged}
+    found = fit_ordinal(data, y, train, training, n_classes=2, penalty=1 / inner.C)
+    return {"weights": found.weights, "offsets": -found.thresholds, "converged": found.converged}
 
 
 def _ordinal(inner, data, y, train, training, n_classes):
-    weights, thresholds, converged, _ = fit_ordinal(
+    found = fit_ordinal(
         data, y, train, training, n_classes=n_classes, penalty=1 / inner.C, tol=inner.tol,
         max_iter=inner.max_iter,
     )  # fmt: skip
-    offsets = np.zeros(weights.shape[:3])
-    return {"weights": weights, "offsets": offsets, "thresholds": thresholds, "converged": converged}
+    offsets = np.zeros(found.weights.shape[:3])
+    return {"weights": found.weights, "offsets": offsets, "thresholds": found.thresholds, "converged": found.converged}
 
 
 def _one_by_one(inner, data, y, train, training, n_classes, seeds=None):

@@ -81,6 +81,16 @@ def fit_lda(X, codes, train, training, *, n_classes, shrinkage):
     return weights, intercepts
 
 
+@dataclass(frozen=True)
+class OrdinalFit:
+    """Models for ordered classes, of every time and fold."""
+
+    weights: np.ndarray  # (n_times, n_folds, 1, n_channels)
+    thresholds: np.ndarray  # (n_times, n_folds, n_classes - 1), increasing
+    converged: np.ndarray  # of bool, (n_times, n_folds)
+    n_iter: int  # largest number of Newton steps
+
+
 def fit_ordinal(X, codes, train, training, *, n_classes, penalty, tol=1e-10, max_iter=100, unit=None):
     """Proportional-odds logistic regression, ``P(y <= k) = sigmoid(threshold_k - w.x)``; logistic for two classes.
 
@@ -92,12 +102,7 @@ def fit_ordinal(X, codes, train, training, *, n_classes, penalty, tol=1e-10, max
 
     Returns
     -------
-    weights : ndarray of shape (n_times, n_folds, 1, n_channels)
-    thresholds : ndarray of shape (n_times, n_folds, n_classes - 1)
-        Increasing.
-    converged : ndarray of bool, shape (n_times, n_folds)
-    n_iter : int
-        Largest number of Newton steps.
+    OrdinalFit
     """
     n_channels = X.shape[2]
     scale = training.scale if unit is None else np.broadcast_to(unit, training.mean.shape)
@@ -109,15 +114,15 @@ def fit_ordinal(X, codes, train, training, *, n_classes, penalty, tol=1e-10, max
     start = np.concatenate([np.zeros(n_channels), _prior_thresholds(codes, n_classes)])[None]
     for time, data in enumerate(X):
         whole = _OrdinalLoss(data, codes, everything, penalty * np.ones((1, n_channels)), n_classes)
-        start, _, _ = _newton(whole, start, tol=1e-4, max_iter=max_iter)
+        start = _newton(whole, start, tol=1e-4, max_iter=max_iter).parameters
         loss = _OrdinalLoss(data, codes, train, penalty * scale[time] ** 2, n_classes)
         first = np.repeat(start, len(train), axis=0)
-        found, converged[time], steps = _newton(loss, first, tol=tol, max_iter=max_iter)
-        n_iter = max(n_iter, steps)
+        minimum = _newton(loss, first, tol=tol, max_iter=max_iter)
+        found, converged[time], n_iter = minimum.parameters, minimum.converged, max(n_iter, minimum.n_steps)
         weights[time, :, 0] = found[:, :n_channels] * scale[time]
         shift = (found[:, :n_channels] * training.mean[time]).sum(axis=1)
         thresholds[time] = found[:, n_channels:] - shift[:, None]
-    return weights, thresholds, converged, n_iter
+    return OrdinalFit(weights, thresholds, converged, n_iter)
 
 
 def _prior_thresholds(codes, n_classes):
@@ -221,8 +226,17 @@ class _OrdinalLoss:
         block[:, places[:-1], places[1:]] -= bend
 
 
+@dataclass(frozen=True)
+class _Minimum:
+    """Where Newton's method ended: ``(n_folds, n_parameters)``, and whether the gradient is small there."""
+
+    parameters: np.ndarray
+    converged: np.ndarray
+    n_steps: int
+
+
 def _newton(loss, parameters, *, tol, max_iter):
-    """Minimise all folds together; returns parameters, which folds converged, and the number of steps.
+    """Minimise all folds together.
 
     The inverse Hessian is kept as long as the gradient shrinks fast, and computed anew when it does not; a step that
     does not lower the loss is halved.
@@ -251,7 +265,7 @@ def _newton(loss, parameters, *, tol, max_iter):
             if not moved:  # no step lowers the loss any more: rounding
                 break
         inverse = None
-    return parameters, size <= max(tol, 1e-7), steps
+    return _Minimum(parameters, size <= max(tol, 1e-7), steps)
 
 
 def _safe_gradient(loss, parameters):

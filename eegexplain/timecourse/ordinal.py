@@ -97,14 +97,14 @@ class OrdinalLogisticRegression(ClassifierMixin, BaseEstimator):
         scale[scale == 0] = 1.0
         # Precision only: the penalty is on the weights of X itself, which the solver sees as weights of X / scale.
         data, train = ((X - centre) / scale)[None], np.ones((1, len(X)), dtype=bool)
-        weights, thresholds, converged, n_iter = fit_ordinal(
+        found = fit_ordinal(
             data, codes, train, training_scatter(data, train), n_classes=len(self.classes_),
             penalty=1 / self.C, tol=self.tol, max_iter=self.max_iter, unit=1 / scale,
         )  # fmt: skip
-        self.coef_ = weights[0, 0]
-        self.thresholds_ = thresholds[0, 0] + centre @ self.coef_[0]
-        self.n_iter_ = max(1, n_iter)
-        if not converged.all():
+        self.coef_ = found.weights[0, 0]
+        self.thresholds_ = found.thresholds[0, 0] + centre @ self.coef_[0]
+        self.n_iter_ = max(1, found.n_iter)
+        if not found.converged.all():
             warn_not_converged("the model")
         return self
 

@@ -168,21 +168,29 @@ def fold_sums(design, data, splits, fit_intercept):
     """
     sums = [_sums(design[test], data[test]) for _, test in splits]
     partition = sum(len(test) for _, test in splits) == len(design)
-    gram, products, _ = map(sum, zip(*sums, strict=True)) if partition else _sums(design, data)
+    whole = _Sums(*map(sum, zip(*sums, strict=True))) if partition else _sums(design, data)
     folds = []
-    for (train, test), (test_gram, test_products, test_total) in zip(splits, sums, strict=True):
+    for (train, test), left in zip(splits, sums, strict=True):
         if len(train) + len(test) == len(design):
-            train_gram, train_products = gram - test_gram, products - test_products
+            kept = _Sums(*(every - out for every, out in zip(whole, left, strict=True)))
         else:
-            train_gram, train_products, _ = _sums(design[train], data[train])
-        fold = Fold(train_gram, train_products, test_gram, test_products, test_total)
+            kept = _sums(design[train], data[train])
+        fold = Fold(kept.gram, kept.products, left.gram, left.products, left.total)
         folds.append(_about_training_means(fold, design, data, train, test) if fit_intercept else fold)
-    return folds, gram
+    return folds, whole.gram
+
+
+class _Sums(NamedTuple):
+    """Sums over samples: the Gram matrix, products with the data, and squares of the data."""
+
+    gram: np.ndarray
+    products: np.ndarray
+    total: np.ndarray
 
 
 def _sums(x, y):
-    """Gram matrix, products with the data, and sums of squares of the data."""
-    return x.T @ x, x.T @ y, np.einsum("tv,tv->v", y, y)
+    """Sum over these samples."""
+    return _Sums(x.T @ x, x.T @ y, np.einsum("tv,tv->v", y, y))
 
 
 def _about_training_means(fold, design, data, train, test):

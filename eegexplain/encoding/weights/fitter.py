@@ -1,5 +1,6 @@
 """`WeightFitter`: the weights of linear encoding models, with a penalty for every target."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,16 @@ from eegexplain.encoding._tables import check_finite_targets, frame, read_table,
 from eegexplain.encoding.models.base import EncodingModel
 from eegexplain.encoding.models.linear import LinearModelWithBaseline
 from eegexplain.encoding.weights._ridge import decompose, select, solve
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """What ``fit`` was given, as arrays, with the names of features and targets where it had any."""
+
+    stimulus: np.ndarray
+    data: np.ndarray
+    features: Any
+    targets: Any
 
 
 class WeightFitter(EncodingRegressorMixin, BaseEstimator):
@@ -146,7 +157,8 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         check_numbers(self)
         alphas = self._check_alphas()
         self.model_ = LinearModelWithBaseline() if self.model is None else self.model
-        stimulus, data, names = self._read(X, y)
+        read = self._read(X, y)
+        stimulus, data = read.stimulus, read.data
         groups = None if groups is None else check_run_labels(groups, len(stimulus))
         valid = self.model_.valid_samples(len(stimulus), groups)
         design = self.model_.design(stimulus, groups)
@@ -160,7 +172,7 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         gram = self._choose(design, data, mean_y, alphas, scalings, splits)
         weights = self._solve(design, data, scalings, gram)
         self.intercept_ = mean_y - mean_x @ weights
-        self._store(weights, design, data, mean_y, names)
+        self._store(weights, design, data, mean_y, read)
         return self
 
     def predict(self, X=None, groups=None):
@@ -235,7 +247,7 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         return alphas
 
     def _read(self, X, y):
-        """Validate paradigm and data; returns arrays and the names of columns and targets."""
+        """Validate paradigm and data."""
         X, y = self.model_.get_paradigm(X), self.model_.data if y is None else y
         if y is None:
             raise ValueError(
@@ -254,7 +266,7 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         self._is_1d = y.ndim == 1
         data = y.reshape(len(y), -1).astype(float, copy=False)
         varying_targets(data, np.arange(data.shape[1]) if labels is None else labels)
-        return X, data, (features, labels)
+        return _Read(X, data, features, labels)
 
     def _folds(self, design, groups):
         """Folds over runs or stretches; None for generalised cross-validation."""
@@ -343,9 +355,9 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         self._spectrum = decompose(design, 0.0) if self.bands is not None else spectrum
         return weights
 
-    def _store(self, weights, design, data, mean_y, names):
+    def _store(self, weights, design, data, mean_y, read):
         """R2 by chunk of targets, and names."""
-        features, targets = names
+        features, targets = read.features, read.targets
         residual, total = np.empty(data.shape[1]), np.empty(data.shape[1])
         for chunk in target_chunks(data.shape[1], 3 * len(data), self.memory_limit):
             centred = data[:, chunk] - mean_y[chunk]

@@ -1,6 +1,8 @@
 """Attributions over time and frequency, and over trials."""
 
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -132,8 +134,8 @@ class TimeFrequencyDisplay:
         shown = np.isin(self.rows, names)
         look = make_look(self.values[shown], vlim, cmap or DIVERGING, False, 0)
         options = {"cmap": look.cmap, "vmin": look.vlim[0], "vmax": look.vlim[1], "rasterized": True}
-        self.images_ = [ax.pcolormesh(times, frequencies, values, **options)
-                        for times, frequencies, values in self._patches(names, lows, highs)]
+        patches = self._patches(names, lows, highs)
+        self.images_ = [ax.pcolormesh(patch.times, patch.frequencies, patch.values, **options) for patch in patches]
         self.ax_, self.figure_ = ax, ax.figure
         self.colorbar_ = ax.figure.colorbar(self.images_[0], ax=ax, label=self.label, aspect=25, pad=0.02)
         self.colorbar_.outline.set_linewidth(0.5)
@@ -150,10 +152,19 @@ class TimeFrequencyDisplay:
         rows = [np.flatnonzero(self.rows == name) for name in names]
         first = self.times[rows[0]]
         if all(len(row) == len(first) and np.array_equal(self.times[row], first) for row in rows):
-            yield np.append(*_last(_edges(first))), np.append(lows, highs[-1]), self.values[np.stack(rows)]
+            yield _Patch(np.append(*_last(_edges(first))), np.append(lows, highs[-1]), self.values[np.stack(rows)])
             return
         for row, low, high in zip(rows, lows, highs, strict=True):
-            yield np.append(*_last(_edges(self.times[row]))), np.array([low, high]), self.values[row][None]
+            times = np.append(*_last(_edges(self.times[row])))
+            yield _Patch(times, np.array([low, high]), self.values[row][None])
+
+
+class _Patch(NamedTuple):
+    """A grid of cells: borders of its columns and rows, and the values between them."""
+
+    times: np.ndarray
+    frequencies: np.ndarray
+    values: np.ndarray
 
 
 def _cells(name, given, **gaps):

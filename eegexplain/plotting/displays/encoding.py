@@ -1,7 +1,7 @@
 """Pictures of encoding models: haemodynamic responses, tuning, temporal response functions, explained variance."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -296,11 +296,19 @@ def _instant_curves(model, parameters, positions):
     return curves
 
 
+class _Points(NamedTuple):
+    """Mean place, mean and standard error of each bin."""
+
+    place: np.ndarray
+    mean: np.ndarray
+    error: np.ndarray
+
+
 def _binned(x, y):
-    """Mean and standard error of data in bins of equally many samples."""
+    """Data in bins of equally many samples."""
     parts = [part for part in np.array_split(np.argsort(x), N_BINS) if len(part) > 1]
     mean, error = [y[part].mean() for part in parts], [y[part].std(ddof=1) / np.sqrt(len(part)) for part in parts]
-    return np.array([x[part].mean() for part in parts]), np.array(mean), np.array(error)
+    return _Points(np.array([x[part].mean() for part in parts]), np.array(mean), np.array(error))
 
 
 class R2Display:
