@@ -40,6 +40,7 @@ _LAZY = {
     "TopomapDisplay": "eegexplain.plotting",
     "WeightFitter": "eegexplain.encoding",
     "ax_scalp": "eegexplain.plotting",
+    "fit_many": "eegexplain.models",
     "receptive_field": "eegexplain.reverse_correlation",
     "spm_hrf": "eegexplain.encoding",
     "unit_responses": "eegexplain.encoding",

@@ -89,6 +89,11 @@ def progress(iterable, verbose, desc, total=None):
     return tqdm(iterable, desc=desc, total=total, leave=False) if verbose else iterable
 
 
+def n_processes(n_jobs):
+    """How many processes joblib would take for `n_jobs`."""
+    return joblib.effective_n_jobs(n_jobs)
+
+
 def _single_threaded(function, block):
     with single_thread():
         return function(block)

@@ -300,6 +300,13 @@ DOORS = {
     "filter_patterns": Door(
         lambda templates, X: models.filter_patterns(templates, X), arrays={"templates": X[:2, :, :5], "X": X},
     ),
+    "fit_many": Door(
+        lambda X, y, groups, targets, subsets: [
+            *models.fit_many(fast_classifier(max_epochs=1), X, y, subsets=[*subsets], groups=groups),
+            *models.fit_many(fast_classifier(max_epochs=1), X, None, targets=[*targets]),
+        ],
+        arrays={"X": X, "subsets": np.arange(8)[None]}, labels={"y": y, "groups": GROUPS, "targets": y[None]},
+    ),
     "SyncNetClassifier": Door(
         lambda X, y, **numbers: fast_classifier(**numbers).fit(X, y), arrays={"X": X}, labels={"y": y},
         numbers={"sfreq": 64.0, "lr": 0.005},

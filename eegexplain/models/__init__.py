@@ -1,5 +1,6 @@
 """Networks as estimators: SyncNet, whose filters are damped oscillations; EEGNet; the bases for any torch module."""
 
+from eegexplain._many import fit_many
 from eegexplain.models._patterns import filter_patterns
 from eegexplain.models.eegnet import EEGNet, EEGNetClassifier, EEGNetRegressor
 from eegexplain.models.network import NetworkClassifier, NetworkRegressor
@@ -15,4 +16,5 @@ __all__ = [
     "SyncNetClassifier",
     "SyncNetRegressor",
     "filter_patterns",
+    "fit_many",
 ]

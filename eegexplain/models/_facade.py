@@ -23,6 +23,7 @@ from eegexplain._validation import (
     random_seed,
     validate_trials,
 )
+from eegexplain.models._shared import Shared
 from eegexplain.models._training import (
     REFERENCE_SFREQ,
     BestEpoch,
@@ -172,6 +173,23 @@ class NetworkFacade(BaseEstimator):
             self._finish(net.module_, trials)
         self.net_ = net
 
+    @staticmethod
+    def _fit_many(networks, X, targets, settings):
+        """Train networks on the same trials, one after another; they share what `_once` computes. See `fit_many`."""
+        shared = Shared()
+        for network, target in zip(networks, targets, strict=True):
+            network._shared = shared
+            try:
+                network.fit(X, target, **settings)
+            finally:
+                del network._shared
+        return networks
+
+    def _once(self, function, trials, *settings):
+        """``function(trials, *settings)``, of neither labels nor seeds: once for all networks of `_fit_many`."""
+        shared = vars(self).get("_shared")
+        return function(trials, *settings) if shared is None else shared(function, trials, *settings)
+
     def _reference_sfreq(self):
         """Sampling rate that settings in Hz and seconds refer to."""
         return REFERENCE_SFREQ if self.sfreq is None else check_sfreq(self.sfreq)
@@ -207,7 +225,7 @@ class NetworkFacade(BaseEstimator):
         """Set what depends on the data before training: the scale of the input, where the module has one."""
         if hasattr(module, "input_scale"):
             with torch.no_grad():
-                module.input_scale.fill_(input_scale(trials))
+                module.input_scale.fill_(self._once(input_scale, trials))
 
     def _rates(self, sfreq):
         """Learning rates of groups of parameters, ``[(name pattern, {"lr": rate})]``; `lr` acts on all others."""

@@ -50,6 +50,10 @@ class MeanSpectrum:
                 cross += by_bin @ by_bin.conj().swapaxes(-1, -2)
         return cls(bins / n_times, cross)
 
+    def at(self, bins):
+        """Some bins of a spectrum that has all of `analytic_bins`."""
+        return MeanSpectrum(self.frequencies[bins - 1], self.cross[bins - 1])
+
 
 def analytic_bins(n_times):
     """Bins of the Fourier transform between 0 and the Nyquist frequency, where rhythms have a phase."""

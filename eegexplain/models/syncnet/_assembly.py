@@ -13,7 +13,7 @@ from eegexplain.models.syncnet._closed import FLOOR, ClosedTraining, NoPowerErro
 _EDGE_TRIALS = 64  # at most, in which the edges of trials are looked at
 
 
-def train_closed(module, trials, target, strata, *, groups, seed, classes):
+def train_closed(module, trials, target, strata, *, groups, seed, classes, prepare=None):
     """Train without gradients: write filters and head into the module.
 
     Parameters
@@ -31,6 +31,8 @@ def train_closed(module, trials, target, strata, *, groups, seed, classes):
         Of the folds.
     classes : bool
         Whether the target is class codes.
+    prepare : callable or None
+        ``prepare(ClosedTraining, trials, ...)`` makes the part of training that knows no labels, or has it.
 
     Returns
     -------
@@ -40,7 +42,8 @@ def train_closed(module, trials, target, strata, *, groups, seed, classes):
     loss = ClassLoss(module.n_outputs) if classes else SquaredLoss()
     numbers = _indicators(target, module.n_outputs) if classes else np.asarray(target, dtype=float)
     try:
-        training = ClosedTraining(trials, strata, float(module.input_scale), default_dtype())
+        settings = strata, float(module.input_scale), default_dtype()
+        training = ClosedTraining(trials, *settings) if prepare is None else prepare(ClosedTraining, trials, *settings)
     except NoPowerError as error:
         warnings.warn(f"{error}; every trial gets the same answer", stacklevel=5)
         _write(module, amplitude=0.0)

@@ -158,7 +158,8 @@ def spatial_filters(matrices, whitener, means, strata_weights, n_filters):
     """
     values, vectors = np.linalg.eigh(matrices)
     columns = whitener @ vectors  # (n_outputs, n_channels, rank)
-    powers = np.einsum("ock,scd,odk->sok", columns.conj(), means, columns, optimize=True).real
+    seen = means[:, None].astype(columns.dtype) @ columns
+    powers = (columns.real * seen.real + columns.imag * seen.imag).sum(axis=-2)  # u^H S u, (n_strata, n_outputs, rank)
     weighted = np.maximum(powers, 0) * strata_weights[:, None, None]
     total = weighted.sum(axis=0)
     share = np.divide(weighted, total, out=np.zeros_like(weighted), where=total > 0)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from eegexplain._module import seeded
 from eegexplain._validation import spawn_seeds
 from eegexplain.models._facade import NetworkFacade, TrainingSettings
-from eegexplain.models._patterns import filter_patterns
+from eegexplain.models._patterns import MeanSpectrum, filter_patterns, passed_bins, patterns_in
 from eegexplain.models._training import REFERENCE_SFREQ
 from eegexplain.models.network import NetworkClassifier, NetworkRegressor
 from eegexplain.models.syncnet._assembly import floor_powers, train_closed
@@ -175,12 +175,19 @@ class SyncNetFacade(NetworkFacade):
             super()._train(net, trials, target, groups, seed)
             return
         strata = frequency_strata(self.frequency_range, self._reference_sfreq(), trials.shape[2])
-        train_closed(net.module_, trials, target, strata, groups=groups, seed=seed, classes=self._stratify)
+        train_closed(
+            net.module_, trials, target, strata, groups=groups, seed=seed, classes=self._stratify, prepare=self._once
+        )
         self.n_iter_, self.history_ = 0, {}
 
     def _finish(self, module, trials):
         with torch.no_grad():
-            self.patterns_ = filter_patterns(module.filters().cpu().numpy(), trials)
+            templates = module.filters().cpu().numpy()
+        if "_shared" not in vars(self):
+            self.patterns_ = filter_patterns(templates, trials)
+            return
+        spectrum = self._once(MeanSpectrum.of, trials)
+        self.patterns_ = patterns_in(spectrum.at(passed_bins(templates, trials.shape[-1])), templates.astype(float))
 
     def _rates(self, sfreq):
         return physical_rates(self.lr, sfreq)
