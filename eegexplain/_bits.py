@@ -19,6 +19,10 @@ SMALLEST_PROBABILITY = 1e-6
 N_SPLITS = 5
 
 
+class UncalibratedError(ValueError):
+    """Too few trials or groups for a calibration."""
+
+
 @dataclass(frozen=True, eq=False)
 class UsableInformation:
     """What scores of held-out trials say about the label, in bits or nats per trial.
@@ -44,8 +48,8 @@ class UsableInformation:
     fold_values : ndarray of shape (n_folds,)
     trial_values : ndarray of shape (n_trials,)
     calibrated_over : {"trials", "groups", "folds"}
-        What was never split between the trials that calibrate and those that are judged; "folds" where a single one
-        is too small for a calibration of its own.
+        What was never split between the trials that calibrate and those that are judged; "folds" where one has fewer
+        than 5 groups (or trials) of a class, too few for a calibration of its own.
     at_limit : bool
         Whether most slopes are 1: the head is underconfident, and `value` a lower bound.
     """
@@ -103,7 +107,8 @@ def usable_information(
     r"""Bits about the label that scores of held-out trials hold for who may calibrate but not amplify them.
 
     Scores :math:`z` are calibrated to :math:`\mathrm{softmax}(a z + b)` with a slope :math:`a` in [0, 1] on other
-    held-out trials of the same network (5 parts, or fewer; whole groups). The loss that is left is compared with that
+    held-out trials of the same network (5 parts; whole groups), or, where a fold has fewer than 5 groups of a class, on
+    the held-out trials of other folds. The loss that is left is compared with that
     of the frequencies of the classes in those same trials. So overconfidence is forgiven, faint outputs of networks
     that learned nothing are not made into information, and scores that do not vary have exactly 0.
 
@@ -239,29 +244,34 @@ def _log_probabilities(probabilities):
 
 def _calibrations(strata, folds, groups, random_state) -> tuple[list[tuple[NDArray, NDArray]], str]:
     """Places of the trials that calibrate and of those judged, and what is never split between them."""
-    found = []
-    for number in range(folds.max() + 1):
-        inside = np.flatnonzero(folds == number)
-        splits = _splits(strata[inside], None if groups is None else groups[inside], strata.max() + 1, random_state)
-        if not splits:
-            break
-        found += [(inside[train], inside[test]) for train, test in splits]
-    else:
-        return found, "trials" if groups is None else "groups"
-    splits = _splits(strata, folds, strata.max() + 1, random_state)
-    if splits:
-        return splits, "folds"
-    raise ValueError(
+    whole = "trials" if groups is None else "groups"
+    n_strata = strata.max() + 1
+    for least in (N_SPLITS, 2):
+        found = []
+        for number in range(folds.max() + 1):
+            inside = np.flatnonzero(folds == number)
+            own = None if groups is None else groups[inside]
+            splits = _splits(strata[inside], own, n_strata, random_state, least)
+            if not splits:
+                break
+            found += [(inside[train], inside[test]) for train, test in splits]
+        else:
+            return found, whole
+        # an intercept from two or three subjects errs by more than networks of one procedure differ in scale
+        splits = _splits(strata, folds, n_strata, random_state, 2)
+        if splits:
+            return splits, "folds"
+    raise UncalibratedError(
         "A calibration needs at least 2 trials of each class, and 2 groups of each where there are groups, in each "
         f"fold, or 2 folds of each class: got {len(strata)} trials in {folds.max() + 1} folds."
     )
 
 
-def _splits(strata, groups, n_strata, random_state):
-    """Up to 5 parts, each of whose complements has every class; empty where not even 2 are possible."""
+def _splits(strata, groups, n_strata, random_state, least):
+    """Up to 5 parts, each of whose complements has every class; empty where fewer than `least` units have a class."""
     units = strata if groups is None else np.unique(np.column_stack([strata, groups]), axis=0)[:, 0]
     most = min(N_SPLITS, np.bincount(units, minlength=n_strata).min())
-    for n_splits in range(most, 1, -1):
+    for n_splits in range(most, least - 1, -1):
         options = {"n_splits": n_splits, "shuffle": True, "random_state": random_state}
         splitter = StratifiedKFold(**options) if groups is None else StratifiedGroupKFold(**options)
         splits = list(splitter.split(strata, strata, groups))

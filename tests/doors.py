@@ -247,10 +247,12 @@ DOORS = {
     ),
     # inspection
     "assess_decoding": Door(
-        lambda y, predicted, folds, groups, identities: vars(
+        lambda y, predicted, folds, groups, identities, scores, references: vars(
             inspection.assess_decoding(y, predicted, folds=folds, groups=groups, identities={"subject": identities},
-                                       n_permutations=19, random_state=0)
+                                       scores=scores, references={"other": references}, n_permutations=19,
+                                       random_state=0)
         ),
+        arrays={"scores": X[:, 0, 0], "references": X[:, 0, 1]},
         labels={"y": y, "predicted": y[::-1], "folds": np.arange(8) // 4, "groups": GROUPS, "identities": GROUPS},
     ),
     "balanced_accuracy": Door(inspection.balanced_accuracy, labels={"y": y, "predicted": y[::-1]}),
@@ -276,6 +278,12 @@ DOORS = {
     "power_contrast": Door(
         lambda X, y, groups, sfreq: inspection.power_contrast(X, y, groups=groups, sfreq=sfreq),
         arrays={"X": X}, labels={"y": y, "groups": GROUPS}, numbers={"sfreq": 64.0},
+    ),
+    "reference_decoders": Door(
+        lambda sfreq, frequency_range, shrinkage: inspection.reference_decoders(
+            sfreq, frequency_range=frequency_range, shrinkage=shrinkage
+        )["tangent space + LR"].fit(X, y).decision_function(X),
+        arrays={"frequency_range": np.array([2.0, 30.0])}, numbers={"sfreq": 64.0, "shrinkage": 0.1},
     ),
     "relevance_mass_accuracy": Door(inspection.relevance_mass_accuracy, arrays={"maps": MAPS, "truth": TRUE}),
     "relevance_rank_accuracy": Door(inspection.relevance_rank_accuracy, arrays={"maps": MAPS, "truth": TRUE}),
@@ -468,6 +476,7 @@ DOORS = {
 
 NO_ARRAYS = {
     "records": ("Decoding", "DeletionCurve", "SanityCheck", "Parameter", "Perturbation", "ReceptiveField",
+                "ReferenceComparison",
                 "SinusoidFit", "Source", "Job", "Options", "Figure", "Findings", "Section", "Trials",
                 "TruthScore", "UncoveredBand", "UsableInformation"),
     "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet"),

@@ -143,6 +143,9 @@ def test_networks_with_one_group_are_calibrated_on_the_others():
     y, z, exact = two_gaussians(np.random.default_rng(9), 600)
     groups = np.repeat(np.arange(10), 60)
     found = usable_information(y, z, folds=groups, groups=groups)
+    five = usable_information(y, z, folds=groups // 5, groups=groups)
+    assert five.calibrated_over == "groups"
+    assert usable_information(y, z, folds=groups // 2, groups=groups).calibrated_over == "folds"
     assert found.calibrated_over == "folds" and abs(found.value - exact) < 3 * found.standard_error
     with pytest.raises(ValueError, match="at least 2 trials of each class, and 2 groups"):
         usable_information(np.arange(10) % 2, np.arange(10.0), groups=np.zeros(10))

@@ -1,6 +1,7 @@
 """Does the network decode, and can its map be trusted? Sanity checks, scores against a known truth, the data alone."""
 
 from eegexplain._bits import UsableInformation, usable_information
+from eegexplain.inspection._comparison import ReferenceComparison
 from eegexplain.inspection.contrast import power_contrast
 from eegexplain.inspection.coverage import UncoveredBand, uncovered_bands
 from eegexplain.inspection.decoding import Decoding, assess_decoding, balanced_accuracy
@@ -13,12 +14,14 @@ from eegexplain.inspection.faithfulness import (
     relevance_rank_accuracy,
     sign_agreement,
 )
+from eegexplain.inspection.references import reference_decoders
 from eegexplain.inspection.sanity import SanityCheck, label_randomization, map_similarity, model_randomization
 from eegexplain.inspection.truth import TruthScore, score_against_truth
 
 __all__ = [
     "Decoding",
     "DeletionCurve",
+    "ReferenceComparison",
     "SanityCheck",
     "TruthScore",
     "UncoveredBand",
@@ -32,6 +35,7 @@ __all__ = [
     "map_similarity",
     "model_randomization",
     "power_contrast",
+    "reference_decoders",
     "relevance_mass_accuracy",
     "relevance_rank_accuracy",
     "score_against_truth",

@@ -43,10 +43,13 @@ class HeldOutPredictions:
         Class by the mean logit of a fold's networks.
     alone : ndarray of shape (n_seeds, n_trials)
         Class by one network of each fold.
+    logits : ndarray of shape (n_trials, n_classes)
+        Mean of a fold's networks.
     """
 
     together: np.ndarray
     alone: np.ndarray
+    logits: np.ndarray
 
 
 def split_trials(
@@ -179,11 +182,13 @@ def predict_held_out(folds: list[Fold], X: NDArray, y: NDArray) -> HeldOutPredic
     HeldOutPredictions
     """
     together, alone = np.empty_like(y), np.empty((len(folds[0].nets), len(y)), y.dtype)
+    mean = np.empty((len(y), len(folds[0].net.classes_)))
     for fold in folds:
         logits, classes = np.array([logits_of(net, X[fold.test]) for net in fold.nets]), fold.net.classes_
-        together[fold.test] = classes[logits.mean(axis=0).argmax(axis=1)]
+        mean[fold.test] = logits.mean(axis=0)
+        together[fold.test] = classes[mean[fold.test].argmax(axis=1)]
         alone[:, fold.test] = classes[logits.argmax(axis=2)]
-    return HeldOutPredictions(together, alone)
+    return HeldOutPredictions(together, alone, mean)
 
 
 def logits_of(net: Any, X: NDArray) -> NDArray:

@@ -10,8 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from sklearn.utils import check_random_state
 
+from eegexplain._bits import UsableInformation
 from eegexplain._explanation import population_error
 from eegexplain._validation import check_groups, check_labels, positive_int
+from eegexplain.inspection._comparison import ReferenceComparison, compare, known_information
 
 LEVEL = 0.05  # of the verdict, and of what the interval leaves out
 
@@ -41,6 +43,10 @@ class Decoding:
     recognizable : tuple of str
         Identities (the subject, the recording) of which the label is a property and which training and test parts
         share: what looks like decoding can then be recognition.
+    information : UsableInformation or None
+        Of the scores, where they were given and could be calibrated. It takes no part in the verdict: a decoder may
+        decode while its information is not shown to be above 0.
+    references : tuple of ReferenceComparison
     """
 
     balanced_accuracy: float
@@ -54,6 +60,8 @@ class Decoding:
     n_trials: int
     n_groups: int | None = None
     recognizable: tuple = ()
+    information: UsableInformation | None = None
+    references: tuple[ReferenceComparison, ...] = ()
 
     @property
     def above_chance(self):
@@ -75,6 +83,8 @@ def assess_decoding(
     folds: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     identities: Mapping[str, ArrayLike] | None = None,
+    scores: ArrayLike | None = None,
+    references: Mapping[str, ArrayLike] | None = None,
     n_permutations: int = 999,
     random_state: Any = None,
 ) -> Decoding:
@@ -99,6 +109,10 @@ def assess_decoding(
         What the folds never split. The interval is over groups.
     identities : dict of str to array-like of shape (n_trials,), optional
         Who or what the trials come from, by name, whether the folds split it or not: subject, recording, session.
+    scores : array-like of shape (n_trials,) or (n_trials, n_classes), optional
+        Logits that the predictions are from, for `usable_information`.
+    references : dict of str to array-like of shape (n_trials,) or (n_trials, n_classes), optional
+        Scores of other decoders for the same trials in the same folds, by name: see `reference_decoders`.
     n_permutations : int
     random_state : int, RandomState instance or None
 
@@ -172,6 +186,11 @@ def assess_decoding(
         n_trials=len(y),
         n_groups=None if groups is None else int(groups.max()) + 1,
         recognizable=recognizable,
+        information=None if scores is None else known_information(y, scores, folds, groups),
+        references=tuple(
+            compare(name, y, hits, one, folds, groups, informed=scores is not None)
+            for name, one in dict(references or {}).items()
+        ),
     )
 
 

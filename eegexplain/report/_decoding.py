@@ -1,13 +1,13 @@
 """Section with the accuracy on held-out trials."""
 
 import html
-from dataclasses import asdict
 
 import numpy as np
 
 from eegexplain._text import plain
 from eegexplain.inspection import balanced_accuracy
 from eegexplain.report._findings import Figure, Findings
+from eegexplain.report._references import decoder_table, numbers, tell_information, tell_references
 from eegexplain.report._verdict import sentence
 
 SHARED_SUBJECTS = (
@@ -20,6 +20,7 @@ def decoding(job):
     """Accuracy on held-out trials, by group or fold."""
     alone = [balanced_accuracy(job.data.y, predicted) for predicted in job.predicted.alone]
     lines = [sentence(job.decoding), job.banner or "The networks decode held-out trials"]
+    lines += [*tell_references(job.decoding), tell_information(job.decoding)]
     if len(alone) > 1:
         lines.append(
             f"{len(alone)} networks per fold that differ by their seed are judged by their mean logit; balanced "
@@ -36,7 +37,7 @@ def decoding(job):
         written.append(f"Left out, as they are no scalp electrodes: {', '.join(job.data.left_out)}")
     summary = {
         "verdict": job.decoding.verdict,
-        **asdict(job.decoding),
+        **numbers(job.decoding),
         "n_folds": len(job.folds),
         "n_seeds": len(alone),
         "balanced_accuracy_of_seeds": alone,
@@ -45,7 +46,7 @@ def decoding(job):
     caption = "Accuracy of each group (or fold) on held-out trials"
     return Findings(
         lines=lines,
-        html=["".join(f"<p>{html.escape(line)}.</p>" for line in written)],
+        html=["".join(f"<p>{html.escape(line)}.</p>" for line in written) + decoder_table(job.decoding)],
         figures=[Figure("accuracy", _draw_accuracy(job), caption)],
         summary={"decoding": summary},
     )

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from eegexplain._validation import check_groups, check_option, lookup, positive_int
-from eegexplain.inspection import Decoding, assess_decoding
+from eegexplain.inspection import Decoding, assess_decoding, reference_decoders
 from eegexplain.inspection.cross_validation import (
     HeldOutPredictions,
     fold_numbers,
@@ -16,6 +18,7 @@ from eegexplain.inspection.cross_validation import (
 )
 from eegexplain.inspection.decoding import is_shared
 from eegexplain.inspection.fold_maps import errors_over
+from eegexplain.inspection.references import held_out_scores
 from eegexplain.report._analyses import Maps, contrast_maps, evidence_maps, perturbation_maps
 from eegexplain.report._trials import Trials, prepare_trials
 from eegexplain.report._verdict import banner
@@ -157,12 +160,54 @@ def run_job(data: Any, options: Options, notify: Callable[[str], Any] | None = N
     settings: dict[str, Any] = {"seed": options.seed, "n_jobs": options.n_jobs, "notify": notify}
     folds = train_folds(make_net, data.X, data.y, splits, groups=data.groups, n_seeds=n_seeds, **settings)
     predicted = predict_held_out(folds, data.X, data.y)
+    if notify is not None:
+        notify("fitting reference decoders on the same folds")
     decoding = assess_decoding(
         data.y,
         predicted.together,
         folds=fold_numbers(folds, len(data.y)),
         groups=data.groups,
         identities=data.identities,
+        scores=predicted.logits,
+        references=reference_scores(data, splits),
         random_state=options.seed,
     )
     return Job(data, options, folds, predicted, decoding)
+
+
+def reference_scores(data: Trials, splits: list[Any]) -> dict[str, Any]:
+    """Held-out scores of decoders that need no network, from 2 to 45 Hz or what the data's filter left of it.
+
+    Parameters
+    ----------
+    data : Trials
+    splits : list of (train, test)
+        Places of the trials.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_trials, n_classes)
+        Empty where the trials hold no such frequency.
+    """
+    limits = decoded_frequencies(data)
+    if limits is None:
+        return {}
+    return held_out_scores(reference_decoders(data.sfreq, frequency_range=limits), data.X, data.y, splits)
+
+
+def decoded_frequencies(data: Trials) -> tuple[float, float] | None:
+    """Limits in Hz of what the reference decoders use; None where no frequency of the trials lies between them.
+
+    Parameters
+    ----------
+    data : Trials
+
+    Returns
+    -------
+    tuple of (float, float) or None
+    """
+    low, high = data.passband
+    low, high = max(2.0, low or 0.0), min(45.0, high or np.inf, data.sfreq / 2)
+    frequencies = np.fft.rfftfreq(data.X.shape[-1], 1 / data.sfreq)
+    inside = (frequencies >= low) & (frequencies < high)
+    return (low, high) if inside.any() and np.ptp(data.X, axis=-1).any() else None

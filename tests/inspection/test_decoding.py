@@ -146,3 +146,48 @@ def test_what_cannot_be_judged_is_named():
         assess_decoding([0, 1], [0, 1], groups=[0, 1, 2])
     with pytest.raises(ValueError, match="n_permutations"):
         assess_decoding([0, 1], [0, 1], n_permutations=0)
+
+
+def test_references_are_paired_trial_by_trial():
+    """Unequal classes: difference and error by hand, over trials, groups and folds."""
+    rng = np.random.default_rng(3)
+    y = np.repeat([0, 1], [140, 60])
+    groups, folds = np.arange(200) % 20, np.arange(200) % 20 // 4
+    scores, other = (2 * y - 1 + 1.5 * rng.standard_normal(200) for _ in range(2))
+    found = assess_decoding(y, (scores > 0).astype(int), folds=folds, groups=groups, scores=scores,
+                            references={"other": other}, n_permutations=19, random_state=0)  # fmt: skip
+    (pair,) = found.references
+    hits, reference = (scores > 0) == y, (other > 0) == y
+    assert pair.name == "other" and pair.balanced_accuracy == balanced_accuracy(y, other > 0)
+    np.testing.assert_allclose(pair.difference, found.balanced_accuracy - pair.balanced_accuracy)
+    gain = hits.astype(float) - reference
+    weight = np.where(y == 0, 200 / (2 * 140), 200 / (2 * 60))
+    centered = (gain - np.where(y == 0, gain[:140].mean(), gain[140:].mean())) * weight
+    sums = [centered[groups == group].sum() for group in range(20)]
+    over_groups = np.sqrt(20 / 19 * np.sum(np.square(sums))) / 200
+    means = [(gain * weight)[folds == fold].mean() for fold in range(5)]
+    over_folds = np.std(means, ddof=1) * np.sqrt(1 / 5 + 40 / 160)
+    np.testing.assert_allclose(pair.standard_error, max(over_groups, over_folds))
+    assert (pair.error_over, pair.degrees_of_freedom) == (("folds", 4) if over_folds > over_groups else ("groups", 19))
+    assert found.information.value > 0 < pair.information.value and found.information.fold_values.shape == (5,)
+    low, high = pair.interval
+    assert low < pair.difference < high and assess_decoding(y, y, random_state=0).references == ()
+    single = assess_decoding(y, (scores > 0).astype(int), references={"other": other}, random_state=0).references[0]
+    np.testing.assert_allclose(single.standard_error, np.sqrt(200 / 199 * np.sum(centered**2)) / 200)
+    assert (single.error_over, single.degrees_of_freedom) == ("trials", 199)
+
+
+def test_equal_decoders_differ_by_nothing_in_at_most_5_percent():
+    rng, beyond = np.random.default_rng(4), []
+    y, folds = np.arange(200) % 2, np.arange(200) // 2 % 5
+    for _ in range(150):
+        scores, other = (2 * y - 1 + 2 * rng.standard_normal(200) for _ in range(2))
+        found = assess_decoding(y, (scores > 0).astype(int), folds=folds, references={"a": other}, n_permutations=1)
+        low, high = found.references[0].interval
+        beyond.append(not low <= 0 <= high)
+    assert np.mean(beyond) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 150)
+
+
+def test_a_reference_of_another_shape_is_named():
+    with pytest.raises(ValueError, match=r"reference 'other' must have one score per trial and class, 4 x 2"):
+        assess_decoding([0, 1, 0, 1], [0, 1, 0, 1], references={"other": np.zeros((4, 3))})
