@@ -9,7 +9,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils.validation import has_fit_parameter
 
 from eegexplain._parallel import map_blocks, n_processes
-from eegexplain._validation import check_groups, refuse_masked
+from eegexplain._validation import check_group_names, refuse_masked
 
 
 def fit_many(
@@ -80,7 +80,7 @@ def fit_many(
     X = X if hasattr(X, "shape") else np.asarray(X)
     if X.ndim < 2:
         raise ValueError(f"X must have shape (n_trials, ...) with trials of at least one value, got {X.shape}.")
-    groups = None if groups is None else check_groups(groups, len(X))
+    groups = None if groups is None else check_group_names(groups, len(X))
     checked = {
         "subsets": _checked_subsets(subsets, len(X)),
         "targets": _checked_targets(targets, y, len(X)),

@@ -180,12 +180,15 @@ class TorchNet:
         When the estimator is not a torch network, naming the analysis that works without gradients.
     NotFittedError
         When it is one that was not fitted.
+    ValueError
+        When it was fitted with ``align="group"``, whose network sees aligned trials.
     """
 
     differentiable = True
 
     def __init__(self, estimator, trial_shape):
         estimator = _unwrap(estimator)
+        _refuse_aligned(estimator)
         net = getattr(estimator, "net_", estimator)
         if hasattr(estimator, "_net_class"):
             check_is_fitted(estimator, "net_")
@@ -307,6 +310,15 @@ class TorchNet:
         if not timed:
             raise ValueError(f"No layer of {type(self.module).__name__} has a time axis: name one with layer=...")
         return timed[-1]
+
+
+def _refuse_aligned(estimator):
+    """Refuse a network that sees trials after a map of their groups: given others it would answer, and wrongly."""
+    if getattr(estimator, "alignment_", None) is not None:
+        raise ValueError(
+            f"This {type(estimator).__name__} was fitted with align='group': its network sees aligned trials. Analyze "
+            "FrozenEstimator(net.without_alignment()) on net.align_trials(X, groups)."
+        )
 
 
 def _one_activation(name, outputs, part):

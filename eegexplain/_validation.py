@@ -279,6 +279,11 @@ def check_groups(groups: Any, n_trials: int) -> np.ndarray:
     """Return integer codes ``0 .. n_groups - 1`` per trial; None makes every trial its own group."""
     if groups is None:
         return np.arange(n_trials)
+    return np.unique(check_group_names(groups, n_trials), return_inverse=True)[1]
+
+
+def check_group_names(groups: Any, n_trials: int) -> np.ndarray:
+    """Return the group of each trial as it was named."""
     refuse_masked("groups", groups)
     groups = column_or_1d(groups)
     if groups.dtype.kind == "f" and np.isnan(groups).any():
@@ -286,7 +291,7 @@ def check_groups(groups: Any, n_trials: int) -> np.ndarray:
     if len(groups) != n_trials:
         raise ValueError(f"groups has length {len(groups)}, but there are {n_trials} trials.")
     _refuse_mixed("groups", groups)
-    return np.unique(groups, return_inverse=True)[1]
+    return groups
 
 
 def check_bands(bands: Any, sfreq: float, n_times: int | None = None) -> dict[str, tuple[float, float]]:

@@ -305,6 +305,10 @@ DOORS = {
         arrays={"scores": X[:, 0, 0]}, labels={"y": y, "folds": np.arange(8) // 4, "groups": np.arange(8)},
     ),
     # models
+    "align_groups": Door(
+        lambda X, groups: models.align_groups(X, groups), arrays={"X": np.concatenate([X, X, X])},
+        labels={"groups": np.repeat([0, 1], 12)},
+    ),
     "filter_patterns": Door(
         lambda templates, X: models.filter_patterns(templates, X), arrays={"templates": X[:2, :, :5], "X": X},
     ),

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "eegexplain"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    **dict.fromkeys(("_arrays", "_text", "_validation", "_scale", "_settings"), 0),
+    **dict.fromkeys(("_arrays", "_levels", "_text", "_validation", "_scale", "_settings"), 0),
     **dict.fromkeys(("_bands", "_meta", "_explanation", "_inner", "_module", "_outputs", "_torch", "_parallel", "_io",
                      "_folders", "_many", "_reading", "_calibration", "_bits"), 1),
     **dict.fromkeys(("bases", "datasets", "models"), 2),

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 
 from eegexplain._bits import UsableInformation
 from eegexplain._explanation import population_error
+from eegexplain._levels import is_shared, is_trait
 from eegexplain._validation import check_groups, check_labels, positive_int
 from eegexplain.inspection._comparison import ReferenceComparison, compare, known_information
 
@@ -214,50 +215,6 @@ def balanced_accuracy(y: ArrayLike, predicted: ArrayLike) -> float:
     if y.shape != predicted.shape:
         raise ValueError(f"y and predicted are one per trial, got {y.shape} and {predicted.shape}.")
     return float(_balanced(np.unique(y, return_inverse=True)[1], predicted == y))
-
-
-def is_trait(y: NDArray, levels: Any) -> bool:
-    """Whether every level (a subject, say) holds trials of one class only, and some level several trials.
-
-    Parameters
-    ----------
-    y, levels : array-like of shape (n_trials,)
-
-    Returns
-    -------
-    bool
-
-    Raises
-    ------
-    ValueError
-        For arrays of different lengths, and NaN.
-    """
-    return _n_pairs(levels, y) == len(np.unique(levels)) < len(y)
-
-
-def is_shared(folds: NDArray, levels: Any) -> bool:
-    """Whether a level (a subject, say) has trials in several folds, so that networks were trained on it, too.
-
-    Parameters
-    ----------
-    folds, levels : array-like of shape (n_trials,)
-
-    Returns
-    -------
-    bool
-
-    Raises
-    ------
-    ValueError
-        For arrays of different lengths, and NaN.
-    """
-    return _n_pairs(levels, folds) > len(np.unique(levels))
-
-
-def _n_pairs(levels, others):
-    """How many different pairs of a level and another value the trials have."""
-    codes = [check_groups(values, len(others)) for values in (levels, others)]
-    return len(np.unique(np.column_stack(codes), axis=0))
 
 
 def permuted_labels(

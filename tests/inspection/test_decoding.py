@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
+from eegexplain._levels import is_shared, is_trait
 from eegexplain.inspection import assess_decoding, balanced_accuracy
-from eegexplain.inspection.decoding import is_shared, is_trait, permuted_labels
+from eegexplain.inspection.decoding import permuted_labels
 
 
 def test_unequal_classes_are_judged_by_balanced_accuracy():

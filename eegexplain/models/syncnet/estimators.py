@@ -17,6 +17,7 @@ from eegexplain.models._facade import NetworkFacade, TrainingSettings
 from eegexplain.models._patterns import MeanSpectrum, filter_patterns, passed_bins, patterns_in
 from eegexplain.models._training import REFERENCE_SFREQ
 from eegexplain.models.network import NetworkClassifier, NetworkRegressor
+from eegexplain.models.syncnet._aligned import AlignedClassifier, AlignedFacade
 from eegexplain.models.syncnet._assembly import floor_powers, train_closed
 from eegexplain.models.syncnet._ensemble import join_networks, stacked_histories
 from eegexplain.models.syncnet._start import physical_rates, stratified_frequencies
@@ -67,6 +68,12 @@ class SyncNetFacade(NetworkFacade):
     n_networks : int
         Networks trained by gradients, each with its own initial values, batches and validation part, and joined into
         one: the `num_filters` of each side by side, the mean of their logits (or predictions).
+    align : {"group"} or None
+        ``"group"`` whitens the trials of each group (subject, recording; ``fit`` and ``predict`` take `groups`) by its
+        own mean covariance over channels, no labels needed, and recolors them to the mean of these; the network sees
+        aligned trials, in the unit of `X`. New groups need a reference first, `set_reference`, from at least 10
+        of their trials. It helps where groups differ in gain or anatomy; where a label is constant within groups it
+        would take away the signal and is refused. See `align_groups`.
 """
     _parameter_constraints = {
         "num_filters": [Interval(numbers.Integral, 1, None, closed="left")],
@@ -84,6 +91,7 @@ class SyncNetFacade(NetworkFacade):
         "n_windows": [Interval(numbers.Integral, 1, None, closed="left")],
         "training": [StrOptions({"gradient", "closed"})],
         "n_networks": [Interval(numbers.Integral, 1, None, closed="left")],
+        "align": [StrOptions({"group"}), None],
     }
 
     def __init__(
@@ -104,6 +112,7 @@ class SyncNetFacade(NetworkFacade):
         n_windows: int = 1,
         training: str = "gradient",
         n_networks: int = 1,
+        align: str | None = None,
         **shared: Unpack[TrainingSettings],
     ):
         super().__init__(**shared)
@@ -122,8 +131,10 @@ class SyncNetFacade(NetworkFacade):
         self.n_windows = n_windows
         self.training = training
         self.n_networks = n_networks
+        self.align = align
 
     def _fit_net(self, X, target, groups, n_outputs):
+        X = self._align_training(X, target, groups)
         if self.n_networks == 1:
             super()._fit_net(X, target, groups, n_outputs)
             return
@@ -134,7 +145,7 @@ class SyncNetFacade(NetworkFacade):
                 "networks would be copies of one. Give n_networks=1."
             )
         rng = check_random_state(self.random_state)
-        members = [spawn_seeds(self, rng).set_params(n_networks=1) for _ in range(self.n_networks)]
+        members = [spawn_seeds(self, rng).set_params(n_networks=1, align=None) for _ in range(self.n_networks)]
         for member in members:
             member._fit_net(X, target, groups, n_outputs)
         self.ch_names_, self._sizes = members[0].ch_names_, members[0]._sizes
@@ -156,8 +167,8 @@ class SyncNetFacade(NetworkFacade):
         }
         if self.training == "closed" and self.readout != "log_power":
             raise ValueError(f"training='closed' needs readout='log_power', got readout={self.readout!r}.")
-        for name in ("frequency_range", "training", "n_networks"):  # matters of `_start`, `_train` and `_fit_net`
-            del settings[name]
+        for name in ("frequency_range", "training", "n_networks", "align"):  # no matters of the module
+            settings.pop(name, None)
         return {**settings, "num_filters": self.num_filters * self.n_networks}
 
     def _start(self, module, trials, rng):
@@ -207,7 +218,7 @@ class SyncNetFacade(NetworkFacade):
         return self.net_.module_.filter_table(sfreq, self.ch_names_, patterns)
 
 
-class SyncNetClassifier(SyncNetFacade, NetworkClassifier):
+class SyncNetClassifier(AlignedClassifier, SyncNetFacade, NetworkClassifier):
     """Classify trials with SyncNet: filters that are damped oscillations with a phase per channel.
 
     The net is built for the sizes of the data and trained with Adam on the cross-entropy; the epoch with the lowest
@@ -230,6 +241,8 @@ class SyncNetClassifier(SyncNetFacade, NetworkClassifier):
     patterns_ : complex ndarray of shape (n_filters, n_channels)
         What goes with the output of each filter in the training trials, unit of `X` per unit of output: topographies,
         which filters are not; see `filter_patterns`.
+    alignment_ : GroupAlignment or None
+        Maps of the groups, with ``align="group"``; filters and patterns are those of aligned trials.
     filter_table_ : pandas.DataFrame
         Peak frequency, bandwidth, amplitudes and phases per filter and of its pattern.
     history_ : dict of str to ndarray
@@ -263,7 +276,7 @@ class SyncNetClassifier(SyncNetFacade, NetworkClassifier):
     """
 
 
-class SyncNetRegressor(SyncNetFacade, NetworkRegressor):
+class SyncNetRegressor(AlignedFacade, SyncNetFacade, NetworkRegressor):
     """Predict numbers from trials with SyncNet; see `SyncNetClassifier`.
 
     Targets are standardised for training (mean squared error); mean and scale are then folded into the last layer, so
@@ -282,6 +295,8 @@ class SyncNetRegressor(SyncNetFacade, NetworkRegressor):
     patterns_ : complex ndarray of shape (n_filters, n_channels)
         What goes with the output of each filter in the training trials, unit of `X` per unit of output: topographies,
         which filters are not; see `filter_patterns`.
+    alignment_ : GroupAlignment or None
+        Maps of the groups, with ``align="group"``; filters and patterns are those of aligned trials.
     filter_table_ : pandas.DataFrame
         Peak frequency, bandwidth, amplitudes and phases per filter and of its pattern.
     history_ : dict of str to ndarray
