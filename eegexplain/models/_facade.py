@@ -166,9 +166,7 @@ class NetworkFacade(BaseEstimator):
             self._start(net.module_, trials, np.random.default_rng(seed))
             self._train(net, trials, target, groups, seed)
         if not all(torch.isfinite(parameter).all() for parameter in net.module_.parameters()):
-            raise ValueError(
-                "Training diverged (weights are not finite): lower lr, or look for extreme trials in X."
-            )
+            raise ValueError("Training diverged (weights are not finite): lower lr, or look for extreme trials in X.")
         with single_thread():
             self._finish(net.module_, trials)
         self.net_ = net
@@ -209,7 +207,7 @@ class NetworkFacade(BaseEstimator):
             criterion=self._criterion,
             optimizer=torch.optim.Adam,
             optimizer__param_groups=self._rates(self._reference_sfreq()),
-            lr=self.lr,
+            lr=self._learning_rate(),
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             iterator_train__shuffle=True,
@@ -231,21 +229,32 @@ class NetworkFacade(BaseEstimator):
         """Learning rates of groups of parameters, ``[(name pattern, {"lr": rate})]``; `lr` acts on all others."""
         return []
 
+    def _learning_rate(self):
+        """Adam's learning rate."""
+        return self.lr
+
     def _train(self, net, trials, target, groups, seed):
         """Train the initialised net in place and set ``n_iter_`` and ``history_``: Adam, best epoch kept."""
-        training, validation = validation_split(target, self.validation_fraction, groups, seed, self._stratify)
+        split = validation_split(target, self.validation_fraction, groups, seed, self._stratify)
+        best, self.history_ = self._descend(net, trials, target, split, self.max_epochs)
+        self.n_iter_ = best.n_epochs_
+
+    def _descend(self, net, trials, target, split, max_epochs):
+        """Take Adam's steps on one part of the trials, keep the best epoch on the other; that callback, and losses."""
+        training, validation = split
         best = BestEpoch(self.patience, self.verbose)
         limits = [("limits", WithinLimits())] if hasattr(net.module_, "constrain") else []
         net.train_split = FixedSplit(training, validation) if len(validation) else None
         net.callbacks = [("best_epoch", best), *limits]
         net.initialize_callbacks()  # `set_params` would keep those of before
+        net.max_epochs = max_epochs
         net.partial_fit(TrialDataset(trials, target, default_dtype()), target)
+        net.max_epochs = self.max_epochs
         net.set_params(train_split=None, callbacks=None)  # they hold trial numbers and weights of other epochs
-        if best.interrupted(self.max_epochs):
+        if best.interrupted(max_epochs):
             raise KeyboardInterrupt
-        self.n_iter_ = best.n_epochs_
         recorded = [key for key in ("train_loss", "valid_loss") if key in net.history[-1]]
-        self.history_ = {key: np.array(net.history[:, key]) for key in recorded}
+        return best, {key: np.array(net.history[:, key]) for key in recorded}
 
     def _finish(self, module, trials):
         """Set fitted attributes that the trained module and the training trials give together."""

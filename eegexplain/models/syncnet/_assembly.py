@@ -45,6 +45,8 @@ def train_closed(module, trials, target, strata, *, groups, seed, classes, prepa
         settings = strata, float(module.input_scale), default_dtype()
         training = ClosedTraining(trials, *settings) if prepare is None else prepare(ClosedTraining, trials, *settings)
     except NoPowerError as error:
+        if module.readout == "max":
+            return None
         warnings.warn(f"{error}; every trial gets the same answer", stacklevel=5)
         _write(module, amplitude=0.0)
         shares = np.log(np.bincount(target) / len(target)) if classes else np.zeros(module.n_outputs)
@@ -53,6 +55,8 @@ def train_closed(module, trials, target, strata, *, groups, seed, classes, prepa
     folds = training_folds(target, groups, seed, classes)
     solution = training.solve(numbers, module.num_filters, folds, loss)
     _write_filters(module, solution.filters, strata)
+    if module.readout == "max":
+        return solution
     some = np.unique(np.linspace(0, len(trials) - 1, _EDGE_TRIALS).astype(int))
     expected = training.log_powers(solution.filters, some).mean(axis=0)
     weights, intercept = solution.filters.weights, solution.intercept
@@ -91,7 +95,7 @@ def _write_filters(module, found, strata):
         omega=np.pad(omega, silent[1], mode="edge"),
         beta=np.pad(beta, silent[1], mode="edge"),
         bias=0.0,
-        power_floor=floor,
+        **({"power_floor": floor} if module.readout == "log_power" else {}),
     )
 
 

@@ -15,13 +15,14 @@ from eegexplain._module import seeded
 from eegexplain._validation import spawn_seeds
 from eegexplain.models._facade import NetworkFacade, TrainingSettings
 from eegexplain.models._patterns import MeanSpectrum, filter_patterns, passed_bins, patterns_in
-from eegexplain.models._training import REFERENCE_SFREQ
+from eegexplain.models._training import REFERENCE_SFREQ, validation_split
 from eegexplain.models.network import NetworkClassifier, NetworkRegressor
 from eegexplain.models.syncnet._aligned import AlignedClassifier, AlignedFacade
 from eegexplain.models.syncnet._assembly import floor_powers, train_closed
 from eegexplain.models.syncnet._ensemble import join_networks, stacked_histories
 from eegexplain.models.syncnet._start import physical_rates, stratified_frequencies
 from eegexplain.models.syncnet._strata import frequency_strata
+from eegexplain.models.syncnet._tuning import TUNING_RATE, TrainingSet, surely_lower, trial_losses
 from eegexplain.models.syncnet.module import SyncNet
 
 
@@ -58,13 +59,19 @@ class SyncNetFacade(NetworkFacade):
         What is read out of a filter's output: its largest values, or the logarithm of its power; see `SyncNet`.
     n_windows : int
         Windows per trial in which ``"log_power"`` takes powers.
-    training : {"gradient", "closed"}
+    training : {"gradient", "closed", "both"}
         ``"closed"`` (with ``readout="log_power"``) takes no gradient step: cross-spectra of the trials -> whitened, in
         the rank of the data -> matrix logarithms -> ridge regression on the classes (or numbers) -> eigenvectors of its
         weights, each a filter with an amplitude and a phase per channel in strata of about 4 Hz of `frequency_range`;
         the `num_filters` with the largest weights are kept. Folds (whole groups where given) choose the ridge and the
         scale of the logits. Give it high-pass filtered trials: slow filters pass what is left of an offset. Initial
-        values, epochs, rates, batches and dropout play no part.
+        values, epochs, rates, batches and dropout play no part. ``"both"`` tunes that solution by gradients, at a fifth
+        of `lr`: the solution for the training part is tuned while the loss on the validation part falls; where it fell
+        by more than 2.5 standard errors, the solution for all trials is tuned for as many epochs, else for none.
+    init : {"strata", "tangent"}
+        Where ``training="gradient"`` starts. ``"strata"``: small random amplitudes, a frequency in each stratum.
+        ``"tangent"``: the filters of the closed form for the training part, and with ``readout="log_power"`` its last
+        layer; with ``"max"`` the last layer is random.
     n_networks : int
         Networks trained by gradients, each with its own initial values, batches and validation part, and joined into
         one: the `num_filters` of each side by side, the mean of their logits (or predictions).
@@ -89,7 +96,8 @@ class SyncNetFacade(NetworkFacade):
         "padding": [StrOptions({"same", "braindecode"})],
         "readout": [StrOptions({"max", "log_power"})],
         "n_windows": [Interval(numbers.Integral, 1, None, closed="left")],
-        "training": [StrOptions({"gradient", "closed"})],
+        "training": [StrOptions({"gradient", "closed", "both"})],
+        "init": [StrOptions({"strata", "tangent"})],
         "n_networks": [Interval(numbers.Integral, 1, None, closed="left")],
         "align": [StrOptions({"group"}), None],
     }
@@ -111,6 +119,7 @@ class SyncNetFacade(NetworkFacade):
         readout: str = "max",
         n_windows: int = 1,
         training: str = "gradient",
+        init: str = "strata",
         n_networks: int = 1,
         align: str | None = None,
         **shared: Unpack[TrainingSettings],
@@ -130,6 +139,7 @@ class SyncNetFacade(NetworkFacade):
         self.readout = readout
         self.n_windows = n_windows
         self.training = training
+        self.init = init
         self.n_networks = n_networks
         self.align = align
 
@@ -165,9 +175,9 @@ class SyncNetFacade(NetworkFacade):
             "beta_init_values": (0.0, decay),
             **super()._module_settings(),
         }
-        if self.training == "closed" and self.readout != "log_power":
-            raise ValueError(f"training='closed' needs readout='log_power', got readout={self.readout!r}.")
-        for name in ("frequency_range", "training", "n_networks", "align"):  # no matters of the module
+        if self.training != "gradient" and self.readout != "log_power":
+            raise ValueError(f"training={self.training!r} needs readout='log_power', got readout={self.readout!r}.")
+        for name in ("frequency_range", "training", "init", "n_networks", "align"):  # no matters of the module
             settings.pop(name, None)
         return {**settings, "num_filters": self.num_filters * self.n_networks}
 
@@ -177,19 +187,41 @@ class SyncNetFacade(NetworkFacade):
             omega = stratified_frequencies(self.frequency_range, self.num_filters, self._reference_sfreq(), rng)
             with torch.no_grad():
                 module.omega.copy_(torch.from_numpy(omega).reshape(module.omega.shape))
-
         if self.readout == "log_power" and self.training == "gradient":
             floor_powers(module, trials)
 
     def _train(self, net, trials, target, groups, seed):
+        data = TrainingSet(trials, target, groups)
+        split = validation_split(target, self.validation_fraction, groups, seed, self._stratify)
         if self.training == "gradient":
-            super()._train(net, trials, target, groups, seed)
+            if self.init == "tangent":  # learned from labels: held-out trials must not be among them
+                self._solve(net.module_, data.part(split[0]), seed)
+            best, self.history_ = self._descend(net, trials, target, split, self.max_epochs)
+            self.n_iter_ = best.n_epochs_
             return
-        strata = frequency_strata(self.frequency_range, self._reference_sfreq(), trials.shape[2])
-        train_closed(
-            net.module_, trials, target, strata, groups=groups, seed=seed, classes=self._stratify, prepare=self._once
-        )
         self.n_iter_, self.history_ = 0, {}
+        if self.training == "both" and len(split[1]):
+            self.n_iter_, self.history_ = self._epochs_that_help(net, data, split, seed)
+        self._solve(net.module_, data, seed, prepare=self._once)
+        if self.n_iter_:
+            net.initialize_optimizer()
+            net.initialize_history()
+            self._descend(net, trials, target, (np.arange(len(trials)), np.arange(0)), self.n_iter_)
+
+    def _solve(self, module, data, seed, prepare=None):
+        """Write the closed form for some trials into the module."""
+        strata = frequency_strata(self.frequency_range, self._reference_sfreq(), data.trials.shape[2])
+        settings = {"groups": data.groups, "seed": seed, "classes": self._stratify, "prepare": prepare}
+        train_closed(module, data.trials, data.target, strata, **settings)
+
+    def _epochs_that_help(self, net, data, split, seed):
+        """Tune the closed form of one part of the trials; epochs with the least loss on the other, and all losses."""
+        held_out = data.part(split[1])
+        self._solve(net.module_, data.part(split[0]), seed)
+        before = trial_losses(net.module_, held_out, self._stratify)
+        best, history = self._descend(net, data.trials, data.target, split, self.max_epochs)
+        after = trial_losses(net.module_, held_out, self._stratify)
+        return best.best_epoch_ if surely_lower(after, before, held_out.groups) else 0, history
 
     def _finish(self, module, trials):
         with torch.no_grad():
@@ -201,7 +233,10 @@ class SyncNetFacade(NetworkFacade):
         self.patterns_ = patterns_in(spectrum.at(passed_bins(templates, trials.shape[-1])), templates.astype(float))
 
     def _rates(self, sfreq):
-        return physical_rates(self.lr, sfreq)
+        return physical_rates(self._learning_rate(), sfreq)
+
+    def _learning_rate(self):
+        return self.lr * TUNING_RATE if self.training == "both" else self.lr
 
     @property
     def templates_(self) -> NDArray[Any]:
@@ -249,7 +284,8 @@ class SyncNetClassifier(AlignedClassifier, SyncNetFacade, NetworkClassifier):
         ``train_loss`` and ``valid_loss`` per epoch; of several networks ``(n_networks, n_epochs)``, NaN after a
         network's last epoch.
     n_iter_ : int, or ndarray of shape (n_networks,)
-        Epochs trained.
+        Epochs trained; with ``training="both"`` those chosen, whose losses, from the first epoch on and past the best,
+        are ``history_``.
 
     Raises
     ------
@@ -303,7 +339,8 @@ class SyncNetRegressor(AlignedFacade, SyncNetFacade, NetworkRegressor):
         ``train_loss`` and ``valid_loss`` per epoch, in squared standard deviations of `y`; of several networks
         ``(n_networks, n_epochs)``, NaN after a network's last epoch.
     n_iter_ : int, or ndarray of shape (n_networks,)
-        Epochs trained.
+        Epochs trained; with ``training="both"`` those chosen, whose losses, from the first epoch on and past the best,
+        are ``history_``.
 
     Examples
     --------

@@ -212,6 +212,19 @@ def test_spectral_convolution_and_its_derivatives(n_times, width, padding):
     assert torch.autograd.gradgradcheck(lambda *values: convolve_spectral(*values, padding), given, fast_mode=True)
 
 
+def test_penalties_on_gradients_have_the_same_gradient_by_way_of_spectra():
+    net = make(spread=True).double()
+    found = []
+    for net.factored, net.spectral in ROUTES.values():
+        outputs = net._convolve(trials(net).double())
+        (slope,) = torch.autograd.grad(outputs.sin().sum(), net.omega, create_graph=True)
+        loss = outputs.square().sum() + slope.square().sum()
+        found.append(torch.autograd.grad(loss, [net.amplitude, net.omega, net.beta, net.phi_ini, net.bias]))
+    for direct, *others in zip(*found, strict=True):
+        for other in others:
+            torch.testing.assert_close(other, direct, rtol=1e-9, atol=1e-9)
+
+
 def test_spectra_are_for_training_alone(monkeypatch):
     net, taken = make(spread=True).eval(), []
     net.spectral = True
