@@ -204,21 +204,30 @@ def varied_trials():
     return X, y, np.arange(48) // 2
 
 
-@pytest.mark.parametrize("bands", [None, BANDS])
+WHOLE, PER_CLASS = {}, {"per_class": True}
+
+
 @pytest.mark.parametrize(
-    ("params", "clustered"),
+    ("noise", "params", "clustered", "bands"),
     [
-        ({"noise": "data"}, False),
-        ({"noise": "data"}, True),
-        ({"noise": "independent"}, False),
-        ({"noise": "independent"}, True),
-        ({"noise": "data", "per_class": True}, True),
-        ({"noise": "independent", "per_class": True}, True),
+        ("data", WHOLE, True, None),
+        ("data", WHOLE, True, BANDS),
+        ("independent", WHOLE, True, None),
+        ("independent", WHOLE, True, BANDS),
+        ("data", WHOLE, False, None),
+        ("independent", WHOLE, False, BANDS),
+        ("data", PER_CLASS, True, BANDS),
+        ("independent", PER_CLASS, True, None),
+        pytest.param("data", WHOLE, False, BANDS, marks=pytest.mark.slow),
+        pytest.param("independent", WHOLE, False, None, marks=pytest.mark.slow),
+        pytest.param("data", PER_CLASS, True, None, marks=pytest.mark.slow),
+        pytest.param("independent", PER_CLASS, True, BANDS, marks=pytest.mark.slow),
     ],
     ids=str,
 )
-def test_error_of_fit_is_that_of_the_jackknife(params, clustered, bands):
+def test_error_of_fit_is_that_of_the_jackknife(noise, params, clustered, bands):
     """Leaving out one trial (or group) also changes the size of the noise."""
+    params = {"noise": noise, **params}
     X, y, groups = varied_trials()
     units, net = groups if clustered else np.arange(48), frozen(Squares(), 3)
     found = PerturbationCorrelator(net, bands=bands, random_state=0, **params).fit(X, y, groups=units)

@@ -105,18 +105,31 @@ def test_maps_are_of_trials_the_networks_never_saw(demo):
     assert sorted(np.concatenate([fold.test for fold in job.folds])) == list(range(len(job.data.y)))
 
 
-def test_any_name_of_the_data_survives_the_whole_report(tmp_path, capsys):
+@pytest.fixture(scope="module")
+def nasty(tmp_path_factory):
+    """Folder, job and part of a run on data whose names are markup, formulas and half characters, and no electrodes."""
+    out = tmp_path_factory.mktemp("nasty")
     data = easy_eeg(40)
     data.pop("truth")
     data.y = np.array(["a$b$ <i>", "$x_{$ \ud800"])[data.y]
     data.subject = np.array(["=1+1 $", "@s$\ud801", "_$\\frac$", "\n"])[np.arange(40) % 4]
     data.ch_names = ["=C$a$", "$x_{$", "_\ud800", "-a", "+b", "@c"]
     job = run_job(data, Options(n_folds=2, n_seeds=1, group_by="subject"))
-    part = write_job(job, tmp_path)
+    return out, job, write_job(job, out)
+
+
+def test_any_name_of_the_data_survives_the_whole_report(nasty):
+    out, _, part = nasty
     print("\n".join(part.lines).encode().decode())
-    html, summary = (tmp_path / "report.html").read_text(encoding="utf-8"), (tmp_path / "summary.json").read_text()
+    html, summary = (out / "report.html").read_text(encoding="utf-8"), (out / "summary.json").read_text()
     assert "<i>" not in html.replace("<i>co-varies", "") and "\\ud800" in html and json.loads(summary)["strongest"]
-    assert not (pd.read_csv(tmp_path / "filters.csv").stack().astype(str).str.match(r"[=@]|[+-][a-z]")).any()
+    assert not (pd.read_csv(out / "filters.csv").stack().astype(str).str.match(r"[=@]|[+-][a-z]")).any()
+
+
+def test_channels_without_a_place_are_explained_without_maps(nasty):
+    _, job, part = nasty
+    names = {figure.name for figure in part.figures}
+    assert not job.data.on_scalp and "by_frequency_0" in names and "network_by_band" not in names
 
 
 def test_contributions_follow_from_setting_a_filter_to_nothing(demo):
@@ -154,16 +167,6 @@ def test_network_at_chance_carries_the_banner_everywhere(tmp_path):
     assert html.index(job.banner) < html.index("<p>Held-out balanced accuracy") < html.index("<p>Correlation of")
     assert all("Not shown to decode" in figure.figure.get_suptitle() for figure in part.figures)
     assert (tmp_path / "figures" / "network_by_band.png").exists()
-
-
-def test_channels_without_a_place_are_explained_without_maps(tmp_path):
-    data = easy_eeg(40)
-    data.pop("truth")
-    data.ch_names = [f"E{c}" for c in range(6)]
-    job = run_job(data, Options(n_folds=2, n_seeds=1))
-    part = write_job(job, tmp_path)
-    names = {figure.name for figure in part.figures}
-    assert not job.data.on_scalp and "by_frequency_0" in names and "network_by_band" not in names
 
 
 def save(path, **changes):
@@ -269,31 +272,44 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_sentence_and_status_2(tmp_path, monkeypatch, capsys, case):
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def bad_files(tmp_path_factory):
+    """Folder with a good file and bad ones."""
+    folder = tmp_path_factory.mktemp("bad")
+    data = easy_eeg(24, n_subjects=2)
+    good = {"X": data.X, "y": data.y, "ch_names": data.ch_names, "sfreq": data.sfreq, "subject": data.subject}
+
+    def save(name, **changes):
+        np.savez(folder / name, **(good | changes))
+
     save("eeg.npz", session=np.zeros(24))
     save("pickled.npz", y=np.array(["a", 1] * 12, dtype=object))
     save("dates.npz", y=np.arange(24).astype("datetime64[D]"))
     save("values.npz", y=np.arange(24) + 0.5)
     save("flat.npz", X=np.ones((24, 6, 128)))
-    save("huge.npz", X=1e39 * easy_eeg(24).X)
+    save("huge.npz", X=1e39 * data.X)
     save("square.npz", subject=np.zeros((24, 2)))
     save("holes.npz", subject=np.where(np.arange(24) == 5, np.nan, 1))
-    np.save("array.npy", np.ones(3))
-    (tmp_path / "array.npy").rename("array.npz")
-    X = easy_eeg(24).X.copy()
+    np.save(folder / "array.npy", np.ones(3))
+    (folder / "array.npy").rename(folder / "array.npz")
+    X = data.X.copy()
     X[3, 0, 0] = np.nan
     save("nan.npz", X=X)
     save("one.npz", y=np.zeros(24))
-    (tmp_path / "cut.npz").write_bytes((tmp_path / "eeg.npz").read_bytes()[:-500])
-    before = sorted(tmp_path.rglob("*"))
+    (folder / "cut.npz").write_bytes((folder / "eeg.npz").read_bytes()[:-500])
+    return folder
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence_and_status_2(bad_files, monkeypatch, capsys, case):
+    monkeypatch.chdir(bad_files)
+    before = sorted(bad_files.rglob("*"))
     arguments, message = BAD[case]
     assert cli.main(arguments) == 2
     printed, notes = capsys.readouterr()
     errors = [line for line in notes.splitlines() if "error" in line]
     assert printed == "" and len(errors) == 1 and message in errors[0] and "Traceback" not in notes
-    assert sorted(tmp_path.rglob("*")) == before, "nothing may be left behind"
+    assert sorted(bad_files.rglob("*")) == before, "nothing may be left behind"
 
 
 @pytest.mark.parametrize("arguments", [[], ["explian"], ["explain"], ["demo", "--seed", "x"], ["demo", "--ot", "x"]])
