@@ -159,6 +159,7 @@ def _load_archive(path):
     names = [f"v/{name}" for name in header["dims"]]
 
     def choose(found):
+        """Names to read, once their shapes, which the headers tell, agree on the length of each dimension."""
         sizes = {}
         for name, dims in zip(names, header["dims"].values(), strict=True):
             for dim, size in zip(dims, found[name][1], strict=True):

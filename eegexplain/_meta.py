@@ -44,6 +44,7 @@ def _inner_has(name):
     """Offer a method only when the inner estimator has it, with its own AttributeError otherwise."""
 
     def check(self):
+        """Ask the inner estimator for the method: it raises where there is none."""
         inner = getattr(self, "estimator_", None) or self.estimator
         if inner is not None:
             getattr(inner, name)

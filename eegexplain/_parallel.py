@@ -61,6 +61,7 @@ def keep_interrupts():
     before = {number: handler for number, handler in before.items() if callable(handler)}
 
     def note(number, frame):
+        """Run the earlier handler and remember what it raised."""
         try:
             before[number](number, frame)
         except BaseException as error:

@@ -126,6 +126,7 @@ def _signals_stop():
     """Let SIGTERM, SIGHUP and Ctrl-C end a run alike: what was half done is undone."""
 
     def stop(number, frame):
+        """Leave by an exception, so that every ``finally`` on the way runs."""
         raise _Stopped(number)
 
     earlier = {}

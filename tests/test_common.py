@@ -18,7 +18,7 @@ EXTRA = [
     checks.check_get_feature_names_out_error,
     checks.check_set_output_transform,
     checks.check_set_output_transform_pandas,
-    checks.check_global_output_transform_pandas,
+    pytest.param(checks.check_global_output_transform_pandas, marks=pytest.mark.slow),  # the same switch, elsewhere
     checks.check_dataframe_column_names_consistency,
     checks.check_param_validation,
 ]
@@ -41,8 +41,14 @@ def named(check):
     return getattr(check, "__name__", getattr(getattr(check, "func", None), "__name__", str(check)))
 
 
+def tier(check):
+    """Slow where a sibling says the same: training on mapped trials, beside mapped ones in single precision."""
+    mapped = getattr(check, "keywords", None) == {"readonly_memmap": True}
+    return pytest.mark.slow if mapped and named(check).endswith("_train") else ()
+
+
 PAIRS = [
-    pytest.param(estimator, check, id=f"{case.name}-{i}-{named(check)}")
+    pytest.param(estimator, check, id=f"{case.name}-{i}-{named(check)}", marks=tier(check))
     for case in CASES
     for i, (estimator, check) in enumerate(collected(case))
 ]

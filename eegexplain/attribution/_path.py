@@ -147,6 +147,7 @@ def bytes_per_row(respond, x, targets):
         index = np.arange(n_rows) % len(x)
 
         def pack(tensor, sizes=sizes):
+            """Count each piece of memory that autograd keeps once."""
             storage = tensor.untyped_storage()
             sizes[storage.data_ptr()] = storage.nbytes()
             return tensor

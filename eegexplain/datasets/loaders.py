@@ -76,6 +76,7 @@ def _load_npz(path, max_bytes):
     """Trials from a NumPy archive; every array as long as ``y`` comes along."""
 
     def choose(found):
+        """Arrays to read, once names and shapes in the headers are in order."""
         with reading(path, ""):
             return _check_headers(found)
 

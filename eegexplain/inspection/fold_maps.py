@@ -133,6 +133,7 @@ def average_maps(parts: list[list[Any]], prefix: str = "") -> Any:
     import xarray as xr
 
     def stacked(name):
+        """One variable of every fold and network, ``(fold, seed, ...)``."""
         return xr.concat([xr.concat([part[f"{prefix}{name}"] for part in fold], "seed") for fold in parts], "fold")
 
     networks, errors = stacked("value"), stacked("standard_error").mean("seed")

@@ -46,6 +46,7 @@ def validation_split(y, fraction, groups, seed, stratify):
     training, validation : arrays of int
         `validation` is empty when there are too few trials of a class, or too few groups, to hold any out.
     """
+    # Too few to hold out is no error: then all train, and the last epoch is kept.
     n_trials = len(y)
     everything = np.arange(n_trials), np.arange(0)
     n_validation = int(round(fraction * n_trials))
@@ -56,6 +57,7 @@ def validation_split(y, fraction, groups, seed, stratify):
         if n_groups < 2:
             return everything
         if stratify:
+            # one of about 1 / fraction folds: whole groups with shares of the classes as even as groups allow
             n_splits = int(min(n_groups, max(2, round(1 / fraction)), np.bincount(y).min()))
             if n_splits < 2:
                 return everything
@@ -73,6 +75,7 @@ def validation_split(y, fraction, groups, seed, stratify):
             return everything
         splitter = ShuffleSplit(1, test_size=n_validation, random_state=seed)
     training, validation = next(splitter.split(np.zeros(n_trials), y, groups))
+    # a class that only the groups held out have could not be learned
     if stratify and len(np.unique(y[training])) < len(np.unique(y)):
         return everything
     return training, validation

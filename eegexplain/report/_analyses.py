@@ -42,6 +42,7 @@ def perturbation_maps(data, folds, *, noise, **settings):
     from eegexplain.perturbation import PerturbationCorrelator
 
     def explained(bands):
+        """Mean map over folds and networks."""
         explainer = PerturbationCorrelator(bands=bands, noise=noise, **data.axes)
         return average_folds(explain_folds(explainer, folds, data.X, data.y, groups=data.groups, **settings), folds)
 

@@ -49,6 +49,7 @@ class Probe:
         """Output of the layer for a batch; the rest of the network is not run."""
 
         def stop(_, __, output):
+            """Leave the forward pass with the output: nothing behind the layer is run."""
             raise _Reached(output)
 
         self._announce(x.shape[-1])
@@ -118,7 +119,7 @@ class Trace:
         """Input steps from one unit to the next."""
         if len(self.units) < 2:
             return 0
-        if self.decays:  # its ends depend on the data
+        if self.decays:  # its ends depend on the data: units are taken to lie evenly along the input
             return _whole(max(1, round(self.length / self.n_units)))
         steps = [_whole(np.ptp(ends) / np.ptp(self.units)) for ends in (self.first, self.last)]
         if self.is_interior:  # an end may hide for one unit (a maximum that another sample wins): whole strides first
@@ -188,6 +189,7 @@ class _Mover:
         amplitudes = torch.tensor(AMPLITUDES, dtype=torch.float64)
         self.noise *= amplitudes.reshape(-1, *(1,) * len(shape))
         self.before = probe(self.base)
+        # What a unit must change by to have moved: rounding of the trial's largest output, which grows with the noise.
         scale = self.before.abs().flatten(1).amax(1).clamp_min(torch.finfo(torch.float64).tiny)
         self.floor = (TOLERANCE * amplitudes * scale).reshape(-1, *(1,) * (self.before.ndim - 1))
         self.axis = None
@@ -202,6 +204,7 @@ class _Mover:
         """Which units move when the input changes from `start` to `stop`: boolean array of one output."""
         if (start, stop, n_trials) not in self._cache:
             x = self.base[:n_trials].clone()
+            # random noise: that it cancels in a unit that sees any of it has probability 0
             part = x.narrow(self.dim, start, stop - start)
             part += self.noise[:n_trials].narrow(self.dim, start, stop - start)
             after, before = self.probe(x), self.before[:n_trials]
@@ -219,6 +222,7 @@ class _Mover:
         """Axis of the output on which some unit follows one end of the input but not the other, and its length."""
         shape = self.before.shape[1:]
         order = sorted(range(len(shape)), key=lambda k: (k == 0, -shape[k]))  # the first axis is usually the filters
+        # Halves of the input first; shorter ends where fields are so long that each half reaches every unit.
         width = self.length // 2
         while width:
             ends = [self.moved(start, start + width, N_GRADIENTS) for start in (0, self.length - width)]
@@ -237,13 +241,18 @@ class _Mover:
         if not output.requires_grad:
             return np.zeros(self.length)
         values = output.select(self.axis, int(unit))
+        # One backward pass for all filters at once: random weights do not let their derivatives cancel.
         weights = torch.randn(values.shape, generator=self.probe.generator, dtype=torch.float64)
         (gradient,) = torch.autograd.grad((values * weights).sum(), x, allow_unused=True, materialize_grads=True)
         gradient = gradient.abs().nan_to_num().movedim(self.dim, -1)
         return gradient.reshape(-1, self.length).amax(0).numpy()
 
     def confirm(self, unit, first, last):
-        """Widen the field that the gradient proposes to what truly moves the unit."""
+        """Widen the field that the gradient proposes to what truly moves the unit.
+
+        A gradient is 0 where a rectifier is off or another sample wins a maximum. Whether changes of everything before
+        (or behind) an index move the unit is monotone in the index, so that bisection finds the end in log2(T) passes.
+        """
         if first is None or (first > 0 and self.units_moved(0, first)[unit]):
             low, high = 0, self.length if first is None else first  # [0, high) moves it, [0, low) does not
             while high - low > 1:

@@ -169,6 +169,7 @@ def _residual(model, layout, recording, nuisance):
     stimulus, data, basis = (torch.as_tensor(a) for a in (recording.stimulus, recording.data, nuisance))
 
     def residual(columns):
+        """Data less prediction, nuisance removed, ``(n_times, n_targets)``."""
         shape = [columns[i] for i in layout.shape]
         prediction = model.response(stimulus, *shape, groups=recording.groups, xp=torch)
         if layout.amplitude is not None:
@@ -196,6 +197,7 @@ def _step(unknowns, residual, optimizer, noise_model):
     looks = []
 
     def closure():
+        """Objective and gradient at the present parameters; LBFGS asks several times per step."""
         optimizer.zero_grad()
         columns = unknowns.columns()
         seen, objective = _look(residual(columns), columns, noise_model)

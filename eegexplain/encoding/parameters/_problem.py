@@ -73,6 +73,7 @@ def _responder(model, recording, nuisance):
     """Responses in time, nuisance removed."""
 
     def respond(*shape, gradient):
+        """Response of unit amplitude, and its derivatives by the shape parameters where asked for."""
         if not gradient:
             return remove_nuisance(nuisance, model.response(recording.stimulus, *shape, groups=recording.groups)), []
         response, derivatives = model.response_gradient(recording.stimulus, *shape, groups=recording.groups)
@@ -85,6 +86,7 @@ def _field_responder(model, stimulus):
     """Responses of receptive fields to a rotated stimulus."""
 
     def respond(*shape, gradient):
+        """As in `_responder`: linear in the stimulus, so that derivatives of the field suffice."""
         if not gradient:
             return stimulus @ model.field(*shape), []
         field, derivatives = model.field_gradient(*shape)

@@ -337,6 +337,7 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         labels, statistics = [par.label for par in layout.space], outcome.statistics
 
         def _spread(values, fill=np.nan):
+            """Rows of the fitted targets among all."""
             result = np.full((len(varies), *np.shape(values)[1:]), fill, dtype=np.asarray(values).dtype)
             result[varies] = values
             return result

@@ -88,8 +88,11 @@ def convolve_factored(x, mixes, carriers, bias, padding):
     block = -(-n_out // n_blocks)
     span = block + width - 1
 
+    # First the channels: two mixtures per filter, a matrix product per trial.
     mixed = torch.bmm(mixes.flatten(0, 1).expand(x.shape[0], -1, -1), x)
     mixed = F.pad(mixed, (padding[0], padding[1] + n_blocks * block - n_out))
+    # Then time: windows of both mixtures side by side, times both Toeplitz matrices one above the other, add up to
+    # cos part + sin part for a whole block of output samples.
     windows = mixed.unflatten(1, (2, n_filters)).unfold(-1, span, block)
     windows = windows.permute(2, 0, 3, 1, 4).reshape(n_filters, -1, 2 * span)
     toeplitz = _toeplitz(carriers, block).permute(1, 0, 2, 3).reshape(n_filters, 2 * span, block)

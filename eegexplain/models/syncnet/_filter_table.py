@@ -20,6 +20,7 @@ def truncated_response(filters, sfreq):
         From 0 to half the sampling rate, in Hz.
     power : ndarray of shape (n_filters, n_frequencies)
     """
+    # Zeros behind the filter sample its continuous spectrum: bins of a 64th of a cycle per window or finer.
     n_fft = 1 << int(np.ceil(np.log2(max(8192, 64 * filters.shape[-1]))))
     power = [np.sum(np.abs(np.fft.rfft(one, n_fft)) ** 2, axis=0) for one in filters]
     return np.fft.rfftfreq(n_fft, 1 / sfreq), np.array(power)
@@ -66,6 +67,7 @@ def canonical_waves(amplitude, phase, omega, tau):
     amplitude, phase, omega : ndarray
         Waves that are equal on ``tau``.
     """
+    # cos((omega + 2 pi) tau) = cos(omega tau) on whole samples, cos(-x) = cos(x), and -cos(x) = cos(x + pi)
     if np.array_equal(tau, np.round(tau)):
         omega = np.mod(omega + np.pi, 2 * np.pi) - np.pi
     phase = np.where(omega[:, None] < 0, -phase, phase)

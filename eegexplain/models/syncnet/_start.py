@@ -26,7 +26,7 @@ def physical_rates(lr, sfreq):
         As skorch's ``optimizer__param_groups``.
     """
     ratio = REFERENCE_SFREQ / sfreq
-    return [
+    return [  # a square of the ratio for what is per sample^2
         ("amplitude", {"lr": lr * ratio}),
         ("omega", {"lr": 3 * lr * ratio}),  # found the planted rhythm on more development seeds than 1
         ("beta", {"lr": 0.1 * lr * ratio**2}),

@@ -33,6 +33,7 @@ def write_apng(file, scene, *, fps, loop):
     """Write an animated PNG; each frame stores the rectangle that changed."""
 
     def chunk(kind, data):
+        """Length, kind, data and checksum, big-endian."""
         file.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
 
     file.write(b"\x89PNG\r\n\x1a\n")
@@ -61,6 +62,7 @@ def write_webp(file, scene, *, fps, loop):
     milliseconds = max(1, round(1000 / fps))
 
     def chunk(kind, data):
+        """Kind, length, data and a zero where these are odd, little-endian."""
         return kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
 
     start = file.tell()
