@@ -200,6 +200,97 @@ def test_every_test_stands_beside_what_it_tests():
         assert tested & modules or own.as_posix() in together, f"tests/{own.as_posix()} tests no module of that name"
 
 
+# What tests of other files take from the private parts of the package beside what CONTRIBUTING shows to everybody, each
+# with its reason. A test of `_path.py` stands in `test_path.py` and takes what it likes from there; all other behavior
+# is asked for by public names.
+PRIVATE_IMPORTS = {
+    "_arrays": {"test_validation.py": "blocks made small, so that several are read"},
+    "_bands": {
+        "bases/test_bases.py": "Parseval's law with the weights of one-sided spectra",
+        "perturbation/test_kinds.py": "bins whose phase is fixed",
+    },
+    "_io": {
+        "attribution/test_flex.py": "an explanation is the same after saving",
+        "damage.py": "files are written as the package writes them, then damaged",
+        "test_damaged_files.py": "and read as the package reads them",
+    },
+    "_levels": {"inspection/test_decoding.py": "pairs of levels, counted by hand"},
+    "_module": {
+        "attribution/test_path.py": "gradients by hand, in evaluation mode",
+        "models/eegnet/test_module.py": "outputs of layers",
+        "models/syncnet/test_closed.py": "outputs of layers",
+        "models/test_patterns.py": "outputs of layers",
+        "test_torch.py": "the context managers around a wrapped network",
+    },
+    "_reading": {
+        "damage.py": "the length of a seal",
+        "test_damaged_files.py": "the doors that damaged files meet, one by one",
+    },
+    "_text": {"plotting/test_names.py": "how a name that no font has is written"},
+    "_torch": {
+        "attribution/test_engine.py": "the mode in which gradients are taken",
+        "attribution/test_path.py": "the gradient at one point, which the path integral must sum up",
+        "models/syncnet/test_estimators.py": "activations of each pool",
+        "test_outputs.py": "the network's side of the table of responses",
+    },
+    "_validation": {"test_scale.py": "bands that only warn"},
+    "attribution._baselines": {"attribution/test_engine.py": "an engine is put together from its parts"},
+    "attribution._methods": {"attribution/test_engine.py": "an engine is put together from its parts"},
+    "bases._basis": {"bases/test_bases.py": "one set of laws holds for every basis"},
+    "encoding.parameters._settings": {
+        "encoding/parameters/test_descent.py": "one step of a solver with given settings",
+        "encoding/parameters/test_log.py": "what is noted with given settings",
+    },
+    "perturbation._blocks": {"perturbation/test_sums.py": "sums over blocks are those over all trials"},
+    "perturbation._changes": {"perturbation/test_sums.py": "sums over blocks are those over all trials"},
+    "perturbation._gradient": {"perturbation/test_sums.py": "sums over blocks are those over all trials"},
+    "perturbation._influence": {"perturbation/test_gradient.py": "influence by the formula against leaving out"},
+    "perturbation._noise": {"perturbation/test_kinds.py": "what a kind changes, without a model"},
+    "perturbation._sampling": {"perturbation/test_sums.py": "sums over blocks are those over all trials"},
+    "perturbation._spectra": {
+        "perturbation/test_gradient.py": "gradients along spectra, by explicit sums",
+        "perturbation/test_kinds.py": "what a kind changes, without a model",
+    },
+    "plotting.motion._scene": {"plotting/motion/test_animation.py": "pictures as palette indices"},
+    "report._filters": {"report/test_report.py": "a share of a logit against a filter set to zero"},
+    "report._job": {
+        "report/test_findings.py": "networks that train for no time",
+        "report/test_report.py": "networks that train for few epochs",
+    },
+    "report._trials": {"report/test_filters.py": "filters of prepared trials"},
+    "report._writing": {"report/test_report.py": "a job is looked at before and after it is written"},
+    "reverse_correlation._correlate": {"reverse_correlation/test_errors.py": "errors of sums by the jackknife"},
+    "reverse_correlation._envelopes": {"reverse_correlation/test_envelope.py": "windows cut by hand"},
+}
+
+NOT_LISTED_YET = ("models.", "inspection.")  # modules whose tests are still on the move
+
+
+def private_imports(path):
+    """Names that a test takes from private modules: pairs of module (within the package) and name."""
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "eegexplain":
+            for alias in node.names:
+                pieces = [*node.module.split(".")[1:], alias.name]
+                private = [number for number, piece in enumerate(pieces) if piece.startswith("_")]
+                if private and pieces != ["__version__"]:
+                    yield ".".join(pieces[: private[0] + 1]), alias.name
+
+
+def test_tests_ask_by_public_names():
+    shown = re.findall(r"^from eegexplain\.(_\w+) import (.+)$", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
+    shown = {(module, name) for module, names in shown for name in names.split(", ")}
+    found = {}
+    for path in TESTS.rglob("*.py"):
+        own = path.relative_to(TESTS)
+        beside = ".".join([*own.parts[:-1], own.stem.replace("test_", "_", 1)])
+        for module, name in private_imports(path):
+            if module != beside and (module, name) not in shown and not module.startswith(NOT_LISTED_YET):
+                found.setdefault(module, set()).add(own.as_posix())
+    listed = {module: set(files) for module, files in PRIVATE_IMPORTS.items()}
+    assert found == listed, "ask by a public name, or move the test beside the module"
+
+
 LOOPS = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 CLONED_IN_LOOPS = {"timecourse/_fit.py"}  # models without any seed; those with one are spawned
 
