@@ -77,13 +77,13 @@ def fit_many(
     >>> len(null), null[0].predict(X).shape
     (3, (40,))
     """
-    X = X if hasattr(X, "shape") else np.asarray(X)
-    if X.ndim < 2:
-        raise ValueError(f"X must have shape (n_trials, ...) with trials of at least one value, got {X.shape}.")
-    groups = None if groups is None else check_group_names(groups, len(X))
+    trials: Any = X if hasattr(X, "shape") else np.asarray(X)
+    if trials.ndim < 2:
+        raise ValueError(f"X must have shape (n_trials, ...) with trials of at least one value, got {trials.shape}.")
+    groups = None if groups is None else check_group_names(groups, len(trials))
     checked = {
-        "subsets": _checked_subsets(subsets, len(X)),
-        "targets": _checked_targets(targets, y, len(X)),
+        "subsets": _checked_subsets(subsets, len(trials)),
+        "targets": _checked_targets(targets, y, len(trials)),
         "random_states": [None] if random_states is None else list(random_states),
         "params": [{}] if params is None else list(params),
     }
@@ -91,7 +91,7 @@ def fit_many(
     if is_classifier(estimator):
         _refuse_lost_classes(jobs)
     batches = _batches([job.subset for job in jobs], n_jobs)
-    train = _Training(estimator, X, jobs, groups)
+    train = _Training(estimator, trials, jobs, groups)
     fitted: list[Any] = [None] * len(jobs)
     found = map_blocks(train, batches, n_jobs=n_jobs, verbose=verbose, desc="training")
     for places, networks in zip(batches, found, strict=True):

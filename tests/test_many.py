@@ -26,7 +26,7 @@ def data(n_trials=40):
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((n_trials, 3, 64)), np.arange(n_trials) % 2
     X[y == 1, 0] *= 1.5
-    X[n_trials // 2 :] *= 30.0  # trials outside a subset must not be seen, not even in the unit or the mean spectrum
+    X[n_trials // 2 :] *= 5.0  # trials outside a subset must not be seen, not even in the unit or the mean spectrum
     return X, y, np.arange(n_trials) // 4
 
 

@@ -9,6 +9,7 @@ from eegexplain._module import capture, default_dtype, inference
 from eegexplain._parallel import trial_blocks
 from eegexplain.models.syncnet._calibration import ClassLoss, SquaredLoss
 from eegexplain.models.syncnet._closed import FLOOR, ClosedTraining, NoPowerError, training_folds
+from eegexplain.models.syncnet._spectra import LOUD
 
 _EDGE_TRIALS = 64  # at most, in which the edges of trials are looked at
 
@@ -52,20 +53,27 @@ def train_closed(module, trials, target, strata, *, groups, seed, classes, prepa
         shares = np.log(np.bincount(target) / len(target)) if classes else np.zeros(module.n_outputs)
         _write_head(module, np.zeros((module.n_outputs, module.num_filters)), shares)
         return None
+    if training.n_loud:
+        warnings.warn(
+            f"{training.n_loud} of {len(trials)} trials have more than {LOUD:g} times the power of the median trial: "
+            "they count with as much as the median trial. Look for artefacts.",
+            stacklevel=5,
+        )
     folds = training_folds(target, groups, seed, classes)
     solution = training.solve(numbers, module.num_filters, folds, loss)
     _write_filters(module, solution.filters, strata)
     if module.readout == "max":
         return solution
     some = np.unique(np.linspace(0, len(trials) - 1, _EDGE_TRIALS).astype(int))
-    expected = training.log_powers(solution.filters, some).mean(axis=0)
+    expected = training.log_powers(solution.filters, some)
     weights, intercept = solution.filters.weights, solution.intercept
     if classes and module.n_outputs == 2:  # one score: half of it for one class, against the other
         weights, intercept = np.concatenate([-weights, weights]) / 2, np.concatenate([-intercept, intercept]) / 2
     weights = np.pad(weights, ((0, 0), (0, module.num_filters - weights.shape[1])))
     # a convolution sees less at the ends of trials than a spectrum, alike in all: the intercept takes it up
-    found = _log_powers(module, trials[some]).mean(axis=(0, 2))
-    _write_head(module, weights, intercept + weights @ (np.pad(expected, (0, len(found) - len(expected))) - found))
+    found = _log_powers(module, trials[some]).mean(axis=2)
+    unseen = np.median(np.pad(expected, ((0, 0), (0, module.num_filters - expected.shape[1]))) - found, axis=0)
+    _write_head(module, weights, intercept + weights @ unseen)
     return solution
 
 

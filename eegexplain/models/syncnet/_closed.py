@@ -52,8 +52,11 @@ class ClosedTraining:
     """
 
     def __init__(self, X, strata, unit=1.0, dtype=np.float32):
-        self.spectra = Spectra.of(X, strata, unit, dtype)
-        moments = self.spectra.moments()
+        spectra = Spectra.of(X, strata, unit, dtype)
+        moments = spectra.moments()
+        self.spectra, self.n_loud = spectra.without_loud(moments.power.mean(axis=1, dtype=float))
+        if self.n_loud:
+            moments = self.spectra.moments()
         power = self.spectra.response @ moments.power.mean(axis=0, dtype=float)
         if not power.max(initial=0.0) > np.finfo(dtype).eps ** 2:  # of trials with a mean square of about 1
             raise NoPowerError("the trials have no power in any stratum of frequency: there is nothing to decode")

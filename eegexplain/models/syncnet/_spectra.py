@@ -1,12 +1,13 @@
 """What the trials of a data set have in strata of frequency: transformed block by block, kept where there is room."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
 
 from eegexplain._parallel import trial_blocks
 
+LOUD = 100.0  # power relative to the median trial above which a trial is an artefact
 KEPT_BYTES = 2**26  # of spectra that are kept; more are transformed again each time they are asked for
 _BLOCK = 64
 
@@ -29,13 +30,13 @@ class Spectra:
 
     ``X`` is ``(n_trials, n_channels, n_times)``, of any precision; results have that of ``dtype``. ``response``
     ``(n_strata, n_bins)`` is the share of the power of the bins ``use`` that each stratum passes, in units such that a
-    sum over bins is a mean square over samples. Trials are divided by ``unit``.
+    sum over bins is a mean square over samples. Trials are divided by ``unit``, a number or ``(n_trials, 1, 1)``.
     """
 
     X: np.ndarray
     response: np.ndarray
     use: slice
-    unit: float
+    unit: float | np.ndarray
     dtype: np.dtype
     kept: np.ndarray | None = None
 
@@ -67,12 +68,16 @@ class Spectra:
         n_trials = len(self) if trials is None else len(trials)
         for part in trial_blocks(n_trials, _BLOCK):
             chosen = part if trials is None else trials[part]
-            yield part, self._transformed(self.X[chosen]) if self.kept is None else self.kept[chosen]
+            if self.kept is not None:
+                yield part, self.kept[chosen]
+            else:
+                unit = self.unit if np.ndim(self.unit) == 0 else self.unit[chosen]
+                yield part, self._transformed(self.X[chosen], unit)
 
-    def _transformed(self, X):
+    def _transformed(self, X, unit):
         X = np.asarray(X) if X.dtype in (np.float32, np.float64) else np.asarray(X, dtype=float)
         X = X - X.mean(axis=-1, keepdims=True)  # not in the strata, but a large one would cost digits of the rest
-        X /= self.unit
+        X /= unit
         return scipy.fft.rfft(X.astype(self.dtype, copy=False), axis=-1)[..., self.use]
 
     def moments(self):
@@ -83,6 +88,30 @@ class Spectra:
             cross = cross + by_bin @ by_bin.conj().swapaxes(-1, -2)
             power.append((np.square(values.real) + np.square(values.imag)).mean(axis=1))
         return Moments(cross / len(self), np.concatenate(power))
+
+    def without_loud(self, power):
+        """Spectra in which trials of more than `LOUD` times the median power have as much as the median trial.
+
+        One such trial would otherwise be what the mean cross-spectrum, and with it the whitening, is made of.
+
+        Parameters
+        ----------
+        power : array (n_trials,)
+
+        Returns
+        -------
+        spectra : Spectra
+            This one where no trial is loud.
+        n_loud : int
+        """
+        middle = np.median(power[power > 0]) if power.any() else 0.0
+        loud = np.flatnonzero(power > LOUD * middle)
+        if not len(loud):
+            return self, 0
+        size = np.ones((len(power), 1, 1), dtype=power.dtype)
+        size[loud, 0, 0] = np.sqrt(power[loud] / middle)
+        kept = None if self.kept is None else self.kept / size.astype(self.dtype)
+        return replace(self, unit=self.unit * size, kept=kept), len(loud)
 
     def filter_powers(self, filters, strata, trials=None):
         """Mean power ``(n_trials, n_filters)`` of filters ``(n_channels, n_filters)``, each in its stratum."""

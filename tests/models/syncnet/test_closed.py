@@ -218,6 +218,28 @@ def test_held_out_trials_are_scored_by_filters_that_have_not_seen_them():
     assert solution.penalty == PENALTIES[int(np.argmin(losses))] and np.ptp(losses) > 1e-3
 
 
+def test_artefacts_do_not_spoil_the_other_trials():
+    X, y = lagged()
+    clean = SyncNetClassifier(**CLOSED).fit(X[:80], y[:80])
+    spoiled = X[:80].copy()
+    spoiled[[3, 40]] *= 1000.0
+    spoiled[7] = 0.0
+    with pytest.warns(UserWarning, match="2 of 80 trials have more than 100 times the power"):
+        net = SyncNetClassifier(**CLOSED).fit(spoiled, y[:80])
+    agreement = np.corrcoef(clean.decision_function(X[80:]), net.decision_function(X[80:]))[0, 1]
+    assert net.score(X[80:], y[80:]) > 0.9 and agreement > 0.98
+
+
+def test_data_without_power_outside_a_band_decode_as_with_strata_in_the_band():
+    eeg = make_oscillatory_eeg(300, random_state=3)
+    spectra, frequencies = np.fft.rfft(eeg.X, axis=-1), np.fft.rfftfreq(eeg.X.shape[-1], 1 / eeg.sfreq)
+    spectra[..., (frequencies < 8) | (frequencies > 30)] = 0
+    X = np.fft.irfft(spectra, eeg.X.shape[-1], axis=-1)
+    whole, band = (SyncNetClassifier(**CLOSED, **limits).fit(X[:150], eeg.y[:150])
+                   for limits in ({}, {"frequency_range": (8.0, 30.0)}))  # fmt: skip
+    assert whole.score(X[150:], eeg.y[150:]) > band.score(X[150:], eeg.y[150:]) - 0.04 > 0.75
+
+
 def test_closed_form_needs_its_readout():
     X, y = trials()
     with pytest.raises(ValueError, match="readout='log_power'"):

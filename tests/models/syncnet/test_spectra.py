@@ -47,3 +47,21 @@ def test_moments_and_filter_powers_by_their_definition(X):
     filters = np.array([[1, 1j, 0], [0, 0.5 - 1j, 2]]).T
     expected = [(abs(filters[:, k].conj() @ values) ** 2) @ share[s] for k, s in enumerate((1, 2))]
     np.testing.assert_allclose(spectra.filter_powers(filters, np.array([1, 2])), np.transpose(expected))
+
+
+def test_loud_trials_get_the_power_of_the_median_trial(X, monkeypatch):
+    clean, _ = spectra_of(X)
+    power = clean.moments().power.mean(axis=1)
+    assert clean.without_loud(power) == (clean, 0)
+    X[[5, 69]] *= 1000.0
+    found = []
+    for kept_bytes in (2**26, 0):
+        monkeypatch.setattr(_spectra, "KEPT_BYTES", kept_bytes)
+        spectra, _ = spectra_of(X)
+        spectra, n_loud = spectra.without_loud(spectra.moments().power.mean(axis=1))
+        found.append(spectra.moments().power)
+        middle = np.median(np.where(np.isin(np.arange(70), [5, 69]), np.inf, power))
+        np.testing.assert_allclose(found[-1].mean(axis=1)[[5, 69]], middle, rtol=1e-10)
+        np.testing.assert_allclose(found[-1].mean(axis=1)[:5], power[:5])
+        assert n_loud == 2
+    np.testing.assert_allclose(*found)
