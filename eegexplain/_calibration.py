@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LARGEST_SPREAD = 1e3  # of free scores, in nats: where they separate the classes, no slope is the best
-TOLERANCE = 1e-10  # of a Newton step, in nats
+TOLERANCE = 1e-10  # of a Newton step, in nats; it also ends the climb where scores separate the classes
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def fit_classes(scores, codes):
     spread = np.sqrt(((scores - scores.mean(axis=0)) ** 2).mean())
     if not spread > 1e-12 * np.abs(scores).max(initial=0.0):
         return nothing
-    fitted = _newton(scores, codes, nothing, LARGEST_SPREAD / spread)
+    fitted = _newton(scores, codes, nothing)
     return fitted if fitted[0] > 0 else nothing
 
 
@@ -88,8 +87,8 @@ def hold_classes(scores, codes, slope):
     return _newton(scores, codes, start, held=True) if slope else start
 
 
-def _newton(scores, codes, start, largest=np.inf, *, held=False, n_iterations=100):
-    """Least loss from a start on, with the slope held or not; stops at a slope beyond `largest`."""
+def _newton(scores, codes, start, *, held=False, n_iterations=100):
+    """Least loss from a start on, with the slope held or not."""
     slope, intercepts = start
     hits = np.zeros(scores.shape)
     hits[np.arange(len(codes)), codes] = 1
@@ -109,7 +108,7 @@ def _newton(scores, codes, start, largest=np.inf, *, held=False, n_iterations=10
         else:
             break
         gained, (slope, intercepts), loss = loss - new_loss, new, new_loss
-        if gained <= TOLERANCE or slope >= largest:
+        if gained <= TOLERANCE:
             break
     return slope, intercepts
 
