@@ -30,7 +30,7 @@ def test_groups_decide_the_validation_part(monkeypatch):
         seen["split"], seen["groups"] = original(y, fraction, groups, seed, stratify), groups
         return seen["split"]
 
-    monkeypatch.setattr("eegexplain.models._facade.validation_split", spy)
+    monkeypatch.setattr("eegexplain.models.syncnet.estimators.validation_split", spy)
     fast_classifier(validation_fraction=0.25).fit(X, y, groups=np.repeat(list("abcdefgh"), 5))
     training, validation = seen["split"]
     assert len(validation) and not set(seen["groups"][training]) & set(seen["groups"][validation])

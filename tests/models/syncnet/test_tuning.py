@@ -130,14 +130,20 @@ def test_tuning_needs_the_readout_of_the_closed_form():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [953, 954])
-def test_tuning_improves_what_is_known_of_synchrony(seed):
-    """The closed form cuts a rhythm and its lags into strata; gradients move filters to where it is."""
-    eeg = make_synchrony_eeg(1200, random_state=seed)
-    settings = {**POWER, "sfreq": eeg.sfreq, "random_state": 0, "max_epochs": 20}
-    losses = {}
-    for training in ("closed", "both"):
-        net = SyncNetClassifier(**settings, training=training).fit(eeg.X[:400], eeg.y[:400])
-        data = TrainingSet(eeg.X[400:], np.searchsorted(net.classes_, eeg.y[400:]), None)
-        losses[training] = trial_losses(net.net_.module_, data, True)
-    assert net.n_iter_ > 0 and surely_lower(losses["both"], losses["closed"])
+def test_where_tuning_is_chosen_it_improves_what_is_known_of_synchrony():
+    """The closed form cuts a rhythm and its lags into strata; gradients can move filters to where it is."""
+    tuned = []
+    for seed in (953, 954):
+        eeg = make_synchrony_eeg(1200, random_state=seed)
+        settings = {**POWER, "sfreq": eeg.sfreq, "random_state": 0, "max_epochs": 20}
+        losses = {}
+        for training in ("closed", "both"):
+            net = SyncNetClassifier(**settings, training=training).fit(eeg.X[:400], eeg.y[:400])
+            data = TrainingSet(eeg.X[400:], np.searchsorted(net.classes_, eeg.y[400:]), None)
+            losses[training] = trial_losses(net.net_.module_, data, True)
+        if net.n_iter_:
+            tuned.append(seed)
+            assert surely_lower(losses["both"], losses["closed"])
+        else:
+            np.testing.assert_array_equal(losses["both"], losses["closed"])
+    assert tuned
