@@ -3,8 +3,8 @@
 ``python benchmarks/bench_decoders.py development NAME ...`` or ``... confirmation NAME ...`` runs the problems of these
 names (all without one) and keeps one JSON file per problem, seed and decoder in ``--cache``, so that it can be stopped
 and go on; ``... table`` writes ``benchmarks/results/decoders.md`` from what is there. Real EEG (the UCI file) is read
-where ``EEGEXPLAIN_DATA`` says; without it the problem is left out. Defaults are chosen on development seeds and confirmed
-on the others.
+where ``EEGEXPLAIN_DATA`` says; without it the problem is left out. Defaults are chosen on development seeds and
+confirmed on the others.
 """
 
 import argparse
@@ -84,7 +84,8 @@ def channels(n):
     """Names of n electrodes that a montage knows, all over the head."""
     import mne
 
-    names = mne.channels.make_standard_montage("spherical_1005").ch_names
+    known = ("Fp", "AF", "F", "C", "T", "P", "O")
+    names = [n for n in mne.channels.make_standard_montage("spherical_1005").ch_names if n.startswith(known)]
     return [names[place] for place in np.linspace(0, len(names) - 1, n).round().astype(int)]
 
 
@@ -100,7 +101,7 @@ def synchrony(seed):
 
 
 def sign_of_a_lag(seed, n_trials=500, n_train=200, n_channels=8, sfreq=128.0, snr=0.2):
-    """Two sources follow one rhythm, the second a quarter of a cycle behind or ahead: the classes' covariances agree."""
+    """Two sources follow one rhythm, the second a quarter of a cycle behind or ahead: equal covariances."""
     rng = np.random.default_rng(seed)
     y, phase = rng.integers(0, 2, n_trials), rng.uniform(0, 2 * np.pi, (n_trials, 1))
     angle = 2 * np.pi * 10 * np.arange(256) / sfreq + phase

@@ -261,6 +261,18 @@ DOORS = {
         arrays={"maps": MAPS, "truth": TRUE, "scored": np.ones((3, 4), bool)},
     ),
     "complexity": Door(inspection.complexity, arrays={"maps": MAPS}),
+    "cross_validate_explanations": Door(
+        lambda X, y, groups: inspection.cross_validate_explanations(
+            explainer(), X, y, groups=groups, cv=2, random_state=0
+        ).dataset,
+        arrays={"X": X}, labels={"y": y, "groups": GROUPS},
+    ),
+    "cross_validate_models": Door(
+        lambda X, y, groups, identities: inspection.cross_validate_models(
+            fast_classifier(), X, y, groups=groups, identities={"subject": identities}, cv=2, random_state=0
+        ).held_out.scores,
+        arrays={"X": X}, labels={"y": y, "groups": GROUPS, "identities": GROUPS},
+    ),
     "deletion_curve": Door(
         curve_of, arrays={"X": X, "attributions": rng.random((3, 17)), "fractions": np.linspace(0, 0.9, 4)},
         numbers={"sfreq": 1.0},
@@ -479,8 +491,10 @@ DOORS = {
 }  # fmt: skip
 
 NO_ARRAYS = {
-    "records": ("Decoding", "DeletionCurve", "SanityCheck", "Parameter", "Perturbation", "ReceptiveField",
-                "ReferenceComparison",
+    "asked about models that `cross_validate_models` has checked": ("explain_models",),
+    "records": ("CrossValidatedExplanation", "CrossValidatedModels",
+                "ReferenceComparison", "Decoding", "DeletionCurve", "SanityCheck", "Parameter", "Perturbation",
+                "ReceptiveField",
                 "SinusoidFit", "Source", "Job", "Options", "Figure", "Findings", "Section", "Trials",
                 "TruthScore", "UncoveredBand", "UsableInformation"),
     "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet"),

@@ -5,6 +5,11 @@ from eegexplain.inspection._comparison import ReferenceComparison
 from eegexplain.inspection.contrast import power_contrast
 from eegexplain.inspection.coverage import UncoveredBand, uncovered_bands
 from eegexplain.inspection.decoding import Decoding, assess_decoding, balanced_accuracy
+from eegexplain.inspection.explanations import (
+    CrossValidatedExplanation,
+    cross_validate_explanations,
+    explain_models,
+)
 from eegexplain.inspection.faithfulness import (
     DeletionCurve,
     average_precision,
@@ -14,11 +19,14 @@ from eegexplain.inspection.faithfulness import (
     relevance_rank_accuracy,
     sign_agreement,
 )
+from eegexplain.inspection.models import CrossValidatedModels, cross_validate_models
 from eegexplain.inspection.references import reference_decoders
 from eegexplain.inspection.sanity import SanityCheck, label_randomization, map_similarity, model_randomization
 from eegexplain.inspection.truth import TruthScore, score_against_truth
 
 __all__ = [
+    "CrossValidatedExplanation",
+    "CrossValidatedModels",
     "Decoding",
     "DeletionCurve",
     "ReferenceComparison",
@@ -29,6 +37,9 @@ __all__ = [
     "assess_decoding",
     "average_precision",
     "balanced_accuracy",
+    "cross_validate_explanations",
+    "cross_validate_models",
+    "explain_models",
     "complexity",
     "deletion_curve",
     "label_randomization",

@@ -7,7 +7,7 @@ from functools import partial
 from eegexplain._parallel import map_blocks
 
 
-def run_tasks(function, tasks, n_jobs=None):
+def run_tasks(function, tasks, n_jobs=None, *, verbose=0, desc=""):
     """Run a function over tasks; what workers warn of is raised again here, under the caller's filters.
 
     Parameters
@@ -16,13 +16,17 @@ def run_tasks(function, tasks, n_jobs=None):
         Takes one task.
     tasks : list
     n_jobs : int or None
+    verbose : int, default=0
+        1 shows a progress bar called `desc`.
+    desc : str
 
     Yields
     ------
     object
         Results in the order of the tasks.
     """
-    for result, caught in map_blocks(partial(_recorded, function, os.getpid()), tasks, n_jobs=n_jobs):
+    recorded = partial(_recorded, function, os.getpid())
+    for result, caught in map_blocks(recorded, tasks, n_jobs=n_jobs, verbose=verbose, desc=desc):
         for warning in caught:
             warnings.warn_explicit(*warning)
         yield result

@@ -1,15 +1,34 @@
-"""Networks trained on folds: splits of trials, networks that differ by their seed, predictions of held-out trials."""
+"""Models trained on folds, each from a start of its own, and what they say of the trials they never saw."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from scipy.special import softmax
+from sklearn.base import clone, is_classifier
+from sklearn.utils.validation import _check_method_params, has_fit_parameter
 
+from eegexplain._inner import inner_target
+from eegexplain._many import fit_many
+from eegexplain._module import default_dtype
+from eegexplain._torch import is_skorch_net
+from eegexplain._validation import random_seed, seeded_parameters, spawn_seeds
+from eegexplain.inspection._splits import split_trials
 from eegexplain.inspection._tasks import run_tasks
+
+__all__ = [
+    "Fold",
+    "HeldOut",
+    "fold_numbers",
+    "own_seed",
+    "predict_held_out",
+    "scores_of",
+    "split_trials",
+    "train_folds",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,68 +53,44 @@ class Fold:
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOutPredictions:
-    """What the networks of all folds say about trials that they never saw.
+class HeldOut:
+    """What the models of all folds say about trials that they never saw.
 
     Parameters
     ----------
-    together : ndarray of shape (n_trials,)
-        Class by the mean logit of a fold's networks.
-    alone : ndarray of shape (n_seeds, n_trials)
-        Class by one network of each fold.
-    logits : ndarray of shape (n_trials, n_classes)
-        Mean of a fold's networks.
+    trials : ndarray of int of shape (n_tested,)
+        Places of the trials that were held out at least once.
+    scores : ndarray of shape (n_tested, n_outputs)
+        Mean over the models of a fold (and over folds, where several held out a trial): log odds less their mean over
+        classes, or predicted numbers.
+    alone : ndarray of shape (n_seeds, n_tested, n_outputs)
+        The same of one model of each fold.
+    classes : ndarray or None
+        Of the columns of scores; None for numbers.
     """
 
-    together: np.ndarray
+    trials: np.ndarray
+    scores: np.ndarray
     alone: np.ndarray
-    logits: np.ndarray
+    classes: np.ndarray | None
 
+    @property
+    def together(self):
+        """Prediction for each trial by the models of a fold together, ``(n_tested,)`` for classes."""
+        return self._predicted(self.scores)
 
-def split_trials(
-    y: NDArray, groups: NDArray | None = None, n_folds: int | None = None, random_state: Any = None
-) -> list[tuple[NDArray, NDArray]]:
-    """Folds of trials, stratified by class; groups are never split.
+    @property
+    def by_seed(self):
+        """Prediction by one model of each fold, ``(n_seeds, n_tested)`` for classes."""
+        return self._predicted(self.alone)
 
-    Parameters
-    ----------
-    y : ndarray of shape (n_trials,)
-        Classes.
-    groups : ndarray of shape (n_trials,) or None
-    n_folds : int or None
-        None is 5, or fewer where there are fewer groups or trials of a class.
-    random_state : int, RandomState or None
+    @property
+    def probabilities(self):
+        """Of each class, ``(n_tested, n_classes)``."""
+        return softmax(self.scores, axis=1)
 
-    Returns
-    -------
-    list of (train, test)
-        Places of the trials.
-
-    Raises
-    ------
-    ValueError
-        For one class, and for fewer groups or trials of a class than folds.
-    """
-    counts = np.unique(y, return_counts=True)[1]
-    if len(counts) < 2:
-        raise ValueError(f"Decoding needs at least 2 classes, but all {len(y)} trials are of one")
-    units = int(counts.min()) if groups is None else min(int(counts.min()), len(np.unique(groups)))
-    what = "trials of the smallest class" if groups is None else "groups (or trials of the smallest class)"
-    n_folds = min(5, units) if n_folds is None else n_folds
-    if units < 2:
-        raise ValueError(f"Decoding needs at least 2 {what}, there is {units}")
-    if n_folds < 2 or n_folds > units:
-        raise ValueError(f"There must be at least 2 folds and at most as many as {what} ({units}), got {n_folds}")
-    options = {"n_splits": n_folds, "shuffle": True, "random_state": random_state}
-    if groups is None:
-        return list(StratifiedKFold(**options).split(y, y))
-    splits = list(StratifiedGroupKFold(**options).split(y, y, groups))
-    if any(len(np.unique(y[train])) < len(counts) or not len(test) for train, test in splits):
-        raise ValueError(
-            f"With {n_folds} folds of {units} groups a training part lacks a class: use fewer folds, or more groups of "
-            "each class"
-        )
-    return splits
+    def _predicted(self, scores):
+        return scores if self.classes is None else self.classes[scores.argmax(axis=-1)]
 
 
 def own_seed(seed: int, *position: int) -> int:
@@ -116,33 +111,39 @@ def own_seed(seed: int, *position: int) -> int:
 
 
 def train_folds(
-    make_net: Callable[[int], Any],
+    estimator: Any,
     X: NDArray,
     y: NDArray,
     splits: list[tuple[NDArray, NDArray]],
     *,
     groups: NDArray | None = None,
     n_seeds: int = 1,
-    seed: int = 0,
+    random_state: Any = None,
+    params: Mapping[str, Any] | None = None,
     n_jobs: int | None = None,
+    verbose: int = 0,
     notify: Callable[[str], Any] | None = None,
 ) -> list[Fold]:
-    """Train networks on each fold, each from a start of its own.
+    """Train models on each fold, each from a start of its own.
 
     Parameters
     ----------
-    make_net : callable
-        Takes a seed and returns an unfitted classifier.
+    estimator : estimator
+        Unfitted. Where it can train many of its kind at once (``_fit_many``), it does.
     X : ndarray of shape (n_trials, n_channels, n_times)
     y : ndarray of shape (n_trials,)
     splits : list of (train, test)
     groups : ndarray of shape (n_trials,) or None
-        Given to ``fit``, so that early stopping does not split them either.
+        Given to a ``fit`` that takes them, so that early stopping does not split them either.
     n_seeds : int
-        Networks per fold.
-    seed : int
+        Models per fold.
+    random_state : int, RandomState or None
+    params : dict or None
+        Further arguments of ``fit``; those with an entry per trial are split along.
     n_jobs : int or None
-        Processes; the networks do not depend on it.
+        Processes; the models do not depend on it.
+    verbose : int, default=0
+        1 shows a progress bar.
     notify : callable or None
         Takes a sentence about the progress.
 
@@ -150,63 +151,83 @@ def train_folds(
     -------
     list of Fold
     """
-    tasks = [(number, which) for number in range(len(splits)) for which in range(n_seeds)]
-    train = partial(_train, make_net, X, y, groups, splits, seed)
-    trained, folds = run_tasks(train, tasks, n_jobs), []
-    for number, (inside, outside) in enumerate(splits):
-        if notify is not None:
-            notify(f"training {n_seeds} networks of fold {number + 1} of {len(splits)} on {len(inside)} trials")
-        folds.append(Fold(tuple(next(trained) for _ in range(n_seeds)), inside, outside))
-    return folds
+    seed = random_seed(random_state)
+    places = [(number, which) for number in range(len(splits)) for which in range(n_seeds)]
+    if notify is not None:
+        sizes = sorted({len(train) for train, _ in splits})
+        notify(
+            f"training {len(places)} networks on {' or '.join(map(str, sizes[:: max(1, len(sizes) - 1)]))} trials each"
+        )
+    takes_groups = groups is not None and has_fit_parameter(estimator, "groups")
+    extra = dict(params or {}) | ({"groups": groups} if takes_groups else {})
+    candidates = [spawn_seeds(estimator, own_seed(seed, *place)) for place in places]
+    if hasattr(estimator, "_fit_many") and not params:
+        own = [{name: one.get_params()[name] for name in seeded_parameters(one)} for one in candidates]
+        subsets = [splits[number][0] for number, _ in places]
+        trained = iter(
+            fit_many(estimator, X, y, subsets=subsets, params=own, groups=groups, n_jobs=n_jobs, verbose=verbose)
+        )
+    else:
+        tasks = [(one, splits[number][0]) for one, (number, _) in zip(candidates, places, strict=True)]
+        trained = run_tasks(partial(_train, X, y, extra), tasks, n_jobs, verbose=verbose, desc="training")
+    return [Fold(tuple(next(trained) for _ in range(n_seeds)), train, test) for train, test in splits]
 
 
-def _train(make_net, X, y, groups, splits, seed, position):
-    inside = splits[position[0]][0]
-    extra = {} if groups is None else {"groups": groups[inside]}
-    return make_net(own_seed(seed, *position)).fit(X[inside], y[inside], **extra)
+def _train(X, y, params, task):
+    model, inside = task
+    params = _check_method_params(X, params, indices=inside)
+    return clone(model).fit(_input_of(model, X[inside]), inner_target(y[inside], model), **params)
 
 
-def predict_held_out(folds: list[Fold], X: NDArray, y: NDArray) -> HeldOutPredictions:
-    """Let each fold's networks predict the trials that they never saw.
+def _input_of(model, X):
+    """A bare skorch net wants arrays of its module's precision."""
+    return np.asarray(X, dtype=default_dtype()) if is_skorch_net(model) else X
+
+
+def predict_held_out(folds: list[Fold], X: NDArray) -> HeldOut:
+    """Let the models of each fold predict the trials that they never saw.
 
     Parameters
     ----------
     folds : list of Fold
-        That hold out every trial once.
     X : ndarray of shape (n_trials, n_channels, n_times)
-    y : ndarray of shape (n_trials,)
-        Classes.
 
     Returns
     -------
-    HeldOutPredictions
+    HeldOut
     """
-    together, alone = np.empty_like(y), np.empty((len(folds[0].nets), len(y)), y.dtype)
-    mean = np.empty((len(y), len(folds[0].net.classes_)))
-    for fold in folds:
-        logits, classes = np.array([logits_of(net, X[fold.test]) for net in fold.nets]), fold.net.classes_
-        mean[fold.test] = logits.mean(axis=0)
-        together[fold.test] = classes[mean[fold.test].argmax(axis=1)]
-        alone[:, fold.test] = classes[logits.argmax(axis=2)]
-    return HeldOutPredictions(together, alone, mean)
+    found = [np.array([scores_of(net, X[fold.test]) for net in fold.nets], dtype=float) for fold in folds]
+    trials, place = np.unique(np.concatenate([fold.test for fold in folds]), return_inverse=True)
+    alone = np.zeros((len(folds[0].nets), len(trials), found[0].shape[2]))
+    for total, scores in zip(alone, np.concatenate(found, axis=1), strict=True):
+        np.add.at(total, place, scores)
+    alone /= np.bincount(place)[:, None]
+    classes = folds[0].net.classes_ if is_classifier(folds[0].net) else None
+    return HeldOut(trials, alone.mean(axis=0), alone, classes)
 
 
-def logits_of(net: Any, X: NDArray) -> NDArray:
-    """Logits of a classifier with a column per class.
+def scores_of(model: Any, X: NDArray) -> NDArray:
+    """Scores of a fitted model with a column per class, or what a regressor predicts.
 
     Parameters
     ----------
-    net : fitted classifier
-        With ``decision_function``.
+    model : fitted estimator
     X : ndarray of shape (n_trials, n_channels, n_times)
 
     Returns
     -------
-    ndarray of shape (n_trials, n_classes)
-        Of two classes half their difference, with both signs.
+    ndarray of shape (n_trials, n_outputs)
+        Of two classes half their difference, with both signs. Of models without a ``decision_function`` the logarithm
+        of the probabilities, less its mean over classes.
     """
-    logits = net.decision_function(X)
-    return logits if logits.ndim == 2 else np.stack([-logits, logits], axis=1) / 2
+    X = _input_of(model, X)
+    if not is_classifier(model):
+        return np.asarray(model.predict(X), dtype=float).reshape(len(X), -1)
+    if hasattr(model, "decision_function"):
+        scores = np.asarray(model.decision_function(X), dtype=float)
+        return scores if scores.ndim == 2 else np.stack([-scores, scores], axis=1) / 2
+    scores = np.log(np.clip(model.predict_proba(X), 1e-12, None, dtype=float))
+    return scores - scores.mean(axis=1, keepdims=True)
 
 
 def fold_numbers(folds: list[Fold], n_trials: int) -> NDArray:
@@ -220,8 +241,11 @@ def fold_numbers(folds: list[Fold], n_trials: int) -> NDArray:
     Returns
     -------
     ndarray of int of shape (n_trials,)
+        -1 for trials that no fold, or more than one, held out.
     """
-    numbers = np.empty(n_trials, int)
+    numbers = np.full(n_trials, -1)
+    times = np.bincount(np.concatenate([fold.test for fold in folds]), minlength=n_trials)
     for number, fold in enumerate(folds):
         numbers[fold.test] = number
+    numbers[times != 1] = -1
     return numbers

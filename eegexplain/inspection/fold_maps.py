@@ -1,5 +1,6 @@
 """Maps of cross-validated networks on the trials they never saw: averages over seeds and folds, with total errors."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,9 +11,21 @@ from sklearn.utils import check_random_state
 
 from eegexplain._explanation import make_explanation, population_error
 from eegexplain._validation import spawn_seeds
-from eegexplain.inspection._errors import total_error
+from eegexplain.inspection._errors import fold_errors
+from eegexplain.inspection._splits import Splits
 from eegexplain.inspection._tasks import run_tasks
 from eegexplain.inspection.cross_validation import Fold
+
+AVERAGES = (  # what `average_folds` gives
+    "value",
+    "standard_error",
+    "error_given_networks",
+    "jackknife_error",
+    "nadeau_bengio_error",
+    "seed_sd",
+    "fold_sd",
+    "fold_value",
+)
 
 
 def errors_over(folds: list[Fold], groups: NDArray | None = None) -> str:
@@ -43,6 +56,8 @@ def explain_folds(
     groups: NDArray | None = None,
     random_state: Any = None,
     n_jobs: int | None = None,
+    read: Callable[[Any, NDArray, NDArray], Any] | None = None,
+    verbose: int = 0,
 ) -> list[list[Any]]:
     """Explain each fold's networks on its held-out trials.
 
@@ -59,11 +74,16 @@ def explain_folds(
         What the explainer draws, it draws anew for each network.
     n_jobs : int or None
         Processes; the explanations do not depend on it.
+    read : callable or None
+        Takes the explainer fitted around a network, its trials and their targets, and returns what is kept of it; None
+        keeps ``explanation_``.
+    verbose : int, default=0
+        1 shows a progress bar.
 
     Returns
     -------
     list of list of xarray.Dataset
-        One list per fold, in it one explanation per network.
+        One list per fold, in it one explanation (or what `read` returns) per network.
 
     Raises
     ------
@@ -76,80 +96,85 @@ def explain_folds(
         clusters = groups[fold.test] if clustered and len(np.unique(groups[fold.test])) > 1 else None
         explainers = (spawn_seeds(explainer, rng).set_params(estimator=FrozenEstimator(net)) for net in fold.nets)
         tasks += [(one, fold.test, clusters) for one in explainers]
-    found = run_tasks(partial(_explain, X, y), tasks, n_jobs)
+    found = run_tasks(partial(_explain, X, y, read or _population), tasks, n_jobs, verbose=verbose, desc="explaining")
     return [[next(found) for _ in fold.nets] for fold in folds]
 
 
-def _explain(X, y, task):
+def _explain(X, y, read, task):
     explainer, test, clusters = task
-    return explainer.fit(X[test], y[test], groups=clusters).explanation_
+    return read(explainer.fit(X[test], y[test], groups=clusters), X[test], y[test])
 
 
-def average_folds(explanations: list[list[Any]], folds: list[Fold], prefix: str = "") -> Any:
-    """Average the explanations of all networks, with the total error.
+def _population(explainer, X, y):
+    return explainer.explanation_
+
+
+def average_folds(
+    explanations: list[list[Any]],
+    folds: list[Fold],
+    prefix: str = "",
+    *,
+    groups: NDArray | None = None,
+    seeded: bool = True,
+) -> Any:
+    """Average the explanations of all networks, over the seeds of a fold first, with errors that contain the networks.
 
     Parameters
     ----------
     explanations : list of list of xarray.Dataset
-        Of `explain_folds`.
+        Of `explain_folds`: one list per fold, in it one explanation per seed.
     folds : list of Fold
     prefix : str, default=""
         Which ``value`` and ``standard_error`` of the explanations to take, for example "class_".
+    groups : ndarray of shape (n_trials,) or None
+        Units in which the sizes of training and test parts are counted.
+    seeded : bool, default=True
+        Whether networks depend on their seed.
 
     Returns
     -------
     xarray.Dataset
-        What `average_maps` describes, but ``standard_error`` is the total error: over networks and folds, or that of
-        the same name there, now ``error_given_networks``, where it is larger. ``degrees_of_freedom`` is the number of
-        folds less one.
-    """
-    mean = average_maps(explanations, prefix)
-    mean["error_given_networks"] = mean["standard_error"]
-    sizes = [len(fold.test) for fold in folds], [len(fold.train) for fold in folds]
-    total = total_error(mean["network_value"].values, mean["standard_error"].values, *sizes)
-    mean["standard_error"] = mean["standard_error"].copy(data=total)
-    return mean.assign_attrs(degrees_of_freedom=len(folds) - 1)
-
-
-def average_maps(parts: list[list[Any]], prefix: str = "") -> Any:
-    """Mean of the explanations of several networks, over the seeds of a fold first, then over folds.
-
-    Parameters
-    ----------
-    parts : list of list of xarray.Dataset
-        One list per fold, in it one explanation per seed.
-    prefix : str, default=""
-        Which ``value`` and ``standard_error`` of the explanations to take, for example "class_".
-
-    Returns
-    -------
-    xarray.Dataset
-        ``network_value``, with dims ``fold`` and ``seed`` before the others, is the map of each network, ``value``
-        their mean; ``seed_sd`` is the standard deviation over the seeds of a fold (root mean square over folds),
-        ``fold_sd`` that of the folds' means, both NaN where there is only one. ``standard_error`` is that of
-        ``value`` given these networks: networks of one fold share their trials, so their errors are averaged, not
-        reduced, and those of folds add up as independent.
+        ``fold_value``, with dims ``fold`` and ``seed`` before the others, is the map of each network, ``value`` their
+        mean; ``seed_sd`` the standard deviation over the seeds of a fold (root mean square over folds), ``fold_sd``
+        that of the folds' means, both NaN where there is only one. ``standard_error`` is the total error of
+        `eegexplain.inspection._errors.fold_errors`, ``jackknife_error`` and ``nadeau_bengio_error`` two that it lies
+        between, ``error_given_networks`` that over trials or groups: networks of one fold share their trials, so their
+        errors are averaged, not reduced, and those of folds add up as independent. ``degrees_of_freedom`` is the number
+        of folds less one, ``data_share`` how much of the spread over folds is due to their training data.
     """
     import xarray as xr
 
     def stacked(name):
-        """One variable of every fold and network, ``(fold, seed, ...)``."""
-        return xr.concat([xr.concat([part[f"{prefix}{name}"] for part in fold], "seed") for fold in parts], "fold")
+        """A variable of all explanations, with dims fold and seed first."""
+        return xr.concat(
+            [xr.concat([part[f"{prefix}{name}"] for part in fold], "seed") for fold in explanations], "fold"
+        )
 
-    networks, errors = stacked("value"), stacked("standard_error").mean("seed")
+    networks = stacked("value")
+    given = stacked("standard_error").mean("seed") if f"{prefix}standard_error" in explanations[0][0] else None
     means = networks.mean("seed")
+    given_values = np.full(means.shape, np.nan) if given is None else given.values
+    splits = Splits([(fold.train, fold.test) for fold in folds])
+    errors = fold_errors(networks.values, given_values, splits.overlap(groups), once=splits.once, seeded=seeded)
+    over_trials = np.sqrt(np.square(given_values).sum(axis=0)) / len(folds)
+    total = errors.total if len(folds) > 1 else over_trials
+    value = means.mean("fold")
     mean = xr.Dataset(
         {
-            "value": means.mean("fold"),
-            "standard_error": np.sqrt((errors**2).sum("fold")) / len(parts),
+            "value": value,
+            "standard_error": value.copy(data=total),
+            "error_given_networks": value.copy(data=over_trials),
+            "jackknife_error": value.copy(data=errors.jackknife),
+            "nadeau_bengio_error": value.copy(data=errors.nadeau_bengio),
             "seed_sd": np.sqrt((_deviation(networks, "seed") ** 2).mean("fold")),
             "fold_sd": _deviation(means, "fold"),
-            "network_value": networks,
+            "fold_value": networks,
         }
     )
-    every = [part.attrs for fold in parts for part in fold]
+    every = [part.attrs for fold in explanations for part in fold]
     scores = [attributes["perturbed_score"] for attributes in every if "perturbed_score" in attributes]
-    return mean.assign_attrs(every[0] | ({"perturbed_score": float(np.mean(scores))} if scores else {}))
+    mean = mean.assign_attrs(every[0] | ({"perturbed_score": float(np.mean(scores))} if scores else {}))
+    return mean.assign_attrs(degrees_of_freedom=len(folds) - 1, data_share=errors.data_share)
 
 
 def _deviation(values, dim):

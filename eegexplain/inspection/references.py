@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from eegexplain._arrays import check_array_like, check_number
 from eegexplain._validation import check_sfreq, positive_int, spawn_seeds
 from eegexplain.inspection._covariances import BandCovariances, BandCSP, InRank, TangentVectors
-from eegexplain.inspection.cross_validation import logits_of
+from eegexplain.inspection.cross_validation import scores_of
 
 PENALTY = 0.01  # C of the logistic regression of standardized entries
 
@@ -123,5 +123,5 @@ def held_out_scores(
         whitened = rank.transform(covariances)
         for name, decoder in decoders.items():
             rest = spawn_seeds(decoder[2:], 0).fit(whitened[train], y[train])
-            scores[name][test] = logits_of(rest, whitened[test])
+            scores[name][test] = scores_of(rest, whitened[test])
     return scores

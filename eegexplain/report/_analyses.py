@@ -6,7 +6,8 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from eegexplain.inspection import power_contrast
-from eegexplain.inspection.fold_maps import average_folds, class_means, explain_folds
+from eegexplain.inspection.explanations import explain_models
+from eegexplain.inspection.fold_maps import AVERAGES, class_means
 
 TOLERANCE = 0.05  # share of a trial's map that may still move when the path integral stops
 
@@ -24,16 +25,16 @@ class Maps:
     by_bin: Any
 
 
-def perturbation_maps(data, folds, *, noise, **settings):
+def perturbation_maps(data, models, *, noise, **settings):
     """Perturbation correlation of the networks on held-out trials.
 
     Parameters
     ----------
     data : Trials
-    folds : list of Fold
+    models : CrossValidatedModels
     noise : {"data", "independent"}
     **settings : dict
-        ``random_state, n_jobs`` of `explain_folds`.
+        ``random_state, n_jobs`` of `explain_models`.
 
     Returns
     -------
@@ -44,7 +45,7 @@ def perturbation_maps(data, folds, *, noise, **settings):
     def explained(bands):
         """Mean map over folds and networks."""
         explainer = PerturbationCorrelator(bands=bands, noise=noise, **data.axes)
-        return average_folds(explain_folds(explainer, folds, data.X, data.y, groups=data.groups, **settings), folds)
+        return _maps_alone(explain_models(models, explainer, scoring={}, **settings))
 
     return Maps(explained(data.bands), data.inside_passband(explained(None)))
 
@@ -66,15 +67,15 @@ def contrast_maps(data):
     return Maps(by_band, data.inside_passband(by_bin))
 
 
-def evidence_maps(data, folds, **settings):
+def evidence_maps(data, models, **settings):
     """Attribution of each class's output over held-out trials of that class, in bands and in bins.
 
     Parameters
     ----------
     data : Trials
-    folds : list of Fold
+    models : CrossValidatedModels
     **settings : dict
-        ``random_state, n_jobs`` of `explain_folds`.
+        ``random_state, n_jobs`` of `explain_models`.
 
     Returns
     -------
@@ -82,8 +83,16 @@ def evidence_maps(data, folds, **settings):
         Whole: with the coefficient ``residual`` of what is in no band, and all frequencies.
     """
     explainer = ClassEvidence(bands=data.bands, **data.axes)
-    explained = explain_folds(explainer, folds, data.X, data.y, groups=data.groups, **settings)
-    return Maps(average_folds(explained, folds, "bands_"), average_folds(explained, folds, "fourier_"))
+    found = explain_models(models, explainer, scoring={}, **settings)
+    return Maps(_maps_alone(found, "bands_"), _maps_alone(found, "fourier_"))
+
+
+def _maps_alone(found, prefix=""):
+    """The mean map, its errors and the maps that it is the mean of, without what is known of single trials."""
+    import xarray as xr
+
+    kept = {name.removeprefix(prefix): found.dataset[name] for name in found.dataset if name.startswith(prefix)}
+    return xr.Dataset({name: kept[name] for name in AVERAGES}, attrs=found.dataset.attrs)
 
 
 class ClassEvidence(BaseEstimator):

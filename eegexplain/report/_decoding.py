@@ -18,7 +18,7 @@ SHARED_SUBJECTS = (
 
 def decoding(job):
     """Accuracy on held-out trials, by group or fold."""
-    alone = [balanced_accuracy(job.data.y, predicted) for predicted in job.predicted.alone]
+    alone = [balanced_accuracy(job.data.y, predicted) for predicted in job.predicted.by_seed]
     lines = [sentence(job.decoding), job.banner or "The networks decode held-out trials"]
     lines += [*tell_references(job.decoding), tell_information(job.decoding)]
     if len(alone) > 1:

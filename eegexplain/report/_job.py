@@ -8,27 +8,21 @@ from typing import Any
 import numpy as np
 
 from eegexplain._validation import check_groups, check_option, lookup, positive_int
-from eegexplain.inspection import Decoding, assess_decoding, reference_decoders
-from eegexplain.inspection.cross_validation import (
-    HeldOutPredictions,
-    fold_numbers,
-    predict_held_out,
-    split_trials,
-    train_folds,
-)
+from eegexplain.inspection import reference_decoders
+from eegexplain.inspection.cross_validation import Fold, HeldOut, fold_numbers
 from eegexplain.inspection.decoding import is_shared
 from eegexplain.inspection.fold_maps import errors_over
-from eegexplain.inspection.references import held_out_scores
+from eegexplain.inspection.models import CrossValidatedModels, cross_validate_models
 from eegexplain.report._analyses import Maps, contrast_maps, evidence_maps, perturbation_maps
 from eegexplain.report._trials import Trials, prepare_trials
 from eegexplain.report._verdict import banner
 
 
-def _syncnet(sfreq, seed):
-    """SyncNet for trials at this sampling rate, with a start of its own for each seed."""
+def _syncnet(sfreq):
+    """SyncNet for trials at this sampling rate."""
     from eegexplain.models import SyncNetClassifier
 
-    return SyncNetClassifier(sfreq=sfreq, random_state=seed)
+    return SyncNetClassifier(sfreq=sfreq)
 
 
 MODELS = {"syncnet": _syncnet}
@@ -80,16 +74,27 @@ class Job:
     ----------
     data : Trials
     options : Options
-    folds : list of Fold
-    predicted : HeldOutPredictions
-    decoding : Decoding
+    models : CrossValidatedModels
     """
 
     data: Trials
     options: Options
-    folds: list
-    predicted: HeldOutPredictions
-    decoding: Decoding
+    models: CrossValidatedModels
+
+    @property
+    def folds(self) -> list[Fold]:
+        """The networks with the trials that they were trained on and those they never saw."""
+        return self.models.folds
+
+    @property
+    def predicted(self) -> HeldOut:
+        """What the networks say about the trials that they never saw."""
+        return self.models.held_out
+
+    @property
+    def decoding(self) -> Any:
+        """`Decoding` of the networks."""
+        return self.models.decoding
 
     @property
     def banner(self) -> str:
@@ -111,12 +116,13 @@ class Job:
 
     @property
     def _settings(self):
+        """Of everything that is asked about the networks."""
         return {"random_state": self.options.seed, "n_jobs": self.options.n_jobs}
 
     @functools.cached_property
     def perturbation(self) -> Maps:
         """`Maps` of what the networks use."""
-        return perturbation_maps(self.data, self.folds, noise=self.options.noise, **self._settings)
+        return perturbation_maps(self.data, self.models, noise=self.options.noise, **self._settings)
 
     @functools.cached_property
     def contrast(self) -> Maps:
@@ -126,7 +132,7 @@ class Job:
     @functools.cached_property
     def evidence(self) -> Maps:
         """`Maps` of what the evidence for each class is made of."""
-        return evidence_maps(self.data, self.folds, **self._settings)
+        return evidence_maps(self.data, self.models, **self._settings)
 
 
 def run_job(data: Any, options: Options, notify: Callable[[str], Any] | None = None) -> Job:
@@ -155,44 +161,36 @@ def run_job(data: Any, options: Options, notify: Callable[[str], Any] | None = N
     data = prepare_trials(data, options.bands, options.group_by)
     if data.groups is not None:
         check_groups(data.groups, len(data.y))
-    splits = split_trials(data.y, data.groups, options.n_folds, options.seed)
-    make_net = functools.partial(make_model, data.sfreq)
-    settings: dict[str, Any] = {"seed": options.seed, "n_jobs": options.n_jobs, "notify": notify}
-    folds = train_folds(make_net, data.X, data.y, splits, groups=data.groups, n_seeds=n_seeds, **settings)
-    predicted = predict_held_out(folds, data.X, data.y)
-    if notify is not None:
-        notify("fitting reference decoders on the same folds")
-    decoding = assess_decoding(
+    models = cross_validate_models(
+        make_model(data.sfreq),
+        data.X,
         data.y,
-        predicted.together,
-        folds=fold_numbers(folds, len(data.y)),
         groups=data.groups,
+        cv=options.n_folds,
+        n_seeds=n_seeds,
         identities=data.identities,
-        scores=predicted.logits,
-        references=reference_scores(data, splits),
+        n_jobs=options.n_jobs,
         random_state=options.seed,
+        references=references(data),
+        notify=notify,
     )
-    return Job(data, options, folds, predicted, decoding)
+    return Job(data, options, models)
 
 
-def reference_scores(data: Trials, splits: list[Any]) -> dict[str, Any]:
-    """Held-out scores of decoders that need no network, from 2 to 45 Hz or what the data's filter left of it.
+def references(data: Trials) -> dict[str, Any]:
+    """Decoders that need no network, from 2 to 45 Hz or what the data's filter left of it.
 
     Parameters
     ----------
     data : Trials
-    splits : list of (train, test)
-        Places of the trials.
 
     Returns
     -------
-    dict of str to ndarray of shape (n_trials, n_classes)
+    dict of str to Pipeline
         Empty where the trials hold no such frequency.
     """
     limits = decoded_frequencies(data)
-    if limits is None:
-        return {}
-    return held_out_scores(reference_decoders(data.sfreq, frequency_range=limits), data.X, data.y, splits)
+    return {} if limits is None else reference_decoders(data.sfreq, frequency_range=limits)
 
 
 def decoded_frequencies(data: Trials) -> tuple[float, float] | None:

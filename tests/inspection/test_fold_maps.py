@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 
 from eegexplain._explanation import population_error
 from eegexplain.inspection.cross_validation import Fold
-from eegexplain.inspection.fold_maps import average_folds, average_maps, class_means, errors_over, explain_folds
+from eegexplain.inspection.fold_maps import average_folds, class_means, errors_over, explain_folds
 
 FOLDS = [np.arange(0, 5), np.arange(5, 12)]
 
@@ -20,25 +20,37 @@ def explained(value, error):
     )
 
 
+def folds_of(n_folds, n_seeds=1):
+    """Folds of five trials each, in order."""
+    trials = np.arange(5 * n_folds)
+    parts = np.split(trials, n_folds)
+    return [Fold((None,) * n_seeds, np.setdiff1d(trials, part), part) for part in parts]
+
+
 def test_maps_are_averaged_over_seeds_first_and_errors_propagate():
     """Networks of one fold share their trials: their errors are averaged, those of folds add up."""
     parts = [[explained(0.0, 2.0), explained(2.0, 4.0)], [explained(3.0, 4.0), explained(3.0, 4.0)]]
-    mean = average_maps(parts)
-    assert (float(mean["value"][0]), float(mean["standard_error"][0])) == (2.0, 2.5) and mean.attrs == {"m": 1}
+    mean = average_folds(parts, folds_of(2, 2))
+    assert float(mean["value"][0]) == 2.0 and float(mean["error_given_networks"][0]) == 2.5 and mean.attrs["m"] == 1
     np.testing.assert_allclose([mean["fold_sd"][0], mean["seed_sd"][0]], [np.sqrt(2), 1.0])
-    assert mean["network_value"].sizes == {"fold": 2, "seed": 2, "output": 1}
-    assert mean["network_value"].isel(output=0).values.tolist() == [[0, 2], [3, 3]]
-    single = average_maps([parts[1][:1]])
+    assert mean["fold_value"].sizes == {"fold": 2, "seed": 2, "output": 1}
+    assert mean["fold_value"].isel(output=0).values.tolist() == [[0, 2], [3, 3]]
+    single = average_folds([parts[1][:1]], folds_of(2)[:1])
     assert np.isnan(single["fold_sd"][0]) and np.isnan(single["seed_sd"][0])
+    assert float(single["standard_error"][0]) == 4.0  # over trials: a lower bound
+    bare = [[one[0].drop_vars("standard_error")] for one in parts]
+    assert np.isnan(average_folds(bare, folds_of(2))["error_given_networks"][0])
 
 
 def test_an_average_keeps_the_attributes_of_its_parts_and_averages_their_scores():
     def part(**attrs):
         return xr.Dataset({"value": ("output", [1.0]), "standard_error": ("output", [1.0])}, attrs=attrs)
 
-    mean = average_maps([[part(method="m", sfreq=100.0, perturbed_score=0.5), part(method="m", perturbed_score=0.9)]])
-    assert mean.attrs == {"method": "m", "sfreq": 100.0, "perturbed_score": 0.7}
-    assert average_maps([[part(method="m")], [part(method="m")]]).attrs == {"method": "m"}
+    folds = folds_of(2, 2)
+    mean = average_folds([[part(method="m", sfreq=100.0, perturbed_score=s) for s in (0.5, 0.9)]] * 2, folds).attrs
+    assert mean["method"] == "m" and mean["sfreq"] == 100.0 and mean["perturbed_score"] == 0.7
+    assert mean["degrees_of_freedom"] == 1 and mean["data_share"] == 0
+    assert "perturbed_score" not in average_folds([[part()], [part()]], folds).attrs
 
 
 SEEN = []

@@ -25,7 +25,7 @@ def data(monkeypatch):
         def decision_function(self, X):
             return super().decision_function(X.reshape(len(X), -1))
 
-    monkeypatch.setitem(job_module.MODELS, "syncnet", lambda sfreq, seed: Flat())
+    monkeypatch.setitem(job_module.MODELS, "syncnet", lambda sfreq: Flat())
     return make_oscillatory_eeg(24, ["C3", "C4", "Oz"], duration=0.5, random_state=0)
 
 

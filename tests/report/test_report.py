@@ -24,8 +24,8 @@ def _short_training():
     """Train for few epochs: these tests are about files, not about accuracy."""
     from eegexplain.models import SyncNetClassifier
 
-    def make(sfreq, seed):
-        return SyncNetClassifier(num_filters=6, max_epochs=12, sfreq=sfreq, random_state=seed)
+    def make(sfreq):
+        return SyncNetClassifier(num_filters=6, max_epochs=12, sfreq=sfreq)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(job_module.MODELS, "syncnet", make)
