@@ -187,7 +187,7 @@ def test_explain_prints_a_summary_and_returns_0(tmp_path, capsys):
         and printed.startswith("Held-out balanced accuracy")
         and printed.endswith(f"Report: {out}/report.html\n")
     )
-    assert "--group-by subject prevents it" in printed and "training 2 networks of fold 2 of 2" in notes
+    assert "--group-by subject prevents it" in printed and "training 4 networks on " in notes
     assert "perturbation correlation ± total error" in printed
     assert list(xr.load_dataset(out / "explanation.nc")["band"].values) == ["low", "alpha"]
     summary = json.loads((out / "summary.json").read_text())
