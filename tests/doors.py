@@ -277,6 +277,12 @@ DOORS = {
         curve_of, arrays={"X": X, "attributions": rng.random((3, 17)), "fractions": np.linspace(0, 0.9, 4)},
         numbers={"sfreq": 1.0},
     ),
+    "evidence_contrast": Door(
+        lambda evidence, y, folds, groups: inspection.evidence_contrast(
+            evidence, y, folds=folds, groups=groups, n_permutations=19, alpha=0.5, random_state=0
+        ),
+        arrays={"evidence": X[:, :2, :5]}, labels={"y": y, "folds": np.arange(8) // 4, "groups": GROUPS},
+    ),
     "label_randomization": Door(
         lambda X, y: inspection.label_randomization(explainer(), X, y, n_permutations=1, random_state=0),
         arrays={"X": X}, labels={"y": y},
@@ -286,6 +292,13 @@ DOORS = {
     ),
     "model_randomization": Door(
         lambda X, y: inspection.model_randomization(explainer(), X, y, random_state=0), arrays={"X": X}, labels={"y": y}
+    ),
+    "permutation_test": Door(
+        lambda X, y, groups: inspection.permutation_test(
+            PerturbationCorrelator(FrozenEstimator(network())), X, y, groups=groups, n_permutations=19, alpha=0.5,
+            random_state=0
+        ).p_values.values,
+        arrays={"X": X}, labels={"y": y, "groups": GROUPS},
     ),
     "power_contrast": Door(
         lambda X, y, groups, sfreq: inspection.power_contrast(X, y, groups=groups, sfreq=sfreq),
@@ -494,7 +507,7 @@ NO_ARRAYS = {
     "asked about models that `cross_validate_models` has checked": ("explain_models",),
     "records": ("CrossValidatedExplanation", "CrossValidatedModels",
                 "ReferenceComparison", "Decoding", "DeletionCurve", "SanityCheck", "Parameter", "Perturbation",
-                "ReceptiveField",
+                "ReceptiveField", "Significance",
                 "SinusoidFit", "Source", "Job", "Options", "Figure", "Findings", "Section", "Trials",
                 "TruthScore", "UncoveredBand", "UsableInformation"),
     "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet"),

@@ -20,8 +20,10 @@ from eegexplain.inspection.faithfulness import (
     sign_agreement,
 )
 from eegexplain.inspection.models import CrossValidatedModels, cross_validate_models
+from eegexplain.inspection.permutation import permutation_test
 from eegexplain.inspection.references import reference_decoders
 from eegexplain.inspection.sanity import SanityCheck, label_randomization, map_similarity, model_randomization
+from eegexplain.inspection.significance import Significance, evidence_contrast
 from eegexplain.inspection.truth import TruthScore, score_against_truth
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "DeletionCurve",
     "ReferenceComparison",
     "SanityCheck",
+    "Significance",
     "TruthScore",
     "UncoveredBand",
     "UsableInformation",
@@ -39,12 +42,14 @@ __all__ = [
     "balanced_accuracy",
     "cross_validate_explanations",
     "cross_validate_models",
+    "evidence_contrast",
     "explain_models",
     "complexity",
     "deletion_curve",
     "label_randomization",
     "map_similarity",
     "model_randomization",
+    "permutation_test",
     "power_contrast",
     "reference_decoders",
     "relevance_mass_accuracy",

@@ -1,12 +1,11 @@
 """Does the network decode? Balanced accuracy on held-out trials against labels permuted within the design."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import lgamma
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 from sklearn.utils import check_random_state
 
@@ -15,8 +14,7 @@ from eegexplain._explanation import population_error
 from eegexplain._levels import is_shared, is_trait
 from eegexplain._validation import check_groups, check_labels, positive_int
 from eegexplain.inspection._comparison import ReferenceComparison, compare, known_information
-
-LEVEL = 0.05  # of the verdict, and of what the interval leaves out
+from eegexplain.inspection._exchange import LEVEL, exchangeable, permuted_labels
 
 
 @dataclass(frozen=True)
@@ -161,16 +159,15 @@ def assess_decoding(
     groups = None if groups is None else check_groups(groups, len(y))
     recognizable = tuple(k for k, v in identities.items() if is_trait(codes, v) and is_shared(folds, v))
     hits = predicted == y
-    units, strata = _exchangeable(
-        codes, folds, next(iter(identities.values()), None) if groups is None else groups, recognizable
-    )
+    blocks: Any = next(iter(identities.values()), None) if groups is None else groups
+    design = exchangeable(codes, folds, None if recognizable else blocks)
     found = _balanced(codes, hits)
     predicted_codes = _codes_of(predicted, classes)
     rng = check_random_state(random_state)
     null = np.array(
         [
             _balanced(permuted, predicted_codes == permuted)
-            for permuted in permuted_labels(codes, units, strata, n_permutations, rng)
+            for permuted in permuted_labels(codes, design, n_permutations, rng)
         ]
     )
     null, found = np.round(null, 12), np.round(found, 12)  # equal shares may differ in their last digit
@@ -183,7 +180,7 @@ def assess_decoding(
         chance=1 / len(classes),
         chance_upper=_limit(null),
         p_value=float((1 + np.sum(null >= found)) / (1 + n_permutations)),
-        exchanged="trials" if len(np.unique(units)) == len(y) else "groups",
+        exchanged=design.exchanged,
         n_trials=len(y),
         n_groups=None if groups is None else int(groups.max()) + 1,
         recognizable=recognizable,
@@ -215,54 +212,6 @@ def balanced_accuracy(y: ArrayLike, predicted: ArrayLike) -> float:
     if y.shape != predicted.shape:
         raise ValueError(f"y and predicted are one per trial, got {y.shape} and {predicted.shape}.")
     return float(_balanced(np.unique(y, return_inverse=True)[1], predicted == y))
-
-
-def permuted_labels(
-    codes: NDArray, units: NDArray, strata: NDArray, n_permutations: int, rng: np.random.RandomState
-) -> Iterator[NDArray]:
-    """Exchange the labels of units within strata; the trials of a unit keep a common label.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n_trials,)
-        Labels; equal within a unit.
-    units, strata : ndarray of shape (n_trials,)
-        Codes; each unit lies in one stratum.
-    n_permutations : int
-    rng : numpy.random.RandomState
-
-    Yields
-    ------
-    ndarray of shape (n_trials,)
-    """
-    _, first, place = np.unique(units, return_index=True, return_inverse=True)
-    of_unit, stratum = codes[first], strata[first]
-    order = np.argsort(stratum, kind="stable")
-    permuted = np.empty_like(of_unit)
-    for _ in range(n_permutations):
-        permuted[order] = of_unit[np.lexsort((rng.random_sample(len(first)), stratum))]
-        yield permuted[place]
-
-
-def _exchangeable(codes, folds, blocks, recognizable):
-    """What is exchanged, and within what: codes of units and of strata."""
-    trials = np.arange(len(codes))
-    if blocks is None or recognizable or len(np.unique(blocks)) == len(codes):
-        return trials, folds
-    if not is_trait(codes, blocks):
-        return trials, np.unique(np.column_stack([folds, blocks]), axis=0, return_inverse=True)[1].ravel()
-    enough = _log_arrangements(codes, blocks, folds) >= np.log(1 / LEVEL) and not is_shared(folds, blocks)
-    return blocks, folds if enough else np.zeros_like(folds)
-
-
-def _log_arrangements(codes, units, strata):
-    """Logarithm of the number of ways in which units can carry their labels."""
-    first = np.unique(units, return_index=True)[1]
-    total = 0.0
-    for stratum in np.unique(strata):
-        counts = np.bincount(codes[first][strata[first] == stratum])
-        total += lgamma(counts.sum() + 1) - sum(lgamma(count + 1) for count in counts)
-    return total
 
 
 def _codes_of(predicted, classes):

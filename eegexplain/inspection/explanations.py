@@ -11,10 +11,12 @@ from sklearn.metrics import get_scorer
 from sklearn.utils import check_random_state
 
 from eegexplain._io import load_explanation, save_explanation
-from eegexplain.inspection.cross_validation import fold_numbers
+from eegexplain.inspection._kinds import claim
+from eegexplain.inspection._trials import trial_values, trial_variables
 from eegexplain.inspection.decoding import Decoding, assess_decoding
 from eegexplain.inspection.fold_maps import average_folds, explain_folds
 from eegexplain.inspection.models import CrossValidatedModels, cross_validate_models
+from eegexplain.inspection.significance import Significance
 
 UNMATCHED = ("filter", "unit")  # axes that mean something else in each network: nothing to average over
 
@@ -62,6 +64,33 @@ class CrossValidatedExplanation:
     def decoding_(self) -> Decoding | None:
         """How well held-out trials were decoded; None for regressors."""
         return self.models.decoding if self.models is not None else _decoding_of(self.dataset)
+
+    def significance(
+        self,
+        kind: str = "contrast",
+        *,
+        n_permutations: int | None = None,
+        alpha: float = 0.05,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        **claimed: Any,
+    ) -> Significance:
+        """Test which cells permuted labels cannot explain.
+
+        Parameters
+        ----------
+        kind, n_permutations, alpha, random_state, n_jobs, verbose
+            As in `eegexplain.inspection.permutation_test`; the contrast needs ``return_trials=True``.
+        **claimed : dict
+            ``statistic`` and ``alternative``.
+
+        Returns
+        -------
+        Significance
+        """
+        asked = claim(kind, n_permutations=n_permutations, **claimed)
+        return asked.test(self, alpha=alpha, random_state=random_state, n_jobs=n_jobs, verbose=verbose)
 
     def save(self, path: str | os.PathLike) -> None:
         """Save the dataset, without models.
@@ -148,9 +177,9 @@ def explain_models(
     _check_alike(maps)
     dataset = _averaged(maps, models)
     scores = {name: (("fold", "seed"), [[one.scores[name] for one in fold] for fold in found]) for name in read.scorers}
-    dataset = dataset.assign(scores | _trial_variables(models)).assign_attrs(seed=models.seed)
+    dataset = dataset.assign(scores | trial_variables(models)).assign_attrs(seed=models.seed)
     if return_trials:
-        dataset = dataset.assign(trial_value=_trial_values(found, models))
+        dataset = dataset.assign(trial_value=trial_values(found, models))
     return CrossValidatedExplanation(dataset, explainer, models)
 
 
@@ -328,40 +357,6 @@ def _averaged(maps, models):
     found = {prefix: average_folds(maps, models.folds, prefix, **settings) for prefix in prefixes}
     merged = {f"{prefix}{name}": one[name] for prefix, one in found.items() for name in one.data_vars}
     return xr.Dataset(merged, attrs=found[prefixes[0]].attrs)
-
-
-def _trial_variables(models):
-    """Labels, predictions, folds and groups of all trials."""
-    n_trials = len(models.y)
-    found = {"fold_of_trial": ("trial", fold_numbers(models.folds, n_trials))}
-    if models.y.ndim == 1:
-        found["label"] = ("trial", models.y)
-        predicted = np.zeros(n_trials, models.held_out.together.dtype)
-        predicted[models.held_out.trials] = models.held_out.together.reshape(len(models.held_out.trials), -1)[:, 0]
-        found["prediction"] = ("trial", predicted)
-        scores = np.full((n_trials, models.held_out.scores.shape[1]), np.nan)
-        scores[models.held_out.trials] = models.held_out.scores
-        found["score"] = (("trial", "class" if models.held_out.classes is not None else "target"), scores)
-    if models.groups is not None:
-        found["group"] = ("trial", models.groups)
-    return found
-
-
-def _trial_values(found, models):
-    """Evidence of each held-out trial, mean over the seeds of its fold (and over folds, where several held it out)."""
-    import xarray as xr
-
-    shape = found[0][0].trials.shape[1:]
-    total, times = np.zeros((len(models.y), *shape)), np.zeros(len(models.y))
-    for fold, read in zip(models.folds, found, strict=True):
-        total[fold.test] += np.mean([one.trials.values for one in read], axis=0)
-        times[fold.test] += 1
-    with np.errstate(invalid="ignore"):
-        values = total / times.reshape(-1, *[1] * len(shape))
-    one = found[0][0].trials
-    return xr.DataArray(
-        values, dims=one.dims, coords={dim: one[dim].values for dim in one.dims[1:] if dim in one.coords}
-    )
 
 
 def _decoding_of(dataset):
