@@ -15,6 +15,8 @@ from eegexplain.timecourse import OrdinalLogisticRegression, TimeResolvedCoeffic
 
 N_TRIALS, N_CHANNELS, N_TIMES, SFREQ = 12, 3, 32, 64.0
 FAST = {
+    "readout": "max",
+    "training": "gradient",
     "num_filters": 2,
     "filter_width": 8,
     "pool_size": 8,

@@ -2,6 +2,7 @@
 
 import pickle
 import signal
+import warnings
 
 import numpy as np
 import pytest
@@ -109,7 +110,9 @@ def test_default_estimator_follows_the_target(monkeypatch):
     e = GradientMean(sfreq=SFREQ, random_state=0).fit(X, y)
     assert isinstance(e.estimator_, SyncNetClassifier) and e.estimator_.sfreq == SFREQ
     X, y = trials(regression=True)
-    e = GradientMean(random_state=0).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*strata are merged")  # the trials are short
+        e = GradientMean(random_state=0).fit(X, y)
     assert isinstance(e.estimator_, SyncNetRegressor)
     assert e.sfreq_ == 1.0 and e.output_names_ == ["output"]
     assert e.estimator_.sfreq is None and e.estimator_.templates_.shape[2] > 1  # not filters of 0.4 s at 1 Hz
@@ -210,7 +213,7 @@ def test_routed_groups_reach_an_inner_estimator_that_asks_for_them():
             return super().fit(X, y, groups=groups)
 
     with sklearn.config_context(enable_metadata_routing=True):
-        asking = Asking(**FAST).set_fit_request(groups=True)
+        asking = Asking(**FAST).set_fit_request(groups=True).set_score_request(groups=False)
         e = GradientMean(asking).set_fit_request(groups=True)
         cross_validate(e, X, y, params={"groups": groups}, cv=GroupKFold(3), error_score="raise")
         GradientMean(Asking(**FAST)).fit(X, y, groups=groups)

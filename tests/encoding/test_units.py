@@ -88,7 +88,8 @@ def test_band_power_predicts_units_of_a_net_trained_on_real_eeg_across_subjects(
         scalp = ("FP1", "FP2", "F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2", "CZ", "FZ")
         rows = [file["ch_names"].tolist().index(name) for name in scalp]
         X, y, subject = file["X"][::2][:, rows, ::2].astype(float), file["y"][::2], file["subject"][::2]
-    net = SyncNetClassifier(num_filters=4, max_epochs=8, sfreq=128.0, random_state=0).fit(X, y)
+    settings = {"readout": "max", "training": "gradient", "num_filters": 4, "max_epochs": 8}
+    net = SyncNetClassifier(**settings, sfreq=128.0, random_state=0).fit(X, y)
     units = np.log(unit_responses(net, X, layer="pool_out").data + 1e-3)
     frequencies = np.fft.rfftfreq(X.shape[2], 1 / 128.0)
     power = np.abs(np.fft.rfft(X * np.hanning(X.shape[2]))) ** 2

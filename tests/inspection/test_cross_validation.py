@@ -22,7 +22,7 @@ from eegexplain.perturbation import PerturbationCorrelator
 CHANNELS = ["Fz", "C3", "C4", "Pz", "O1", "O2"]
 
 
-NET = SyncNetClassifier(num_filters=6, max_epochs=12, sfreq=128.0)
+NET = SyncNetClassifier(readout="max", training="gradient", num_filters=6, max_epochs=12, sfreq=128.0)
 
 
 @pytest.fixture(scope="module")

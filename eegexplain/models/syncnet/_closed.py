@@ -54,7 +54,7 @@ class ClosedTraining:
     def __init__(self, X, strata, unit=1.0, dtype=np.float32):
         spectra = Spectra.of(X, strata, unit, dtype)
         moments = spectra.moments()
-        self.spectra, self.n_loud = spectra.without_loud(moments.power.mean(axis=1, dtype=float))
+        self.spectra, self.n_loud = spectra.without_loud(moments.power.sum(axis=1, dtype=float))
         if self.n_loud:
             moments = self.spectra.moments()
         power = self.spectra.response @ moments.power.mean(axis=0, dtype=float)

@@ -19,7 +19,7 @@ from eegexplain.models.syncnet._ridge import Ridge
 SHRINKAGE = 0.02  # share of a trial's cross-spectrum that is replaced by its mean power in all directions
 IMAGINARY = 0.5  # weight of quadrature (lag) features: in-phase coupling is the rule, lags the exception
 WHITENING = 0.5  # power of the mean spectrum that strata are divided by: between the data's own and a flat spectrum
-_RANK = 1e-6  # eigenvalue relative to the largest below which a dimension of the channels is empty
+_RANK = 3e-4  # eigenvalue relative to the largest below which a dimension of the channels is as good as empty
 _SILENT = 1e-4  # power of a trial relative to the mean trial below which it counts as this much: logarithms are finite
 
 

@@ -78,13 +78,14 @@ def test_the_same_settings_mean_the_same_at_other_rates():
     y = np.arange(40) % 2
     rhythm = np.sin(2 * np.pi * 12 * t + rng.uniform(0, 6, (40, 1, 1)))
     X = rng.standard_normal((40, 1, 256)) + 3 * y[:, None, None] * rhythm
-    fine = SyncNetClassifier(sfreq=256, num_filters=4, max_epochs=3, random_state=0).fit(X, y)
-    coarse = SyncNetClassifier(sfreq=128, num_filters=4, max_epochs=3, random_state=0).fit(X[..., ::2], y)
+    settings = {"readout": "max", "training": "gradient", "random_state": 0}
+    fine = SyncNetClassifier(sfreq=256, num_filters=4, max_epochs=3, **settings).fit(X, y)
+    coarse = SyncNetClassifier(sfreq=128, num_filters=4, max_epochs=3, **settings).fit(X[..., ::2], y)
     assert fine.net_.module_.filter_width == 102 and coarse.net_.module_.filter_width == 51
     np.testing.assert_allclose(
         fine.filter_table_["carrier_frequency"], coarse.filter_table_["carrier_frequency"], atol=1.5
     )
-    starts = [SyncNetClassifier(sfreq=sfreq, max_epochs=1, lr=1e-9, random_state=0).fit(X[..., ::step], y)
+    starts = [SyncNetClassifier(sfreq=sfreq, max_epochs=1, lr=1e-9, **settings).fit(X[..., ::step], y)
               for sfreq, step in ((256, 1), (128, 2))]  # fmt: skip
     gains = [net.templates_.std() * net.templates_.shape[2] for net in starts]
     assert gains[0] == pytest.approx(gains[1], rel=0.1)
