@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from math import lgamma
 
 import numpy as np
@@ -60,7 +61,7 @@ def exchangeable(codes: NDArray, folds: NDArray, blocks: NDArray | None = None) 
 
 
 def permuted_labels(
-    codes: NDArray, design: Design, n_permutations: int, rng: np.random.RandomState
+    codes: NDArray, design: Design, n_permutations: int | None, rng: np.random.RandomState
 ) -> Iterator[NDArray]:
     """Exchange the labels of units within strata; the trials of a unit keep a common label.
 
@@ -69,7 +70,8 @@ def permuted_labels(
     codes : ndarray of shape (n_trials,)
         Labels; equal within a unit.
     design : Design
-    n_permutations : int
+    n_permutations : int or None
+        None goes on for ever.
     rng : numpy.random.RandomState
 
     Yields
@@ -80,7 +82,7 @@ def permuted_labels(
     of_unit, stratum = codes[first], design.strata[first]
     order = np.argsort(stratum, kind="stable")
     permuted = np.empty_like(of_unit)
-    for _ in range(n_permutations):
+    for _ in count() if n_permutations is None else range(n_permutations):
         permuted[order] = of_unit[np.lexsort((rng.random_sample(len(first)), stratum))]
         yield permuted[place]
 
@@ -101,5 +103,5 @@ def log_arrangements(codes: NDArray, design: Design) -> float:
     total = 0.0
     for stratum in np.unique(design.strata):
         counts = np.bincount(codes[first][design.strata[first] == stratum])
-        total += lgamma(counts.sum() + 1) - sum(lgamma(count + 1) for count in counts)
+        total += lgamma(counts.sum() + 1) - sum(lgamma(number + 1) for number in counts)
     return total

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from eegexplain._validation import lookup
+from eegexplain.inspection._retraining import STATISTICS, retrained_significance
 from eegexplain.inspection.significance import Significance, evidence_contrast
 
 _TRIALS = (
@@ -111,7 +112,9 @@ def claim(
         if given not in allowed:
             options = " or ".join(map(repr, allowed))
             raise ValueError(f"The {kind} test takes {name} {options}, got {given!r}{chosen.why}.")
-    return Claim(chosen, statistic, alternative, n_permutations or chosen.n_permutations)
+    if n_permutations is None:
+        n_permutations = max(chosen.n_permutations, STATISTICS[statistic].least)
+    return Claim(chosen, statistic, alternative, n_permutations)
 
 
 def _contrast(found, *, n_permutations, alpha, random_state, statistic, alternative, n_jobs, verbose):
@@ -139,4 +142,25 @@ _CONTRAST = (
     ": each fold's network was trained on labels that are held out elsewhere, which moves noise away from the truth, "
     "so that other claims reject it too often. Use kind='retraining'"
 )
-KINDS = {"contrast": Kind(_contrast, ("greater",), ("max",), 999, _CONTRAST)}
+
+
+def _retraining(found, *, n_permutations, alpha, random_state, statistic, alternative, n_jobs, verbose):
+    """Networks trained again on permuted labels, with everything that follows."""
+    if found.models is None or found.explainer is None:
+        raise ValueError("A map from a file has no trials to train on: cross-validate them again.")
+    settings = {"n_jobs": n_jobs, "verbose": verbose, "random_state": random_state}
+    return retrained_significance(
+        found.models,
+        found.explainer,
+        statistic=statistic,
+        alternative=alternative,
+        n_permutations=n_permutations,
+        alpha=alpha,
+        **settings,
+    )
+
+
+KINDS = {
+    "contrast": Kind(_contrast, ("greater",), ("max",), 999, _CONTRAST),
+    "retraining": Kind(_retraining, ("two-sided", "greater", "less"), tuple(STATISTICS), 199),
+}

@@ -1,6 +1,6 @@
 """Models trained on folds, each from a start of its own, and what they say of the trials they never saw."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -28,6 +28,7 @@ __all__ = [
     "scores_of",
     "split_trials",
     "train_folds",
+    "train_targets",
 ]
 
 
@@ -151,30 +152,72 @@ def train_folds(
     -------
     list of Fold
     """
-    seed = random_seed(random_state)
-    places = [(number, which) for number in range(len(splits)) for which in range(n_seeds)]
     if notify is not None:
         sizes = sorted({len(train) for train, _ in splits})
         notify(
-            f"training {len(places)} networks on {' or '.join(map(str, sizes[:: max(1, len(sizes) - 1)]))} trials each"
+            f"training {len(splits) * n_seeds} networks on "
+            f"{' or '.join(map(str, sizes[:: max(1, len(sizes) - 1)]))} trials each"
         )
+    settings: dict[str, Any] = {"groups": groups, "params": params, "n_jobs": n_jobs, "verbose": verbose}
+    return train_targets(estimator, X, [y], splits, seeds=[random_seed(random_state)], n_seeds=n_seeds, **settings)[0]
+
+
+def train_targets(
+    estimator: Any,
+    X: NDArray,
+    targets: Sequence[NDArray],
+    splits: list[tuple[NDArray, NDArray]],
+    *,
+    seeds: Sequence[int],
+    groups: NDArray | None = None,
+    n_seeds: int = 1,
+    params: Mapping[str, Any] | None = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> list[list[Fold]]:
+    """Train models on each fold with each of several targets: what depends on no target is computed once where it can.
+
+    Parameters
+    ----------
+    estimator, X, splits, groups, n_seeds, params, n_jobs, verbose
+        As in `train_folds`.
+    targets : list of ndarray of shape (n_trials,)
+        Permuted labels, say.
+    seeds : list of int
+        One for each target: the networks of each have starts of their own.
+
+    Returns
+    -------
+    list of list of Fold
+        The folds of each target.
+    """
+    places = [
+        (target, number, which)
+        for target in range(len(targets))
+        for number in range(len(splits))
+        for which in range(n_seeds)
+    ]
     takes_groups = groups is not None and has_fit_parameter(estimator, "groups")
     extra = dict(params or {}) | ({"groups": groups} if takes_groups else {})
-    candidates = [spawn_seeds(estimator, own_seed(seed, *place)) for place in places]
+    candidates = [spawn_seeds(estimator, own_seed(seeds[target], *place)) for target, *place in places]
     if hasattr(estimator, "_fit_many") and not params:
         own = [{name: one.get_params()[name] for name in seeded_parameters(one)} for one in candidates]
-        subsets = [splits[number][0] for number, _ in places]
-        trained = iter(
-            fit_many(estimator, X, y, subsets=subsets, params=own, groups=groups, n_jobs=n_jobs, verbose=verbose)
-        )
+        lists: dict[str, Any] = {"subsets": [splits[number][0] for _, number, _ in places], "params": own}
+        lists["targets"] = [targets[target] for target, _, _ in places]
+        trained = iter(fit_many(estimator, X, None, **lists, groups=groups, n_jobs=n_jobs, verbose=verbose))
     else:
-        tasks = [(one, splits[number][0]) for one, (number, _) in zip(candidates, places, strict=True)]
-        trained = run_tasks(partial(_train, X, y, extra), tasks, n_jobs, verbose=verbose, desc="training")
-    return [Fold(tuple(next(trained) for _ in range(n_seeds)), train, test) for train, test in splits]
+        tasks = [
+            (one, targets[target], splits[number][0])
+            for one, (target, number, _) in zip(candidates, places, strict=True)
+        ]
+        trained = run_tasks(partial(_train, X, extra), tasks, n_jobs, verbose=verbose, desc="training")
+    return [
+        [Fold(tuple(next(trained) for _ in range(n_seeds)), train, test) for train, test in splits] for _ in targets
+    ]
 
 
-def _train(X, y, params, task):
-    model, inside = task
+def _train(X, params, task):
+    model, y, inside = task
     params = _check_method_params(X, params, indices=inside)
     return clone(model).fit(_input_of(model, X[inside]), inner_target(y[inside], model), **params)
 

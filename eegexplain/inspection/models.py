@@ -37,6 +37,10 @@ class CrossValidatedModels:
         Whether the models depend on their seed.
     seed : int
         Of folds, models and the permutations behind `decoding`.
+    estimator : estimator or None
+        What was trained, unfitted.
+    params : dict or None
+        Further arguments of its ``fit``.
     """
 
     folds: list[Fold]
@@ -47,6 +51,8 @@ class CrossValidatedModels:
     decoding: Decoding | None
     seeded: bool = True
     seed: int = 0
+    estimator: Any = None
+    params: Mapping[str, Any] | None = None
 
     def without_networks(self) -> "CrossValidatedModels":
         """The same, but the networks are not kept.
@@ -139,7 +145,7 @@ def cross_validate_models(
         scores = held_out_scores(references, X, y, splits.parts) if references else {}
         decoding = _decoding(y, held_out, fold_numbers(folds, len(y)), codes, identities, scores, seed)
     seeded = bool(seeded_parameters(inner)) and not getattr(inner, "deterministic_", False)
-    return CrossValidatedModels(folds, X, y, codes, held_out, decoding, seeded, seed)
+    return CrossValidatedModels(folds, X, y, codes, held_out, decoding, seeded, seed, inner, params)
 
 
 def _refuse_copies(X, splits, groups):

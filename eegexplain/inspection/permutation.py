@@ -38,20 +38,22 @@ def permutation_test(
     X : array-like of shape (n_trials, n_channels, n_times)
     y : array-like of shape (n_trials,)
         Classes.
-    kind : {"contrast"}, default="contrast"
+    kind : {"contrast", "retraining"}, default="contrast"
         "contrast" keeps the networks and permutes the labels of held-out trials: see `evidence_contrast`. Give it an
-        explainer whose values are evidence, as `FLEXAttributor`.
-    statistic : str, optional
-        "max", over cells.
-    alternative : str, optional
-        "greater".
+        explainer whose values are evidence, as `FLEXAttributor`. "retraining" permutes all labels and does everything
+        again that depends on them: networks are trained, predict, are explained and averaged.
+    statistic : {"max", "total", "studentized"}, optional
+        What is compared: cells with the maximum over cells ("max", the default; the only one of the contrast), the sum
+        over the cells of each output, or cells in units of their deviation over permutations, of which this needs 200.
+    alternative : {"two-sided", "greater", "less"}, optional
+        None is "two-sided"; the contrast is one-sided, "greater": towards the truth.
     groups : array-like of shape (n_trials,), optional
         Subjects or recordings: folds never split them; labels are permuted within them, or between them where the
         label is theirs.
     cv, n_seeds
         As in `cross_validate_explanations`; not used for frozen networks.
     n_permutations : int, optional
-        None is 999.
+        None is 999, of retraining 199 (studentized 200).
     alpha : float, default=0.05
     random_state : int, RandomState or None
     n_jobs : int, optional
@@ -61,11 +63,21 @@ def permutation_test(
     Returns
     -------
     Significance
+        Of retraining with the balanced accuracy and its p value, which should be read first.
 
     Raises
     ------
     ValueError
         For claims that a kind cannot make, an `alpha` that cannot be reached, and held-out parts with one class.
+
+    Notes
+    -----
+    The two ask different questions. The contrast asks whether what these networks hold for evidence separates the
+    classes in unseen trials. Retraining asks whether networks that learn from labels which mean nothing get such maps.
+    Its maps keep their scale: correlations are multiplied with the sizes of noise and of the change of the outputs,
+    as a network that learned nothing has correlations as large as any other. Labels are permuted within folds, which
+    were stratified by them, and within groups, or between whole groups; what overlapping splits, or groups exchanged
+    over folds, make of this is called approximate.
 
     References
     ----------

@@ -1,0 +1,225 @@
+"""The null of a whole cross-validation: networks trained again on permuted labels, their maps and scores."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from eegexplain._levels import is_shared
+from eegexplain._parallel import progress, single_thread
+from eegexplain._validation import random_seed
+from eegexplain.inspection._exchange import exchangeable, permuted_labels
+from eegexplain.inspection.cross_validation import fold_numbers, predict_held_out, train_targets
+from eegexplain.inspection.decoding import balanced_accuracy
+from eegexplain.inspection.fold_maps import explain_folds
+from eegexplain.inspection.significance import (
+    Significance,
+    check_arrangements,
+    check_permutations,
+    p_values,
+    significance,
+)
+
+AT_ONCE = 16  # permutations whose networks are trained together and held in memory
+
+SIDES: dict[str, Callable[[NDArray], NDArray]] = {"two-sided": np.abs, "greater": np.positive, "less": np.negative}
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """What is made of maps before the largest value of each is taken.
+
+    Parameters
+    ----------
+    of : callable
+        Takes maps (n_maps, n_outputs, ...) and the function of a side; returns statistics with the maps first.
+    together : bool
+        Whether it needs the maps of all permutations at once, which are kept then.
+    least : int
+        Permutations below which it is refused.
+    by_cell : bool
+        Whether there is one for each cell; else for each output.
+    """
+
+    of: Callable[[NDArray, Callable], NDArray]
+    together: bool = False
+    least: int = 1
+    by_cell: bool = True
+
+
+def _studentized(maps, side):
+    """Less the mean, divided by the deviation over all maps, the true one among them: none is special."""
+    deviation = maps.std(axis=0)
+    return side((maps - maps.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0))
+
+
+STATISTICS = {
+    "max": Statistic(lambda maps, side: side(maps)),
+    "total": Statistic(lambda maps, side: side(maps).reshape(*maps.shape[:2], -1).sum(axis=2), by_cell=False),
+    "studentized": Statistic(_studentized, together=True, least=200),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """One whole cross-validation.
+
+    Parameters
+    ----------
+    gain : xarray.DataArray
+        Mean map over seeds and folds, scale kept.
+    score : float or None
+        Balanced accuracy of held-out trials; None of numbers.
+    """
+
+    gain: Any
+    score: float | None
+
+
+def gain_of(explainer: Any, X: NDArray, y: NDArray) -> Any:
+    """A map with its scale: how much the outputs follow each cell.
+
+    Correlations have none - those of a network whose outputs hardly change are as large as others. Times the sizes of
+    noise and of the change of the outputs they are covariances.
+
+    Parameters
+    ----------
+    explainer : fitted explainer
+    X, y : ndarray
+
+    Returns
+    -------
+    xarray.DataArray
+    """
+    found = explainer.explanation_
+    if "noise_size" not in found or "change_size" not in found:
+        return found["value"]
+    gain = found["value"] * found["noise_size"] * found["change_size"]
+    return gain.transpose(*found["value"].dims).fillna(0.0)
+
+
+def retrained_significance(
+    models: Any,
+    explainer: Any,
+    *,
+    statistic: str = "max",
+    alternative: str = "two-sided",
+    n_permutations: int = 199,
+    alpha: float = 0.05,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Significance:
+    """Compare a mean map with those of networks that were trained, explained and averaged alike on permuted labels.
+
+    Parameters
+    ----------
+    models : CrossValidatedModels
+    explainer : explainer
+    statistic : {"max", "total", "studentized"}
+    alternative : {"two-sided", "greater", "less"}
+    n_permutations : int
+    alpha : float
+    random_state : int, RandomState or None
+    n_jobs : int or None
+    verbose : int
+
+    Returns
+    -------
+    Significance
+        With the score and its p value.
+
+    Raises
+    ------
+    ValueError
+        For too few permutations or arrangements of labels.
+    """
+    chosen = STATISTICS[statistic]
+    check_permutations(n_permutations, alpha)
+    if n_permutations < chosen.least:
+        raise ValueError(
+            f"The {statistic} statistic divides by the deviation over permutations, which {n_permutations} tell too "
+            f"badly: give n_permutations of at least {chosen.least}, or statistic='max'."
+        )
+    if models.y.ndim != 1:
+        raise ValueError(f"Labels of shape {models.y.shape} are not permuted: give one target.")
+    names, codes = np.unique(models.y, return_inverse=True)
+    design = _design(models, codes)
+    check_arrangements(codes, design, alpha)
+    rng = check_random_state(random_state)
+    permuted = (names[one] for one in _trainable(permuted_labels(codes, design, None, rng), models))
+    side, observed = SIDES[alternative], _observed(models, explainer, rng)
+    settings = {"rng": rng, "n_jobs": n_jobs}
+    units = progress(
+        _units(models, explainer, permuted, n_permutations, **settings), verbose, "retraining", n_permutations
+    )
+    of_map = chosen.of(observed.gain.values[None], side)[0]
+    scores, kept = [], []
+    with single_thread():  # once around all: to limit threads anew for each network costs as much as a small one
+        for unit in units:
+            scores.append(unit.score)
+            kept.append(unit.gain.values if chosen.together else chosen.of(unit.gain.values[None], side).max())
+    if chosen.together:
+        every = chosen.of(np.stack([observed.gain.values, *kept]), side)
+        of_map, kept = every[0], every[1:].reshape(len(kept), -1).max(axis=1)
+    cells = observed.gain if chosen.by_cell else observed.gain.isel(dict.fromkeys(observed.gain.dims[1:], 0), drop=True)
+    scored = {} if observed.score is None else {"score": observed.score}
+    scored |= {"score_p": float(p_values(observed.score, np.array(scores)))} if scored else {}
+    once = not is_shared(fold_numbers(models.folds, len(codes)), design.strata)
+    settings = {"kind": "retraining", "exchanged": design.exchanged, "exact": once, "alpha": alpha} | scored
+    return significance(cells.copy(data=of_map), np.array(kept), **settings)
+
+
+def _design(models, codes):
+    """Within folds, whose shares of the classes were made by the labels; over all trials where folds overlap."""
+    folds = fold_numbers(models.folds, len(codes))
+    return exchangeable(codes, np.zeros_like(folds) if (folds < 0).any() else folds, models.groups)
+
+
+def _trainable(permuted, models):
+    """Labels of which every training part has all: the true ones are among these, so all are alike."""
+    for labels in permuted:
+        n_classes = len(np.unique(labels)) if models.held_out.classes is not None else 0
+        if n_classes == 0 or all(len(np.unique(labels[fold.train])) == n_classes for fold in models.folds):
+            yield labels
+
+
+def _observed(models, explainer, rng):
+    """The true labels; networks that were not kept are trained again from their seeds."""
+    folds = models.folds
+    if not folds[0].nets:
+        folds = next(_trained(models, [models.y], [random_seed(models.seed)], None))
+    return _unit(models, explainer, models.y, folds, rng, None)
+
+
+def _units(models, explainer, permuted, n_permutations, *, rng, n_jobs) -> Iterator[Unit]:
+    """One unit at first, by which the cost of all is known, then as many at once as memory should hold."""
+    done = 0
+    while done < n_permutations:
+        size = min(AT_ONCE if done else 1, n_permutations - done)
+        targets = list(islice(permuted, size))
+        seeds = [random_seed(rng) for _ in targets]
+        for labels, folds in zip(targets, _trained(models, targets, seeds, n_jobs), strict=True):
+            yield _unit(models, explainer, labels, folds, rng, n_jobs)
+        done += size
+
+
+def _trained(models, targets, seeds, n_jobs):
+    """Folds of networks for each of the targets."""
+    splits = [(fold.train, fold.test) for fold in models.folds]
+    settings = {"groups": models.groups, "n_seeds": len(models.held_out.alone), "params": models.params}
+    return iter(train_targets(models.estimator, models.X, targets, splits, seeds=seeds, n_jobs=n_jobs, **settings))
+
+
+def _unit(models, explainer, y, folds, rng, n_jobs):
+    """Explain and score the networks of one labeling."""
+    settings = {"groups": models.groups, "random_state": rng, "n_jobs": n_jobs}
+    maps = explain_folds(explainer, folds, models.X, y, read=gain_of, **settings)
+    gain = maps[0][0].copy(data=np.mean([np.mean([one.values for one in fold], axis=0) for fold in maps], axis=0))
+    held_out = predict_held_out(folds, models.X)
+    score = None if held_out.classes is None else balanced_accuracy(y[held_out.trials], held_out.together)
+    return Unit(gain, score)
