@@ -8,7 +8,7 @@ import torch
 from eegexplain._module import capture, default_dtype, inference
 from eegexplain._parallel import trial_blocks
 from eegexplain.models.syncnet._calibration import ClassLoss, SquaredLoss
-from eegexplain.models.syncnet._closed import FLOOR, ClosedTraining, NoPowerError, training_folds
+from eegexplain.models.syncnet._closed import FLOOR, ClosedTraining, FoldPlan, NoPowerError
 from eegexplain.models.syncnet._spectra import LOUD
 
 _EDGE_TRIALS = 64  # at most, in which the edges of trials are looked at
@@ -59,12 +59,13 @@ def train_closed(module, trials, target, strata, *, groups, seed, classes, prepa
             "they count with as much as the median trial. Look for artefacts.",
             stacklevel=5,
         )
-    folds = training_folds(target, groups, seed, classes)
-    solution = training.solve(numbers, module.num_filters, folds, loss)
-    _write_filters(module, solution.filters, strata)
+    plan = FoldPlan.of(target, training.live, groups, seed, classes)
+    plan.warn(stacklevel=5)
+    solution = training.solve(numbers, module.num_filters, plan, loss)
+    _write_filters(module, solution.filters, training.sizes, strata)
     if module.readout == "max":
         return solution
-    some = np.unique(np.linspace(0, len(trials) - 1, _EDGE_TRIALS).astype(int))
+    some = plan.trials[np.unique(np.linspace(0, len(plan.trials) - 1, _EDGE_TRIALS).astype(int))]
     expected = training.log_powers(solution.filters, some)
     weights, intercept = solution.filters.weights, solution.intercept
     if classes and module.n_outputs == 2:  # one score: half of it for one class, against the other
@@ -83,8 +84,8 @@ def _indicators(codes, n_classes):
     return indicators[:, 1:] if n_classes == 2 else indicators
 
 
-def _write_filters(module, found, strata):
-    """Amplitude and phase per channel from complex filters, frequency and decay from their strata.
+def _write_filters(module, found, sizes, strata):
+    """Amplitude and phase per channel from complex filters of channels in units of `sizes`, the rest from their strata.
 
     A filter ``|u| cos(omega tau + angle(u)) exp(-beta tau^2)`` slides over a rhythm ``Re(x e^(i omega t))`` with the
     output ``Re(u^H x e^(i omega t))`` times half the sum of ``exp(-beta tau^2)``: divided by it, powers are those of
@@ -98,7 +99,7 @@ def _write_filters(module, found, strata):
     floor = np.pad(np.full(n_found, FLOOR), silent[1], constant_values=1.0)
     _write(
         module,
-        amplitude=np.pad(np.abs(found.filters) / gain, silent),
+        amplitude=np.pad(np.abs(found.filters / sizes) / gain, silent),
         phi_ini=np.pad(np.angle(found.filters), silent),
         omega=np.pad(omega, silent[1], mode="edge"),
         beta=np.pad(beta, silent[1], mode="edge"),

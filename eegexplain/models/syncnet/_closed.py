@@ -1,16 +1,18 @@
 """Training without gradients: filters and head of a log-power SyncNet from cross-spectra, ridge by cross-validation."""
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from eegexplain.models.syncnet._calibration import Calibration
-from eegexplain.models.syncnet._spectra import Spectra
-from eegexplain.models.syncnet._tangent import WHITENING, SpatialFilters, TangentSpace, spatial_filters
+from eegexplain.models.syncnet._spectra import Spectra, middle
+from eegexplain.models.syncnet._tangent import SILENT, WHITENING, SpatialFilters, TangentSpace, spatial_filters
 
 PENALTIES = (0.3, 3.0, 30.0, 300.0)
 N_FOLDS = 5
+FEW = 10  # trials of a class below which weak penalties are not tried: their folds cannot tell them apart
 FLOOR = 1e-4  # added to powers relative to a filter's mean power: the logarithm of a silent trial is finite
 UNTESTED_SLOPE = 0.5  # where there are too few trials to hold any out
 
@@ -45,6 +47,16 @@ class ClosedTraining:
     dtype : numpy dtype
         Precision of the spectra.
 
+    Attributes
+    ----------
+    live : int array
+        Trials with a power worth the name: what is silent (a recording's gap) says nothing of the others.
+    n_loud : int
+        Trials that were scaled down to the power of the median trial.
+    sizes : array (n_channels, 1)
+        What channels were divided by, on top of the unit, so that no loud channel hides the others: filters that are
+        found are filters of ``X / unit / sizes``.
+
     Raises
     ------
     ValueError
@@ -57,29 +69,30 @@ class ClosedTraining:
         self.spectra, self.n_loud = spectra.without_loud(moments.power.sum(axis=1, dtype=float))
         if self.n_loud:
             moments = self.spectra.moments()
+        own = moments.power.sum(axis=1, dtype=float)
+        self.live, self.sizes = np.flatnonzero(own > SILENT * middle(own)), self.spectra.sizes
         power = self.spectra.response @ moments.power.mean(axis=0, dtype=float)
         if not power.max(initial=0.0) > np.finfo(dtype).eps ** 2:  # of trials with a mean square of about 1
             raise NoPowerError("the trials have no power in any stratum of frequency: there is nothing to decode")
         filled = power > np.finfo(np.float32).eps * power.max(initial=0.0)
         self.strata_weights = np.where(filled, np.where(filled, power, 1.0) ** -WHITENING, 0.0)
-        self.space = TangentSpace.of(self.spectra, moments, self.strata_weights)
+        self.space = TangentSpace.of(self.spectra, moments, self.strata_weights, self.live)
         self.means = np.einsum("sf,fcd->scd", self.spectra.response, moments.cross)
 
-    def solve(self, targets, n_filters, folds, loss):
-        """Train for targets ``(n_trials, n_outputs)``; `folds` (train, test) choose the penalty and the slope.
+    def solve(self, targets, n_filters, plan, loss):
+        """Train for targets ``(n_trials, n_outputs)`` by a `FoldPlan`.
 
         The folds wrap weights, eigenvectors and head; whitening has seen all trials, but no label.
         """
-        everything = [np.arange(len(targets))]
-        if not folds:
-            [[found]] = self._filters(targets, everything, PENALTIES[1:2], n_filters, loss)
-            scores = found.scores(self.log_powers(found))
-            known = Calibration(UNTESTED_SLOPE, loss.calibrate(scores, targets).intercept, np.nan)
-            return _calibrated(found, known, PENALTIES[1], None)
-        tried = self._held_out(targets, n_filters, folds, loss)
+        if not plan.folds:
+            [[found]] = self._filters(targets, [plan.trials], plan.penalties[:1], n_filters, loss)
+            scores = found.scores(self.log_powers(found, plan.trials))
+            known = Calibration(UNTESTED_SLOPE, loss.calibrate(scores, targets[plan.trials]).intercept, np.nan)
+            return _calibrated(found, known, plan.penalties[0], None)
+        tried = self._held_out(targets, n_filters, plan, loss)
         best = min(range(len(tried)), key=lambda place: tried[place].loss)
-        [[found]] = self._filters(targets, everything, PENALTIES[best : best + 1], n_filters, loss)
-        return _calibrated(found, tried[best], PENALTIES[best], np.array([one.loss for one in tried]))
+        [[found]] = self._filters(targets, [plan.trials], plan.penalties[best : best + 1], n_filters, loss)
+        return _calibrated(found, tried[best], plan.penalties[best], np.array([one.loss for one in tried]))
 
     def log_powers(self, found, trials=None):
         """What the filters read out of (some) trials, ``(n_trials, n_filters)``."""
@@ -91,11 +104,11 @@ class ClosedTraining:
         cut = (self.space.whitener, self.means, self.strata_weights, n_filters)
         return [[spatial_filters(own, *cut) for own in some] for some in matrices]
 
-    def _held_out(self, targets, n_filters, folds, loss):
+    def _held_out(self, targets, n_filters, plan, loss):
         """Calibration per penalty on all held-out trials, each scored by filters and weights that have not seen it."""
-        scores = []
-        for found, (_, test) in zip(self._filters(targets, [train for train, _ in folds], PENALTIES, n_filters, loss),
-                                    folds, strict=True):  # fmt: skip
+        scores, folds = [], plan.folds
+        learned = self._filters(targets, [train for train, _ in folds], plan.penalties, n_filters, loss)
+        for found, (_, test) in zip(learned, folds, strict=True):
             together = SpatialFilters(
                 np.concatenate([one.filters for one in found], axis=1),
                 np.concatenate([one.stratum for one in found]),
@@ -112,8 +125,53 @@ def _calibrated(found, calibration, penalty, loss):
     return ClosedForm(filters, calibration.intercept, penalty, calibration.slope, loss)
 
 
+@dataclass(frozen=True)
+class FoldPlan:
+    """Trials to learn from, folds (train, test) of them that choose among penalties, and what there was too little of.
+
+    ``rarest`` is the number of trials of the rarest class (or of all, of numbers). ``n_silent`` trials without power
+    are not learned from, unless a class has no others.
+    """
+
+    trials: np.ndarray
+    folds: list
+    penalties: tuple
+    rarest: int
+    n_silent: int
+
+    @classmethod
+    def of(cls, target, live, groups, seed, classes):
+        """Plan for class codes, or numbers, of which the trials `live` have power."""
+        everything = np.arange(len(target))
+        if classes and len(np.unique(target[live])) < len(np.unique(target)):
+            live = everything
+        own = target[live]
+        rarest = int(np.bincount(own).min()) if classes else len(own)
+        folds = training_folds(own, None if groups is None else groups[live], seed, classes)
+        folds = [(live[train], live[test]) for train, test in folds]
+        penalties = PENALTIES if rarest >= FEW else PENALTIES[2:]
+        return cls(live, folds, penalties, rarest, len(target) - len(live))
+
+    def warn(self, stacklevel):
+        """Say what the data lack."""
+        if self.n_silent:
+            warnings.warn(
+                f"{self.n_silent} of {len(self.trials) + self.n_silent} trials have next to no power: they are left "
+                "out of training. Look for gaps in the recording.",
+                stacklevel=stacklevel + 1,
+            )
+        if self.rarest < FEW:
+            warnings.warn(
+                f"training in closed form has {self.rarest} trials of the rarest class, fewer than {FEW}: its ridge is "
+                "stronger for it, and what it reports on them is uncertain. Record more.",
+                stacklevel=stacklevel + 1,
+            )
+
+
 def training_folds(y, groups, seed, stratify):
-    """Folds for choices inside a training set: whole groups where there are some; none with too few of anything."""
+    """Folds for choices inside a training set: whole groups where there are several; none with too few of anything."""
+    if groups is not None and len(np.unique(groups)) == 1:
+        groups = None
     least = int(np.bincount(y).min()) if stratify else len(y)
     units = min(least, len(np.unique(groups))) if groups is not None else least
     n_folds = min(N_FOLDS, units)

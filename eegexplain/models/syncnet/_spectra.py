@@ -10,6 +10,8 @@ from eegexplain._parallel import trial_blocks
 LOUD = 100.0  # power relative to the median trial above which a trial is an artefact
 KEPT_BYTES = 2**26  # of spectra that are kept; more are transformed again each time they are asked for
 _BLOCK = 64
+_SIZED_BY = 256  # trials, at most, that the sizes of channels are taken from
+_FLAT = 1e-6  # size relative to the median channel below which a channel holds rounding errors
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,15 @@ class Spectra:
 
     ``X`` is ``(n_trials, n_channels, n_times)``, of any precision; results have that of ``dtype``. ``response``
     ``(n_strata, n_bins)`` is the share of the power of the bins ``use`` that each stratum passes, in units such that a
-    sum over bins is a mean square over samples. Trials are divided by ``unit``, a number or ``(n_trials, 1, 1)``.
+    sum over bins is a mean square over samples. Trials are divided by ``unit``, a number or ``(n_trials, 1, 1)``, and
+    channels by ``sizes`` ``(n_channels, 1)``: what is relative to the loudest would else see a loud channel alone.
     """
 
     X: np.ndarray
     response: np.ndarray
     use: slice
     unit: float | np.ndarray
+    sizes: np.ndarray
     dtype: np.dtype
     kept: np.ndarray | None = None
 
@@ -49,11 +53,15 @@ class Spectra:
         use = slice(passed[0], passed[-1] + 1) if len(passed) else slice(0, 0)
         bins = np.arange(use.start, use.stop)
         twice = np.where((bins == 0) | (2 * bins == n_times), 1.0, 2.0)
-        spectra = cls(X, response[:, use] * twice / n_times**2, use, unit, np.dtype(dtype))
+        sizes = np.ones((n_channels, 1), dtype)
+        spectra = cls(X, response[:, use] * twice / n_times**2, use, unit, sizes, np.dtype(dtype))
+        some = np.unique(np.linspace(0, n_trials - 1, _SIZED_BY).astype(int))
         if n_trials * n_channels * len(bins) * spectra.complex.itemsize > KEPT_BYTES:
-            return spectra
-        kept = np.concatenate([values for _, values in spectra.blocks()])
-        return cls(None, spectra.response, use, unit, spectra.dtype, kept)
+            return replace(spectra, sizes=spectra.channel_sizes(some))
+        spectra = replace(spectra, X=None, kept=np.concatenate([values for _, values in spectra.blocks()]))
+        sizes = spectra.channel_sizes(some)
+        np.divide(spectra.kept, sizes, out=spectra.kept)
+        return replace(spectra, sizes=sizes)
 
     def __len__(self):
         return len(self.X if self.kept is None else self.kept)
@@ -78,7 +86,15 @@ class Spectra:
         X = np.asarray(X) if X.dtype in (np.float32, np.float64) else np.asarray(X, dtype=float)
         X = X - X.mean(axis=-1, keepdims=True)  # not in the strata, but a large one would cost digits of the rest
         X /= unit
-        return scipy.fft.rfft(X.astype(self.dtype, copy=False), axis=-1)[..., self.use]
+        return scipy.fft.rfft(X.astype(self.dtype, copy=False), axis=-1)[..., self.use] / self.sizes
+
+    def channel_sizes(self, trials):
+        """Root of the power of each channel in the median of these trials, ``(n_channels, 1)``; 1 for flat channels."""
+        gain = self.response.mean(axis=0).astype(self.dtype)
+        powers = np.concatenate([_squares(values) @ gain for _, values in self.blocks(trials)])
+        sizes = np.sqrt([middle(own) for own in powers.T])
+        least = max(_FLAT * middle(sizes), np.finfo(self.dtype).eps)
+        return np.where(sizes > least, sizes, 1.0).astype(self.dtype)[:, None]
 
     def moments(self):
         """Mean cross-spectrum per bin, and power per trial and bin."""
@@ -86,7 +102,7 @@ class Spectra:
         for _, values in self.blocks():
             by_bin = np.ascontiguousarray(values.transpose(2, 1, 0))
             cross = cross + by_bin @ by_bin.conj().swapaxes(-1, -2)
-            power.append((np.square(values.real) + np.square(values.imag)).mean(axis=1))
+            power.append(_squares(values).mean(axis=1))
         return Moments(cross / len(self), np.concatenate(power))
 
     def without_loud(self, power):
@@ -104,12 +120,12 @@ class Spectra:
             This one where no trial is loud.
         n_loud : int
         """
-        middle = np.median(power[power > 0]) if power.any() else 0.0
-        loud = np.flatnonzero(power > LOUD * middle)
+        typical = middle(power)
+        loud = np.flatnonzero(power > LOUD * typical)
         if not len(loud):
             return self, 0
         size = np.ones((len(power), 1, 1), dtype=power.dtype)
-        size[loud, 0, 0] = np.sqrt(power[loud] / middle)
+        size[loud, 0, 0] = np.sqrt(power[loud] / typical)
         kept = None if self.kept is None else self.kept / size.astype(self.dtype)
         return replace(self, unit=self.unit * size, kept=kept), len(loud)
 
@@ -123,6 +139,15 @@ class Spectra:
                 passed = np.flatnonzero(response)
                 inside = slice(passed[0], passed[-1] + 1) if len(passed) else slice(0, 0)
                 out = adjoint[own] @ values[..., inside]
-                size = np.square(out.real) + np.square(out.imag)
-                powers[part, own] = size @ response[inside].astype(self.dtype)
+                powers[part, own] = _squares(out) @ response[inside].astype(self.dtype)
         return powers
+
+
+def _squares(values):
+    return np.square(values.real) + np.square(values.imag)
+
+
+def middle(values):
+    """Median of the numbers above 0, 0 where there are none."""
+    above = values[values > 0]
+    return np.median(above) if len(above) else values.dtype.type(0)

@@ -20,7 +20,7 @@ SHRINKAGE = 0.02  # share of a trial's cross-spectrum that is replaced by its me
 IMAGINARY = 0.5  # weight of quadrature (lag) features: in-phase coupling is the rule, lags the exception
 WHITENING = 0.5  # power of the mean spectrum that strata are divided by: between the data's own and a flat spectrum
 _RANK = 3e-4  # eigenvalue relative to the largest below which a dimension of the channels is as good as empty
-_SILENT = 1e-4  # power of a trial relative to the mean trial below which it counts as this much: logarithms are finite
+SILENT = 1e-4  # power of a trial relative to the mean trial below which it counts as this much: logarithms are finite
 
 
 def data_rank_basis(cross):
@@ -44,22 +44,23 @@ class TangentSpace:
     ridge: Ridge
 
     @classmethod
-    def of(cls, spectra, moments, strata_weights):
+    def of(cls, spectra, moments, strata_weights, live=slice(None)):
         """From spectra, their moments, and what strata are multiplied by before they are added up.
 
-        Cross-spectra of single trials exist block by block only: the features take half their room.
+        Features are standardized by the `live` trials. Cross-spectra of single trials exist block by block only: the
+        features take half their room.
         """
         gain = strata_weights @ spectra.response
         mean = np.einsum("f,fcd->cd", gain, moments.cross)
         power = moments.power @ gain
-        power = np.maximum(power, _SILENT * power.mean())
+        power = np.maximum(power, SILENT * power.mean())
         basis = data_rank_basis(mean)
         inside = (1 - SHRINKAGE) * basis.T @ mean @ basis + SHRINKAGE * power.mean() * np.eye(basis.shape[1])
         values, vectors = np.linalg.eigh(inside)
         # the symmetric one of all whiteners: eigenvectors alone have any phase, and with it what counts as a lag
         whitener = (basis @ (vectors / np.sqrt(values)) @ vectors.conj().T).astype(spectra.complex)
         features = _log_features(spectra, whitener, np.sqrt(gain).astype(spectra.dtype), power.astype(spectra.dtype))
-        scale = _standardize(features, whitener.shape[1])
+        scale = _standardize(features, whitener.shape[1], live)
         return cls(whitener, features, scale, Ridge.of(features))
 
     def weights(self, targets, trainings, penalties):
@@ -81,10 +82,10 @@ def _log_features(spectra, whitener, gain, power):
     return features
 
 
-def _standardize(features, rank):
-    """Center features and divide them by their spread, in place; quadrature counts less."""
-    features -= features.mean(axis=0)
-    spread = features.std(axis=0)
+def _standardize(features, rank, live):
+    """Center features and divide them by their spread in some trials, in place; quadrature counts less."""
+    features -= features[live].mean(axis=0)
+    spread = features[live].std(axis=0)
     weight = np.where(np.arange(rank**2) < rank * (rank + 1) // 2, 1.0, IMAGINARY).astype(features.dtype)
     scale = np.divide(spread, weight, out=np.ones_like(spread), where=spread > 1e-6 * max(spread.max(), 1e-30))
     features /= scale

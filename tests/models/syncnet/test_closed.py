@@ -1,5 +1,7 @@
 """The log-power read-out and training without gradients: what was planted is found, the network is the solution."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from eegexplain._module import capture
 from eegexplain.datasets import make_oscillatory_eeg
 from eegexplain.models import SyncNet, SyncNetClassifier, SyncNetRegressor
 from eegexplain.models.syncnet._calibration import ClassLoss
-from eegexplain.models.syncnet._closed import PENALTIES, ClosedTraining, training_folds
+from eegexplain.models.syncnet._closed import FEW, PENALTIES, ClosedTraining, FoldPlan, training_folds
 from eegexplain.models.syncnet._spectra import Spectra
 from eegexplain.models.syncnet._strata import frequency_strata
 from eegexplain.models.syncnet._tangent import spatial_filters
@@ -190,7 +192,9 @@ def test_folds_keep_groups_and_every_class():
     folds = training_folds(y, groups, 0, True)
     assert len(folds) == 5 and all(not set(groups[a]) & set(groups[b]) for a, b in folds)
     assert all(len(np.unique(y[a])) == 2 for a, _ in folds)
-    assert training_folds(y[:3], None, 0, True) == [] and training_folds(y, np.zeros(40), 0, True) == []
+    assert training_folds(y[:3], None, 0, True) == []
+    alone, free = (training_folds(y, own, 0, True) for own in (np.zeros(40), None))  # one group is no group
+    assert len(alone) == 5 and all(np.array_equal(a, b) for a, b in zip(sum(alone, ()), sum(free, ()), strict=True))
     assert len(training_folds(np.arange(7.0), None, 0, False)) == 5
 
 
@@ -204,7 +208,7 @@ def test_held_out_trials_are_scored_by_filters_that_have_not_seen_them():
     spectra = Spectra.of(X, strata, 2.0, np.float64)
     training, loss, targets = ClosedTraining(X, strata, 2.0, np.float64), ClassLoss(2), y[:, None].astype(float)
     folds = training_folds(y, None, 0, True)
-    solution = training.solve(targets, 6, folds, loss)
+    solution = training.solve(targets, 6, FoldPlan.of(y, np.arange(70), None, 0, True), loss)
     losses = []
     for penalty in PENALTIES:
         scores, seen = [], []
@@ -215,7 +219,7 @@ def test_held_out_trials_are_scored_by_filters_that_have_not_seen_them():
             seen.append(targets[test])
         losses.append(loss.calibrate(np.concatenate(scores), np.concatenate(seen)).loss)
     np.testing.assert_allclose(solution.loss, losses, rtol=1e-10)
-    assert solution.penalty == PENALTIES[int(np.argmin(losses))] and np.ptp(losses) > 1e-3
+    assert solution.penalty == PENALTIES[int(np.argmin(losses))] and np.ptp(losses) > 5e-4
 
 
 def test_artefacts_do_not_spoil_the_other_trials():
@@ -224,10 +228,67 @@ def test_artefacts_do_not_spoil_the_other_trials():
     spoiled = X[:80].copy()
     spoiled[[3, 40]] *= 1000.0
     spoiled[7] = 0.0
-    with pytest.warns(UserWarning, match="2 of 80 trials have more than 100 times the power"):
+    said = "2 of 80 trials have more than 100 times the power", "1 of 80 trials have next to no power"
+    with pytest.warns(UserWarning, match=said[0]), pytest.warns(UserWarning, match=said[1]):
         net = SyncNetClassifier(**CLOSED).fit(spoiled, y[:80])
     agreement = np.corrcoef(clean.decision_function(X[80:]), net.decision_function(X[80:]))[0, 1]
     assert net.score(X[80:], y[80:]) > 0.9 and agreement > 0.98
+
+
+def test_many_silent_trials_are_left_out_and_said():
+    """As if they had never been recorded, and a network that is as sure of the others as it was."""
+    X, y = lagged()
+    spoiled, silent = X[:80].copy(), np.random.default_rng(1).permutation(80)[:27]
+    spoiled[silent] = 0.0
+    with pytest.warns(UserWarning, match="27 of 80 trials have next to no power"):
+        net = SyncNetClassifier(**CLOSED).fit(spoiled, y[:80])
+    without = SyncNetClassifier(**CLOSED).fit(np.delete(X[:80], silent, axis=0), np.delete(y[:80], silent))
+    found, expected = net.decision_function(X[80:]), without.decision_function(X[80:])
+    assert np.corrcoef(found, expected)[0, 1] > 0.99 and 0.8 < found.std() / expected.std() < 1.25
+    space = ClosedTraining(spoiled, frequency_strata((2.0, 45.0), SFREQ, 256), 1.0, np.float64).space
+    np.testing.assert_allclose(np.delete(space.features, silent, axis=0).mean(axis=0), 0, atol=1e-10)
+    spoiled = X[:80] * (y[:80, None, None] == 1)  # silence is what a class is
+    assert FoldPlan.of(y[:80], np.flatnonzero(y[:80]), None, 0, True).n_silent == 0
+    assert SyncNetClassifier(**CLOSED).fit(spoiled, y[:80]).score(spoiled, y[:80]) == 1
+
+
+def test_channels_of_any_unit_decode_alike():
+    """A channel in another unit, or a broken one, hides nothing: the solution is that of the other channels."""
+    X, y = lagged()
+    X = np.concatenate([X, np.random.default_rng(1).standard_normal((120, 1, 256))], axis=1)
+    clean = SyncNetClassifier(**CLOSED).fit(X[:80], y[:80])
+    for sizes in ([1e4, 1, 1], [1, 1, 1e4], [1e-3, 1e3, 1]):
+        other = X * np.reshape(sizes, (3, 1))
+        net = SyncNetClassifier(**CLOSED).fit(other[:80], y[:80])
+        np.testing.assert_allclose(net.decision_function(other), clean.decision_function(X), atol=0.02)
+
+
+def test_few_trials_of_a_class_get_more_ridge_and_are_told():
+    X, y = lagged()
+    some = np.sort(np.r_[np.flatnonzero(y == 0)[:40], np.flatnonzero(y == 1)[: FEW - 1]])
+    with pytest.warns(UserWarning, match="9 trials of the rarest class, fewer than 10"):
+        SyncNetClassifier(**CLOSED).fit(X[some], y[some])
+    few, enough = (FoldPlan.of(np.repeat([0, 1], [40, n]), np.arange(40 + n), None, 0, True) for n in (FEW - 1, FEW))
+    assert few.penalties == PENALTIES[2:] and enough.penalties == PENALTIES
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        enough.warn(2)
+
+
+@pytest.mark.parametrize("settings", [
+    {"num_filters": 60},  # more than 2 channels x 11 strata
+    {"frequency_range": (30.0, 200.0)},  # beyond the Nyquist frequency of 64 Hz
+])  # fmt: skip
+def test_filters_that_are_not_needed_and_strata_that_do_not_exist(settings):
+    X, y = lagged()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        net = SyncNetClassifier(**CLOSED, **settings).fit(X[:80], y[:80])
+    assert np.isfinite(net.decision_function(X)).all()
+    table, weights = net.filter_table_, net.net_.module_.final_layer.weight.detach().numpy()
+    assert table["carrier_frequency"].max() <= SFREQ / 2
+    silent = (table.filter(regex="^amplitude_").to_numpy() == 0).all(axis=1)
+    assert (weights[:, silent] == 0).all() and (silent.sum() >= 60 - 22) == ("num_filters" in settings)
 
 
 def test_data_without_power_outside_a_band_decode_as_with_strata_in_the_band():

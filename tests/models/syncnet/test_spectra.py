@@ -39,6 +39,9 @@ def test_moments_and_filter_powers_by_their_definition(X):
     frequencies = np.fft.rfftfreq(64, 1 / SFREQ)
     values = np.fft.rfft((X - X.mean(-1, keepdims=True)) / 2, axis=-1)
     share = strata.response(frequencies) * np.where(frequencies == SFREQ / 2, 1, 2) / 64**2
+    power = np.median(abs(values) ** 2 @ share.mean(axis=0), axis=0)  # of each channel, in the median trial
+    np.testing.assert_allclose(spectra.sizes[:, 0], np.sqrt(power))
+    values /= spectra.sizes
     moments = spectra.moments()
     for s in range(len(share)):
         expected = np.einsum("f,ncf,ndf->cd", share[s], values, values.conj()) / len(X)
@@ -53,6 +56,7 @@ def test_loud_trials_get_the_power_of_the_median_trial(X, monkeypatch):
     clean, _ = spectra_of(X)
     power = clean.moments().power.mean(axis=1)
     assert clean.without_loud(power) == (clean, 0)
+    monkeypatch.setattr(Spectra, "channel_sizes", lambda self, trials: clean.sizes)  # two trials move the median
     X[[5, 69]] *= 1000.0
     found = []
     for kept_bytes in (2**26, 0):
@@ -65,3 +69,13 @@ def test_loud_trials_get_the_power_of_the_median_trial(X, monkeypatch):
         np.testing.assert_allclose(found[-1].mean(axis=1)[:5], power[:5])
         assert n_loud == 2
     np.testing.assert_allclose(*found)
+
+
+def test_sizes_of_channels_leave_flat_ones_and_rounding_errors_alone(X):
+    X[:, 1] *= 1e4
+    X[:30] = 0.0
+    X[:, 2] = 1.0 + 1e-15 * X[:, 2]
+    spectra, _ = spectra_of(X)
+    power = spectra.moments().cross.real.diagonal(axis1=1, axis2=2).T @ spectra.response.mean(axis=0)
+    np.testing.assert_allclose(power[:2], 40 / 70, rtol=0.2)
+    assert spectra.sizes[2] == 1 and power[2] < 1e-20
