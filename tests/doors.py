@@ -319,6 +319,12 @@ DOORS = {
         lambda maps, effect, scored: inspection.sign_agreement(maps, effect, scored=scored),
         arrays={"maps": MAPS, "effect": MAPS[0] + 0.1, "scored": np.ones((3, 4), bool)},
     ),
+    "stability": Door(
+        lambda X, y, groups: inspection.stability(
+            explainer(), X, y, groups=groups, n_folds=2, n_repeats=1, n_permutations=0, random_state=0
+        ).agreement,
+        arrays={"X": X}, labels={"y": y, "groups": GROUPS},
+    ),
     "uncovered_bands": Door(
         lambda X, y, groups, sfreq: len(
             inspection.uncovered_bands(network().filter_table_, X, y, sfreq=sfreq, groups=groups)
@@ -507,7 +513,7 @@ NO_ARRAYS = {
     "asked about models that `cross_validate_models` has checked": ("explain_models",),
     "records": ("CrossValidatedExplanation", "CrossValidatedModels",
                 "ReferenceComparison", "Decoding", "DeletionCurve", "SanityCheck", "Parameter", "Perturbation",
-                "ReceptiveField", "Significance",
+                "ReceptiveField", "Significance", "Stability",
                 "SinusoidFit", "Source", "Job", "Options", "Figure", "Findings", "Section", "Trials",
                 "TruthScore", "UncoveredBand", "UsableInformation"),
     "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet"),

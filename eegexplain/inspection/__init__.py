@@ -19,6 +19,7 @@ from eegexplain.inspection.faithfulness import (
     relevance_rank_accuracy,
     sign_agreement,
 )
+from eegexplain.inspection.halves import Stability, stability
 from eegexplain.inspection.models import CrossValidatedModels, cross_validate_models
 from eegexplain.inspection.permutation import permutation_test
 from eegexplain.inspection.references import reference_decoders
@@ -34,6 +35,7 @@ __all__ = [
     "ReferenceComparison",
     "SanityCheck",
     "Significance",
+    "Stability",
     "TruthScore",
     "UncoveredBand",
     "UsableInformation",
@@ -56,6 +58,7 @@ __all__ = [
     "relevance_rank_accuracy",
     "score_against_truth",
     "sign_agreement",
+    "stability",
     "uncovered_bands",
     "usable_information",
 ]

@@ -15,6 +15,7 @@ from eegexplain.inspection._kinds import claim
 from eegexplain.inspection._trials import trial_values, trial_variables
 from eegexplain.inspection.decoding import Decoding, assess_decoding
 from eegexplain.inspection.fold_maps import average_folds, explain_folds
+from eegexplain.inspection.halves import Stability, models_stability
 from eegexplain.inspection.models import CrossValidatedModels, cross_validate_models
 from eegexplain.inspection.significance import Significance
 
@@ -91,6 +92,27 @@ class CrossValidatedExplanation:
         """
         asked = claim(kind, n_permutations=n_permutations, **claimed)
         return asked.test(self, alpha=alpha, random_state=random_state, n_jobs=n_jobs, verbose=verbose)
+
+    def stability(self, **settings: Any) -> Stability:
+        """Compare maps of disjoint halves of the trials.
+
+        Parameters
+        ----------
+        **settings : dict
+            As in `eegexplain.inspection.stability`, from ``n_folds`` on; the number of seeds is that of the networks.
+
+        Returns
+        -------
+        Stability
+
+        Raises
+        ------
+        ValueError
+            When loaded from a file.
+        """
+        if self.models is None:
+            raise ValueError("A map from a file has no trials to divide: cross-validate them again.")
+        return models_stability(self.models, self.explainer, **settings)
 
     def save(self, path: str | os.PathLike) -> None:
         """Save the dataset, without models.

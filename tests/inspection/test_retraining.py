@@ -2,50 +2,16 @@
 
 import numpy as np
 import pytest
-import xarray as xr
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import ShuffleSplit
 
 from eegexplain import PerturbationCorrelator, SyncNetClassifier
 from eegexplain.datasets import make_oscillatory_eeg
 from eegexplain.inspection import CrossValidatedExplanation, cross_validate_explanations, permutation_test
+from tests.inspection.differences import Difference, Weights
 
 N_CHANNELS = 6
-
-
-class Difference(ClassifierMixin, BaseEstimator):
-    """Scores trials by the difference of class means: a network for the price of a mean."""
-
-    def fit(self, X, y):
-        self.classes_ = np.unique(y)
-        X = X.mean(axis=2)
-        self.weights_ = X[y == self.classes_[1]].mean(0) - X[y == self.classes_[0]].mean(0)
-        return self
-
-    def decision_function(self, X):
-        return X.mean(axis=2) @ self.weights_
-
-    def predict(self, X):
-        return self.classes_[(self.decision_function(X) > 0).astype(int)]
-
-
-class Weights(BaseEstimator):
-    """Explains it by its weights, times the size of what it is given."""
-
-    def __init__(self, estimator=None):
-        self.estimator = estimator
-
-    def fit(self, X, y, groups=None):
-        weights = self.estimator.estimator.weights_ * X.std()
-        self.explanation_ = xr.Dataset({"value": (("output", "channel"), np.stack([-weights, weights]))})
-        return self
-
-    def explain_population(self, X, y=None):
-        return self.explanation_
-
-    def score(self, X, y):
-        return self.estimator.score(X, y)
 
 
 EXPLAINER = Weights(Difference())
@@ -106,10 +72,10 @@ def test_planted_cells_are_found_on_their_side_and_noise_is_not():
     counted = (1 + (total.null_maxima >= total.statistic.values[0] - 1e-9).sum()) / 20
     assert total.p_values.dims == ("output",) and (total.p_values == counted).all()
     alarms = 0
-    for seed in range(15):
+    for seed in range(10):
         noise = cross_validate_explanations(EXPLAINER, *trials(seed), cv=2, random_state=0)
         alarms += noise.significance("retraining", n_permutations=19, random_state=seed).p_value <= 0.05
-    assert alarms <= 3
+    assert alarms <= 2
 
 
 def test_studentized_cells_are_in_units_of_their_null():

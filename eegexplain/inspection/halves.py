@@ -1,0 +1,299 @@
+"""Would other trials and other networks give this map? Agreement of disjoint halves, against permuted labels."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import spearmanr
+from sklearn.utils import check_random_state
+
+from eegexplain._levels import is_trait
+from eegexplain._parallel import progress, single_thread
+from eegexplain._validation import positive_int, random_seed
+from eegexplain.inspection._exchange import exchangeable, permuted_labels
+from eegexplain.inspection._splits import check_splits
+from eegexplain.inspection.cross_validation import train_targets
+from eegexplain.inspection.fold_maps import explain_folds
+from eegexplain.inspection.models import CrossValidatedModels, cross_validate_models
+from eegexplain.inspection.significance import p_values
+
+TOP = 0.1  # share of the cells that are a map's top
+PERSISTENCE = 0.9  # of the rank-biased overlap: the first 10 ranks have 86 % of the weight
+N_DRAWS = 20  # of halves, until both can be cross-validated
+
+
+def _spearman(one, other):
+    return spearmanr(one, other).statistic if np.ptp(one) > 0 and np.ptp(other) > 0 else 0.0
+
+
+def _cosine(one, other):
+    size = np.linalg.norm(one) * np.linalg.norm(other)
+    return one @ other / size if size > 0 else 0.0
+
+
+def _signs(one, other):
+    return np.mean(np.sign(one) == np.sign(other))
+
+
+def _jaccard(one, other):
+    """Share of the cells in the top of either map that are in the top of both."""
+    n_top = max(1, round(TOP * len(one)))
+    top, other_top = (set(np.argsort(-np.abs(values), kind="stable")[:n_top]) for values in (one, other))
+    return len(top & other_top) / len(top | other_top)
+
+
+def _rank_biased(one, other):
+    """Mean over depths of the share that the ranks above have in common, weighted by a geometric series."""
+    ranks = np.stack([np.argsort(np.argsort(-np.abs(values), kind="stable")) for values in (one, other)])
+    depth = np.arange(1, len(one) + 1)
+    common = np.cumsum(np.bincount(ranks.max(axis=0), minlength=len(one)))  # a cell is common from its lower rank on
+    weights = (1 - PERSISTENCE) * PERSISTENCE ** (depth - 1)
+    return float(weights @ (common / depth) + PERSISTENCE ** len(one))
+
+
+MEASURES: dict[str, Callable[[NDArray, NDArray], float]] = {
+    "spearman": _spearman,
+    "cosine": _cosine,
+    "sign_agreement": _signs,
+    "jaccard": _jaccard,
+    "rank_biased_overlap": _rank_biased,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Stability:
+    """Agreement of maps from disjoint halves, and what it is on permuted labels.
+
+    Parameters
+    ----------
+    agreement : dict of str to ndarray of shape (n_repeats,)
+        By measure: "spearman" and "cosine" (-1 to 1), "sign_agreement", "jaccard" (of the tenth of the cells with the
+        largest absolute values) and "rank_biased_overlap" (0 to 1).
+    null : dict of str to ndarray of shape (n_permutations,)
+        Mean over as many repeats, of permuted labels.
+    halves : {"trials", "groups"}
+        What was divided.
+    """
+
+    agreement: dict
+    null: dict
+    halves: str
+
+    @property
+    def mean(self) -> dict:
+        """Of each measure, over repeats."""
+        return {name: float(np.mean(values)) for name, values in self.agreement.items()}
+
+    @property
+    def p_values(self) -> dict:
+        """Of each measure: (1 + permutations that agree as well) / (1 + permutations)."""
+        return {name: float(p_values(value, self.null[name])) for name, value in self.mean.items()}
+
+    def __str__(self):
+        """One sentence."""
+        n_permutations = len(next(iter(self.null.values())))
+        told = ", ".join(
+            f"{name.replace('_', ' ')} {value:.2f}" + (f" (p = {self.p_values[name]:.2g})" if n_permutations else "")
+            for name, value in self.mean.items()
+        )
+        return f"Maps of disjoint halves of the {self.halves}: {told}."
+
+
+def stability(
+    explainer: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    n_folds: int | None = None,
+    n_seeds: int = 1,
+    n_repeats: int = 4,
+    n_permutations: int = 39,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Stability:
+    """Compare maps of disjoint halves of the trials, each trained and explained by itself.
+
+    Parameters
+    ----------
+    explainer : explainer
+        Around an estimator that can be trained.
+    X : array-like of shape (n_trials, n_channels, n_times)
+    y : array-like of shape (n_trials,)
+    groups : array-like of shape (n_trials,), optional
+        Subjects or recordings: these are divided.
+    n_folds : int, optional
+        In each half; None is 5, or fewer where there are fewer groups or trials of a class.
+    n_seeds : int, default=1
+        Networks per fold.
+    n_repeats : int, default=4
+        Ways to divide.
+    n_permutations : int, default=39
+        Permutations of the labels, each with as many repeats: the cost is (1 + n_permutations) * n_repeats * 2 *
+        n_folds * n_seeds networks. 0 gives no p values.
+    random_state : int, RandomState or None
+    n_jobs : int, optional
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    Stability
+
+    Raises
+    ------
+    ValueError
+        For too few groups or trials to cross-validate each half, and what `cross_validate_models` refuses.
+
+    Notes
+    -----
+    Each half is cross-validated inside: its networks explain trials of this half that they did not see. The two maps
+    then have nothing in common - no trial, whether trained on or explained, no group and no seed - but what is true of
+    all trials. Networks of one half that explain the other would share all trials in exchanged roles, and networks with
+    a common start agree on noise. What maps of noise agree on nevertheless (where power is, how filters are spaced) is
+    in the null, too: labels are permuted as in `permutation_test` and everything is done again. The maps are those of
+    half the trials; that of all is more stable.
+
+    References
+    ----------
+    .. [1] W. Webber, A. Moffat, J. Zobel, "A similarity measure for indefinite rankings", ACM Transactions on
+           Information Systems 28 (2010), doi:10.1145/1852102.1852106.
+    .. [2] M. Ojala, G. C. Garriga, "Permutation tests for studying classifier performance", Journal of Machine Learning
+           Research 11 (2010), https://jmlr.org/papers/v11/ojala10a.html.
+
+    Examples
+    --------
+    >>> from eegexplain import PerturbationCorrelator, SyncNetClassifier
+    >>> from eegexplain.datasets import make_oscillatory_eeg
+    >>> from eegexplain.inspection import stability
+    >>> eeg = make_oscillatory_eeg(n_trials=60, snr=5, random_state=0)
+    >>> net = SyncNetClassifier(training="closed", readout="log_power", num_filters=4, sfreq=eeg.sfreq)
+    >>> correlator = PerturbationCorrelator(net, bands="eeg", noise="data", ch_names=eeg.ch_names)
+    >>> found = stability(correlator, eeg.X, eeg.y, n_folds=2, n_repeats=1, n_permutations=0, random_state=0)
+    >>> found.halves, found.mean["cosine"] > 0.5
+    ('trials', True)
+    """
+    rng = check_random_state(random_state)
+    models = cross_validate_models(explainer, X, y, groups=groups, cv=n_folds, n_seeds=n_seeds, random_state=rng)
+    settings: dict[str, Any] = {"n_repeats": n_repeats, "n_permutations": n_permutations, "random_state": rng}
+    return models_stability(models, explainer, n_folds=n_folds, n_jobs=n_jobs, verbose=verbose, **settings)
+
+
+def models_stability(
+    models: CrossValidatedModels,
+    explainer: Any,
+    *,
+    n_folds: int | None = None,
+    n_repeats: int = 4,
+    n_permutations: int = 39,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Stability:
+    """Compare maps of disjoint halves of the trials that models were cross-validated on.
+
+    Parameters
+    ----------
+    models : CrossValidatedModels
+    explainer, n_folds, n_repeats, n_permutations, random_state, n_jobs, verbose
+        As in `stability`.
+
+    Returns
+    -------
+    Stability
+
+    Raises
+    ------
+    ValueError
+        For too few groups or trials to cross-validate each half.
+    """
+    positive_int("n_repeats", n_repeats)
+    if n_permutations:
+        positive_int("n_permutations", n_permutations)
+    if models.y.ndim != 1:
+        raise ValueError(f"Labels of shape {models.y.shape} are not permuted: give one target.")
+    rng = check_random_state(random_state)
+    names, codes = np.unique(models.y, return_inverse=True)
+    design = exchangeable(codes, np.zeros_like(codes), models.groups)
+    permuted = (names[one] for one in permuted_labels(codes, design, n_permutations, rng))
+    repeats = _Repeats(models, explainer, n_folds, n_repeats, n_jobs)
+    with single_thread():
+        agreement = repeats(models.y, rng)
+        units = (repeats(labels, rng) for labels in permuted)
+        units = progress(units, verbose, "halves of permuted labels", n_permutations)
+        null = [{name: np.mean(values) for name, values in one.items()} for one in units]
+    collected = {name: np.array([one[name] for one in null]) for name in MEASURES}
+    return Stability(agreement, collected, "trials" if models.groups is None else "groups")
+
+
+@dataclass(frozen=True, eq=False)
+class _Repeats:
+    """The scheme, for any labels."""
+
+    models: CrossValidatedModels
+    explainer: Any
+    n_folds: int | None
+    n_repeats: int
+    n_jobs: int | None
+
+    def __call__(self, y, rng):
+        """Agreement by measure, (n_repeats,)."""
+        found = [self._once(y, rng) for _ in range(self.n_repeats)]
+        return {name: np.array([measure(*pair) for pair in found]) for name, measure in MEASURES.items()}
+
+    def _once(self, y, rng):
+        """Flat maps of two halves."""
+        models = self.models
+        parts = self._parts(y, rng)
+        splits = [split for part in parts for split in part]  # seeds go by their number: none is shared between halves
+        settings = {"n_seeds": len(models.held_out.alone), "params": models.params, "n_jobs": self.n_jobs}
+        shared = {"groups": models.groups}
+        folds = train_targets(models.estimator, models.X, [y], splits, seeds=[random_seed(rng)], **shared, **settings)[
+            0
+        ]
+        maps = explain_folds(
+            self.explainer, folds, models.X, y, random_state=rng, n_jobs=self.n_jobs, read=_map_of, **shared
+        )
+        of_folds = np.array([np.mean(seeds, axis=0) for seeds in maps])
+        return of_folds[: len(parts[0])].mean(axis=0), of_folds[len(parts[0]) :].mean(axis=0)
+
+    def _parts(self, y, rng):
+        """Splits of each half, in places of all trials."""
+        for _ in range(N_DRAWS):
+            try:
+                return [self._splits(y, half, rng) for half in _halves(self._strata(y), self.models.groups, rng)]
+            except ValueError as error:
+                refusal = error
+        of = "trials" if self.models.groups is None else "groups"
+        raise ValueError(f"Halves of these {of} cannot be cross-validated: {refusal}. Use fewer folds, or more {of}.")
+
+    def _splits(self, y, half, rng):
+        groups = None if self.models.groups is None else self.models.groups[half]
+        classes = self.models.held_out.classes is not None
+        if classes and len(np.unique(y[half])) < len(np.unique(y)):
+            raise ValueError("a half lacks a class")
+        parts = check_splits(self.n_folds, y[half], groups, random_seed(rng), classes).parts
+        return [(half[train], half[test]) for train, test in parts]
+
+    def _strata(self, y):
+        """Classes, which halves should share alike; of groups where the label is theirs."""
+        groups = self.models.groups
+        stratified = self.models.held_out.classes is not None and (groups is None or is_trait(y, groups))
+        return np.unique(y, return_inverse=True)[1] if stratified else np.zeros(len(y), int)
+
+
+def _map_of(explainer, X, y):
+    return np.nan_to_num(explainer.explanation_["value"].values.ravel())
+
+
+def _halves(strata, groups, rng):
+    """Places of the trials of two halves: of each stratum's units every other one, from a random order."""
+    units = np.arange(len(strata)) if groups is None else groups
+    _, first, place = np.unique(units, return_index=True, return_inverse=True)
+    order = np.lexsort((rng.random_sample(len(first)), strata[first]))
+    side = np.empty(len(first), int)
+    side[order] = (np.arange(len(first)) + rng.randint(2)) % 2
+    return [np.flatnonzero(side[place] == one) for one in (0, 1)]
