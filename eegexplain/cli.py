@@ -54,7 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
         command.add_argument("--noise", default="data", help="data or independent (default: %(default)s)")
         command.add_argument("--model", default="syncnet", help="network to train (default: %(default)s)")
         command.add_argument("--folds", type=int, help="cross-validation folds (default: 5, or fewer with few groups)")
-        command.add_argument("--seeds", type=int, default=3, help="networks per fold (default: %(default)s)")
+        command.add_argument("--seeds", type=int, help="networks per fold (default: 3, or 1 of a kind without chance)")
         command.add_argument("--jobs", type=int, help="processes (default: as many as cores, at most 2)")
         command.add_argument("--traceback", action="store_true", help="show where an error came from")
         command.add_argument("--seed", type=int, default=0, help="seed of everything random (default: %(default)s)")

@@ -144,7 +144,7 @@ def cross_validate_models(
             notify("fitting reference decoders on the same folds")
         scores = held_out_scores(references, X, y, splits.parts) if references else {}
         decoding = _decoding(y, held_out, fold_numbers(folds, len(y)), codes, identities, scores, seed)
-    seeded = bool(seeded_parameters(inner)) and not getattr(inner, "deterministic_", False)
+    seeded = bool(seeded_parameters(inner)) and getattr(inner, "_depends_on_seed", True)
     return CrossValidatedModels(folds, X, y, codes, held_out, decoding, seeded, seed, inner, params)
 
 

@@ -152,6 +152,11 @@ class NetworkFacade(BaseEstimator):
         super().__init_subclass__(**kwargs)
 
     # ----------------------------------------------------------------- fit
+    @property
+    def _depends_on_seed(self):
+        """Whether training depends on ``random_state`` by more than which folds choose a setting."""
+        return True
+
     def _fit_net(self, X, target, groups, n_outputs):
         """Build and train the net on validated trials and encoded targets."""
         self._validate_params()

@@ -26,6 +26,7 @@ def _syncnet(sfreq):
 
 
 MODELS = {"syncnet": _syncnet}
+N_SEEDS = 3  # networks per fold whose training knows chance
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Options:
         Of the perturbation correlation.
     n_folds : int or None
         None is 5, or fewer with few groups.
-    n_seeds : int
-        Networks per fold.
+    n_seeds : int or None
+        Networks per fold; None is 3, or 1 of a kind whose training knows no chance.
     seed : int
         Of everything random.
     title : str
@@ -57,7 +58,7 @@ class Options:
     bands: str | dict = "eeg"
     noise: str = "data"
     n_folds: int | None = None
-    n_seeds: int = 3
+    n_seeds: int | None = None
     seed: int = 0
     title: str = "EEG explained"
     group_by: str | None = None
@@ -157,12 +158,16 @@ def run_job(data: Any, options: Options, notify: Callable[[str], Any] | None = N
     """
     check_option("noise", options.noise, ("data", "independent"))
     make_model = lookup(MODELS, options.model, "model")
-    n_seeds = positive_int("the number of seeds", options.n_seeds)
+    model = make_model(data.sfreq)
+    n_seeds = options.n_seeds
+    if n_seeds is None:
+        n_seeds = N_SEEDS if getattr(model, "_depends_on_seed", True) else 1
+    n_seeds = positive_int("the number of seeds", n_seeds)
     data = prepare_trials(data, options.bands, options.group_by)
     if data.groups is not None:
         check_groups(data.groups, len(data.y))
     models = cross_validate_models(
-        make_model(data.sfreq),
+        model,
         data.X,
         data.y,
         groups=data.groups,

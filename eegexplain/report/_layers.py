@@ -26,17 +26,26 @@ TEXT = (
 )
 
 
+def shown_layers(net):
+    """Titles of layers by name: logarithms of power have no power of their own to be moved."""
+    shown = dict(LAYERS)
+    if net.net_.module_.readout == "log_power":
+        del shown["pool_out"]
+    return shown
+
+
 def layers(job):
     """Perturbation correlation of filters and classes, layer by layer, on held-out trials."""
     from eegexplain.perturbation import PerturbationCorrelator
 
     net, held_out = job.folds[0].net, job.folds[0].test
+    shown = shown_layers(net)
     spread = held_out[np.unique(np.linspace(0, len(held_out) - 1, N_TRIALS).astype(int))]  # files are often sorted
     groups = None if job.data.groups is None else job.data.groups[spread]
     correlator = PerturbationCorrelator(
         FrozenEstimator(net),
         noise="data",
-        layers=list(LAYERS),
+        layers=list(shown),
         difference="power",
         n_iterations=N_DRAWS,
         random_state=job.options.seed,
@@ -45,27 +54,27 @@ def layers(job):
     found = correlator.fit(job.data.X[spread], job.data.y[spread], groups=groups).explanation_
     found, own = job.data.inside_passband(found), net.filter_table_["peak_frequency"].to_numpy()
     frequencies = found["frequency"].to_numpy()
-    responds = {name: frequencies[profiles(found, f"layer_{name}").argmax(axis=1)] for name in LAYERS}
+    responds = {name: frequencies[profiles(found, f"layer_{name}").argmax(axis=1)] for name in shown}
     caption = "Which frequency each filter and each class responds to"
     return Findings(
         html=[TEXT],
-        figures=[Figure("layers", draw(found, own), caption)],
+        figures=[Figure("layers", draw(found, own, shown), caption)],
         variables={f"layers_{name}": found[name] for name in found if name.startswith("layer_")},
         summary={"layers": {name: [float(peak) for peak in peaks] for name, peaks in responds.items()}},
     )
 
 
-def draw(found, own):
+def draw(found, own, shown):
     """Rows of filters (by frequency) and of classes, columns of frequencies, one panel per layer."""
     import matplotlib.pyplot as plt
 
     order = np.argsort(own)
-    rows = {title: profiles(found, f"layer_{name}")[order] for name, title in LAYERS.items()}
+    rows = {title: profiles(found, f"layer_{name}")[order] for name, title in shown.items()}
     rows["classes"] = profiles(found, "value")
     frequencies, outputs = found["frequency"].to_numpy(), found["output"].to_numpy()
     step = frequencies[1] - frequencies[0]
     limit = max(np.abs(values).max() for values in rows.values()) or 1.0
-    figure, axes = plt.subplots(1, 3, figsize=(10.5, 1.4 + 0.16 * len(own)), layout="constrained")
+    figure, axes = plt.subplots(1, len(rows), figsize=(3.5 * len(rows), 1.4 + 0.16 * len(own)), layout="constrained")
     for ax, (title, values) in zip(axes, rows.items(), strict=True):
         extent = (frequencies[0] - step / 2, frequencies[-1] + step / 2, -0.5, len(values) - 0.5)
         image = ax.imshow(

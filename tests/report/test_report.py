@@ -81,12 +81,11 @@ def test_summary_and_explanation_hold_the_numbers(demo):
 def test_filters_respond_at_their_own_frequency_or_to_a_planted_rhythm(demo):
     out, _, part = demo
     own = pd.read_csv(out / "filters.csv")["peak_frequency"].to_numpy()
-    assert set(part.summary["layers"]) == {"conv_out", "pool_out"}
-    for peaks in part.summary["layers"].values():
-        distance = np.abs(
-            np.array(peaks)[:, None] - np.column_stack([own, np.full_like(own, 10), np.full_like(own, 22)])
-        )
-        assert distance.min(axis=1).max() <= 2
+    assert set(part.summary["layers"]) == {"conv_out"}  # logarithms of power have no power to be moved
+    peaks = np.array(part.summary["layers"]["conv_out"])
+    distance = np.abs(peaks[:, None] - np.column_stack([own, np.full_like(own, 10), np.full_like(own, 22)]))
+    strongest = np.abs(part.variables["layers_layer_conv_out"]).max(("channel", "frequency")).values
+    assert (strongest > 0.2).sum() >= 3 and distance.min(axis=1)[strongest > 0.2].max() <= 2
     assert part.variables["layers_layer_conv_out"].dims == ("unit_conv_out", "channel", "frequency")
 
 

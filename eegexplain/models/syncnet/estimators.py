@@ -167,6 +167,11 @@ class SyncNetFacade(NetworkFacade):
         self.history_ = stacked_histories([member.history_ for member in members])
         self.net_ = net
 
+    @property
+    def _depends_on_seed(self):
+        """Closed forms differ by the folds that choose the ridge alone."""
+        return self.training != "closed"
+
     def _module_settings(self):
         sfreq = self._reference_sfreq()
         gain, decay = 0.05 * REFERENCE_SFREQ / sfreq, 50 / sfreq**2
@@ -256,8 +261,10 @@ class SyncNetFacade(NetworkFacade):
 class SyncNetClassifier(AlignedClassifier, SyncNetFacade, NetworkClassifier):
     """Classify trials with SyncNet: filters that are damped oscillations with a phase per channel.
 
-    The net is built for the sizes of the data and trained with Adam on the cross-entropy; the epoch with the lowest
-    loss on a stratified validation part is kept. One global scale (the root mean square of `X`) is learnt and kept in
+    The net is built for the sizes of the data. By default it reads out the log power of its filters and trains in
+    closed form, from cross-spectra; with ``training="gradient"`` (and ``readout="max"``, the network of [1]_) it is
+    trained with Adam on the cross-entropy, and the epoch with the lowest loss on a stratified validation part is kept.
+    One global scale (the root mean square of `X`) is learnt and kept in
     the net, so that volts and microvolts give the same network. `lr` is Adam's learning rate at 128 Hz: it acts on
     frequencies in Hz and decays per squared second, so that the same setting serves other sampling rates.
 
