@@ -11,6 +11,7 @@ LOUD = 100.0  # power relative to the median trial above which a trial is an art
 KEPT_BYTES = 2**26  # of spectra that are kept; more are transformed again each time they are asked for
 _BLOCK = 64
 _SIZED_BY = 256  # trials, at most, that the sizes of channels are taken from
+OUT_OF_PROPORTION = 10.0  # size relative to the median channel, or its inverse, that no place on the head explains
 _FLAT = 1e-6  # size relative to the median channel below which a channel holds rounding errors
 
 
@@ -89,12 +90,19 @@ class Spectra:
         return scipy.fft.rfft(X.astype(self.dtype, copy=False), axis=-1)[..., self.use] / self.sizes
 
     def channel_sizes(self, trials):
-        """Root of the power of each channel in the median of these trials, ``(n_channels, 1)``; 1 for flat channels."""
+        """What channels are divided by, ``(n_channels, 1)``: 1, but for those that are out of proportion.
+
+        Of these it is the root of their power in the median trial, relative to the median channel. Differences that
+        electrodes have by their place are left: divided out, weak channels count as much as strong ones in the rank
+        and the shrinkage, and subjects that a network never saw are decoded worse.
+        """
         gain = self.response.mean(axis=0).astype(self.dtype)
         powers = np.concatenate([_squares(values) @ gain for _, values in self.blocks(trials)])
         sizes = np.sqrt([middle(own) for own in powers.T])
-        least = max(_FLAT * middle(sizes), np.finfo(self.dtype).eps)
-        return np.where(sizes > least, sizes, 1.0).astype(self.dtype)[:, None]
+        usual = middle(sizes)
+        least = max(_FLAT * usual, np.finfo(self.dtype).eps)
+        odd = (sizes > least) & ((sizes > OUT_OF_PROPORTION * usual) | (sizes * OUT_OF_PROPORTION < usual))
+        return np.divide(sizes, usual, out=np.ones_like(sizes), where=odd).astype(self.dtype)[:, None]
 
     def moments(self):
         """Mean cross-spectrum per bin, and power per trial and bin."""

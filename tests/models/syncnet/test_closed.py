@@ -252,15 +252,18 @@ def test_many_silent_trials_are_left_out_and_said():
     assert SyncNetClassifier(**CLOSED).fit(spoiled, y[:80]).score(spoiled, y[:80]) == 1
 
 
-def test_channels_of_any_unit_decode_alike():
-    """A channel in another unit, or a broken one, hides nothing: the solution is that of the other channels."""
+def test_a_channel_out_of_proportion_hides_nothing():
+    """A channel in another unit, or a broken one, counts as much as the median channel; usual ones keep their size."""
     X, y = lagged()
     X = np.concatenate([X, np.random.default_rng(1).standard_normal((120, 1, 256))], axis=1)
     clean = SyncNetClassifier(**CLOSED).fit(X[:80], y[:80])
     for sizes in ([1e4, 1, 1], [1, 1, 1e4], [1e-3, 1e3, 1]):
         other = X * np.reshape(sizes, (3, 1))
         net = SyncNetClassifier(**CLOSED).fit(other[:80], y[:80])
-        np.testing.assert_allclose(net.decision_function(other), clean.decision_function(X), atol=0.02)
+        assert np.corrcoef(net.decision_function(other), clean.decision_function(X))[0, 1] > 0.99
+    strata = frequency_strata((2.0, 45.0), SFREQ, 256)
+    usual = ClosedTraining(X * np.reshape([4.0, 1.0, 0.25], (3, 1)), strata, 1.0, np.float64)
+    np.testing.assert_array_equal(usual.sizes, np.ones((3, 1)))
 
 
 def test_few_trials_of_a_class_get_more_ridge_and_are_told():
