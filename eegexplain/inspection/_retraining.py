@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from eegexplain._levels import is_shared
 from eegexplain._parallel import progress, single_thread
 from eegexplain._validation import random_seed
+from eegexplain.inspection._clusters import cell_adjacency, cluster_masses
 from eegexplain.inspection._exchange import exchangeable, permuted_labels
 from eegexplain.inspection.cross_validation import fold_numbers, predict_held_out, train_targets
 from eegexplain.inspection.decoding import balanced_accuracy
@@ -36,7 +37,8 @@ class Statistic:
     Parameters
     ----------
     of : callable
-        Takes maps (n_maps, n_outputs, ...) and the function of a side; returns statistics with the maps first.
+        Takes maps (n_maps, n_outputs, ...), the function of a side and a map with names; returns statistics with the
+        maps first.
     together : bool
         Whether it needs the maps of all permutations at once, which are kept then.
     least : int
@@ -45,22 +47,34 @@ class Statistic:
         Whether there is one for each cell; else for each output.
     """
 
-    of: Callable[[NDArray, Callable], NDArray]
+    of: Callable[[NDArray, Callable, Any], NDArray]
     together: bool = False
     least: int = 1
     by_cell: bool = True
 
 
-def _studentized(maps, side):
+def _studentized(maps, side, named=None):
     """Less the mean, divided by the deviation over all maps, the true one among them: none is special."""
     deviation = maps.std(axis=0)
     return side((maps - maps.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0))
 
 
+def _clusters(maps, side, named):
+    """Masses of clusters of studentized cells; of one side, only those beyond it."""
+    cells = named.dims[1:]
+    axis = cells.index("channel") if "channel" in cells else None
+    names = [] if axis is None else named["channel"].values.astype(str).tolist()
+    adjacency = cell_adjacency(names, maps.shape[2:], axis)
+    standard = _studentized(maps, np.positive).reshape(*maps.shape[:2], -1)
+    sided = standard if side is np.abs else np.maximum(side(standard), 0)
+    return cluster_masses(sided, adjacency).reshape(maps.shape)
+
+
 STATISTICS = {
-    "max": Statistic(lambda maps, side: side(maps)),
-    "total": Statistic(lambda maps, side: side(maps).reshape(*maps.shape[:2], -1).sum(axis=2), by_cell=False),
+    "max": Statistic(lambda maps, side, named: side(maps)),
+    "total": Statistic(lambda maps, side, named: side(maps).reshape(*maps.shape[:2], -1).sum(axis=2), by_cell=False),
     "studentized": Statistic(_studentized, together=True, least=200),
+    "clusters": Statistic(_clusters, together=True, least=200),
 }
 
 
@@ -120,7 +134,7 @@ def retrained_significance(
     ----------
     models : CrossValidatedModels
     explainer : explainer
-    statistic : {"max", "total", "studentized"}
+    statistic : {"max", "total", "studentized", "clusters"}
     alternative : {"two-sided", "greater", "less"}
     n_permutations : int
     alpha : float
@@ -157,14 +171,16 @@ def retrained_significance(
     units = progress(
         _units(models, explainer, permuted, n_permutations, **settings), verbose, "retraining", n_permutations
     )
-    of_map = chosen.of(observed.gain.values[None], side)[0]
+    of_map = None if chosen.together else chosen.of(observed.gain.values[None], side, observed.gain)[0]
     scores, kept = [], []
     with single_thread():  # once around all: to limit threads anew for each network costs as much as a small one
         for unit in units:
             scores.append(unit.score)
-            kept.append(unit.gain.values if chosen.together else chosen.of(unit.gain.values[None], side).max())
+            kept.append(
+                unit.gain.values if chosen.together else chosen.of(unit.gain.values[None], side, unit.gain).max()
+            )
     if chosen.together:
-        every = chosen.of(np.stack([observed.gain.values, *kept]), side)
+        every = chosen.of(np.stack([observed.gain.values, *kept]), side, observed.gain)
         of_map, kept = every[0], every[1:].reshape(len(kept), -1).max(axis=1)
     cells = observed.gain if chosen.by_cell else observed.gain.isel(dict.fromkeys(observed.gain.dims[1:], 0), drop=True)
     scored = {} if observed.score is None else {"score": observed.score}

@@ -42,9 +42,10 @@ def permutation_test(
         "contrast" keeps the networks and permutes the labels of held-out trials: see `evidence_contrast`. Give it an
         explainer whose values are evidence, as `FLEXAttributor`. "retraining" permutes all labels and does everything
         again that depends on them: networks are trained, predict, are explained and averaged.
-    statistic : {"max", "total", "studentized"}, optional
+    statistic : {"max", "total", "studentized", "clusters"}, optional
         What is compared: cells with the maximum over cells ("max", the default; the only one of the contrast), the sum
-        over the cells of each output, or cells in units of their deviation over permutations, of which this needs 200.
+        over the cells of each output, cells in units of their deviation over permutations, of which this needs 200, or
+        clusters of such cells: neighbors on the scalp (as MNE has them) and along frequency beyond 2 deviations.
     alternative : {"two-sided", "greater", "less"}, optional
         None is "two-sided"; the contrast is one-sided, "greater": towards the truth.
     groups : array-like of shape (n_trials,), optional
@@ -53,7 +54,7 @@ def permutation_test(
     cv, n_seeds
         As in `cross_validate_explanations`; not used for frozen networks.
     n_permutations : int, optional
-        None is 999, of retraining 199 (studentized 200).
+        None is 999, of retraining 199 (studentized and clusters 200).
     alpha : float, default=0.05
     random_state : int, RandomState or None
     n_jobs : int, optional

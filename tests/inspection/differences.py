@@ -24,12 +24,15 @@ class Difference(ClassifierMixin, BaseEstimator):
 class Weights(BaseEstimator):
     """Explains it by its weights, times the size of what it is given."""
 
-    def __init__(self, estimator=None):
+    def __init__(self, estimator=None, ch_names=None):
         self.estimator = estimator
+        self.ch_names = ch_names
 
     def fit(self, X, y, groups=None):
         weights = self.estimator.estimator.weights_ * X.std()
         self.explanation_ = xr.Dataset({"value": (("output", "channel"), np.stack([-weights, weights]))})
+        if self.ch_names is not None:
+            self.explanation_ = self.explanation_.assign_coords(channel=self.ch_names)
         return self
 
     def explain_population(self, X, y=None):

@@ -1,5 +1,7 @@
 """Maps against those of networks that were trained again on permuted labels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -86,6 +88,10 @@ def test_studentized_cells_are_in_units_of_their_null():
     test = found.significance("retraining", statistic="studentized", random_state=0)
     assert test.n_permutations == 200 and test.p_values[1, 2] <= 0.05 < loud.p_values[1, 2]
     assert 1 < np.median(test.null_maxima) < 3 < test.statistic[1, 2] < 6
+    named = replace(found, explainer=Weights(Difference(), ["Fz", "C3", "C4", "Pz", "O1", "O2"]))
+    clusters = named.significance("retraining", statistic="clusters", alternative="greater", random_state=0)
+    assert clusters.p_values[1, 2] <= 0.05 and clusters.statistic[1, 2] >= test.statistic[1, 2] - 1.0
+    assert (clusters.statistic[0, 2], clusters.p_values[0, 2]) == (0.0, 1.0)
     with pytest.raises(ValueError, match="n_permutations of at least 200, or statistic='max'"):
         found.significance("retraining", statistic="studentized", n_permutations=199)
 
