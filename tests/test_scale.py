@@ -22,6 +22,7 @@ def said(function, *args):
     return " ".join(str(warning.message) for warning in seen)
 
 
+@pytest.mark.filterwarnings("ignore:The whole map is 0")  # of trials in a far other unit
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
 def test_every_door_warns_of_another_unit(case, factor):
@@ -35,6 +36,7 @@ def test_every_door_warns_of_another_unit(case, factor):
         door(X * 3)  # within what recordings differ: a warning would be an error here
 
 
+@pytest.mark.filterwarnings("ignore:The whole map is 0")  # of trials in a far other unit
 @pytest.mark.parametrize("make", [fast_classifier, fast_regressor])
 def test_a_frozen_facade_knows_the_unit_it_was_trained_in(make):
     X, y = trials(make is fast_regressor)
@@ -43,6 +45,7 @@ def test_a_frozen_facade_knows_the_unit_it_was_trained_in(make):
     assert "1.0e-06 times that of the trials that SyncNet" in said(PerturbationCorrelator(net).fit, 20e-6 * X, y)
 
 
+@pytest.mark.filterwarnings("ignore:The whole map is 0")  # of trials in a far other unit
 def test_a_frozen_net_with_a_scale_of_its_own_is_asked():
     X, y = trials()
     facade = fast_classifier().fit(20 * X, y)

@@ -231,6 +231,7 @@ def test_non_finite_trials_are_refused(case, value):
         answer(estimator, X)
 
 
+@pytest.mark.filterwarnings("ignore:The whole map is 0")  # of a regression on one trial
 def test_empty_one_trial_and_one_class(case):
     X, y = trials(case.regression)
     with pytest.raises(ValueError, match="0 sample"):
@@ -247,6 +248,7 @@ def test_empty_one_trial_and_one_class(case):
 
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")  # the battery's own logistic regression, unscaled
+@pytest.mark.filterwarnings("ignore:1 of 12 trials have next to no power")
 def test_constant_channels_and_trials_give_finite_results(case):
     X, y = trials(case.regression)
     X[:, 1] = 5.0

@@ -62,6 +62,7 @@ def test_multiplicative_noise_averages_amplitude_times_gradient():
     np.testing.assert_allclose(correlator.correlations_, expected, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:The whole map is 0")  # of amplitudes, as it should be
 def test_phase_differences_have_a_lag_map_on_their_two_channels_and_no_amplitude_map():
     X, y = noise_trials(60, 4, 32)
     X[:, 1] = X[:, 0] + 0.3 * X[:, 1]  # the phases agree, so that a shift can only lower the cosine
@@ -79,6 +80,7 @@ def test_phase_differences_have_a_lag_map_on_their_two_channels_and_no_amplitude
     assert np.abs(z[elsewhere]).max() < 4.5
 
 
+@pytest.mark.filterwarnings("ignore:The whole map is 0")  # of lags, as it should be
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_channel_power_has_no_lag_map_although_rounding_moves_it(dtype):
     X, y = noise_trials(20)
