@@ -122,8 +122,9 @@ def evidence_contrast(
 
     For one held-out set the test is exact. Pooled over folds it is approximate: each fold's network was trained on
     labels that are held out elsewhere, which pushes noise away from the truth. Therefore it is one-sided, towards the
-    truth: there it rejects less often than it may, while a two-sided maximum, or a total over cells, rejects noise too
-    often. Those claims need networks that are trained again.
+    truth: networks that are differences of means call .01 to .10 of noise data sets significant at .05, of a two-sided
+    maximum up to .75, of a total .15 (``benchmarks/bench_significance.py``). What must hold at its level, and those
+    claims, need networks that are trained again.
 
     References
     ----------
