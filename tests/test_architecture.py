@@ -219,6 +219,7 @@ PRIVATE_IMPORTS = {
         "attribution/test_path.py": "gradients by hand, in evaluation mode",
         "models/eegnet/test_module.py": "outputs of layers",
         "models/syncnet/test_closed.py": "outputs of layers",
+        "models/syncnet/test_trend.py": "outputs of layers",
         "models/test_patterns.py": "outputs of layers",
         "test_torch.py": "the context managers around a wrapped network",
     },

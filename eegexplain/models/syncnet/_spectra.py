@@ -12,6 +12,7 @@ KEPT_BYTES = 2**26  # of spectra that are kept; more are transformed again each 
 _BLOCK = 64
 _SIZED_BY = 256  # trials, at most, that the sizes of channels are taken from
 OUT_OF_PROPORTION = 10.0  # size relative to the median channel, or its inverse, that no place on the head explains
+_DEGREE = 3  # of a drift
 _FLAT = 1e-6  # size relative to the median channel below which a channel holds rounding errors
 
 
@@ -35,6 +36,7 @@ class Spectra:
     ``(n_strata, n_bins)`` is the share of the power of the bins ``use`` that each stratum passes, in units such that a
     sum over bins is a mean square over samples. Trials are divided by ``unit``, a number or ``(n_trials, 1, 1)``, and
     channels by ``sizes`` ``(n_channels, 1)``: what is relative to the loudest would else see a loud channel alone.
+    The `trends` of each trial are subtracted: where the ends of a trial do not meet, the step is in all frequencies.
     """
 
     X: np.ndarray
@@ -42,6 +44,7 @@ class Spectra:
     use: slice
     unit: float | np.ndarray
     sizes: np.ndarray
+    trends: np.ndarray
     dtype: np.dtype
     kept: np.ndarray | None = None
 
@@ -55,7 +58,8 @@ class Spectra:
         bins = np.arange(use.start, use.stop)
         twice = np.where((bins == 0) | (2 * bins == n_times), 1.0, 2.0)
         sizes = np.ones((n_channels, 1), dtype)
-        spectra = cls(X, response[:, use] * twice / n_times**2, use, unit, sizes, np.dtype(dtype))
+        drift = trends(n_times, strata.centers[0] * n_times / strata.sfreq)
+        spectra = cls(X, response[:, use] * twice / n_times**2, use, unit, sizes, drift, np.dtype(dtype))
         some = np.unique(np.linspace(0, n_trials - 1, _SIZED_BY).astype(int))
         if n_trials * n_channels * len(bins) * spectra.complex.itemsize > KEPT_BYTES:
             return replace(spectra, sizes=spectra.channel_sizes(some))
@@ -85,8 +89,9 @@ class Spectra:
 
     def _transformed(self, X, unit):
         X = np.asarray(X) if X.dtype in (np.float32, np.float64) else np.asarray(X, dtype=float)
-        X = X - X.mean(axis=-1, keepdims=True)  # not in the strata, but a large one would cost digits of the rest
+        X = X - X.mean(axis=-1, keepdims=True)  # an offset costs digits of the rest, also of its trend
         X /= unit
+        X -= (X @ self.trends.astype(X.dtype)) @ self.trends.T.astype(X.dtype)
         return scipy.fft.rfft(X.astype(self.dtype, copy=False), axis=-1)[..., self.use] / self.sizes
 
     def channel_sizes(self, trials):
@@ -149,6 +154,15 @@ class Spectra:
                 out = adjoint[own] @ values[..., inside]
                 powers[part, own] = _squares(out) @ response[inside].astype(self.dtype)
         return powers
+
+
+def trends(n_times, cycles):
+    """Orthonormal polynomials ``(n_times, degree + 1)`` that leave rhythms of so many cycles per trial alone.
+
+    One of degree d follows about d / 2 cycles; a cubic is enough for drifts that turn once.
+    """
+    degree = min(_DEGREE, int(cycles / 2))
+    return np.linalg.qr(np.linspace(-1, 1, n_times)[:, None] ** np.arange(degree + 1))[0]
 
 
 def _squares(values):

@@ -64,7 +64,7 @@ class SyncNetFacade(NetworkFacade):
         the rank of the data -> matrix logarithms -> ridge regression on the classes (or numbers) -> eigenvectors of its
         weights, each a filter with an amplitude and a phase per channel in strata of about 4 Hz of `frequency_range`;
         the `num_filters` with the largest weights are kept. Folds (whole groups where given) choose the ridge and the
-        scale of the logits. Give it high-pass filtered trials: slow filters pass what is left of an offset. Initial
+        scale of the logits. Offsets and slow drifts of trials play no part, nor does the unit of a channel. Initial
         values, epochs, rates, batches and dropout play no part. ``"both"`` tunes that solution by gradients, at a fifth
         of `lr`: the solution for the training part is tuned while the loss on the validation part falls; where it fell
         by more than 2.5 standard errors, the solution for all trials is tuned for as many epochs, else for none.

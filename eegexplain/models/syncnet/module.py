@@ -15,6 +15,7 @@ from eegexplain.models.syncnet._convolution import convolve_direct, convolve_fac
 from eegexplain.models.syncnet._filter_table import canonical_waves, describe_filters
 from eegexplain.models.syncnet._sizes import infer_n_chans, infer_times, mean_and_sd, positive_int, value_range
 from eegexplain.models.syncnet._spectral import convolve_spectral, spectra_pay
+from eegexplain.models.syncnet._trend import continued, without_trend
 
 
 class SyncNet(nn.Module):
@@ -63,7 +64,8 @@ class SyncNet(nn.Module):
     readout : {"max", "log_power"}
         ``"max"`` passes filter outputs through the activation and max-pooling. ``"log_power"`` takes the logarithm of
         their mean square (plus ``power_floor``) in each of `n_windows` windows: power, whatever the phase of the trial;
-        `pool_size` and `activation` play no part.
+        `pool_size` and `activation` play no part. Offsets and drifts are no power: filters give 0 for straight lines
+        (a line within the filter's envelope is taken from them), and trials go on as lines beyond their ends.
     n_windows : int
         Windows of about equal length for ``"log_power"``.
 
@@ -223,6 +225,9 @@ class SyncNet(nn.Module):
         Tensor of shape (num_filters, n_chans, filter_width)
             In outputs per unit of the input (the input scale is taken in). Gradients reach the parameters.
         """
+        if self.readout == "log_power":
+            mixes, carriers = self._factors()
+            return (mixes[..., None] * carriers[:, :, None]).sum(0)
         amplitude, phase, omega, beta, tau = self._waves()
         wave = torch.cos(omega[:, None, None] * tau + phase[..., None])
         return amplitude[..., None] * wave * torch.exp(-beta[:, None, None] * tau.square())
@@ -305,19 +310,27 @@ class SyncNet(nn.Module):
         omega, beta = self.omega.flatten().to(wide), self._effective_beta().flatten().to(wide)
         return amplitude, self.phi_ini[0, 0].T.to(wide), omega, beta, self.t.flatten().to(wide)
 
+    def _factors(self):
+        """Mixes ``(2, num_filters, n_chans)``, carriers ``(2, num_filters, width)``: filters are sums of 2 products."""
+        amplitude, phase, omega, beta, tau = self._waves()
+        angle, envelope = omega[:, None] * tau, torch.exp(-beta[:, None] * tau.square())
+        carriers = torch.stack([angle.cos(), angle.sin()]) * envelope
+        if self.readout == "log_power":
+            carriers = without_trend(carriers, envelope, tau)
+        return torch.stack([amplitude * phase.cos(), -amplitude * phase.sin()]), carriers
+
     def _convolve(self, x):
         """Filter trials, by the route that the sizes favour; by way of spectra in training alone, where it pays."""
-        dtype = self.amplitude.dtype
+        dtype, padding = self.amplitude.dtype, self._conv_padding
+        if self.readout == "log_power":
+            x, padding = continued(x, padding, self.filter_width), (0, 0)
         spectral = self.training and self.spectral and dtype in (torch.float32, torch.float64)
         spectral = spectral and not torch.compiler.is_compiling() and len(x) > 0  # compilers know no complex numbers
         if not (spectral or self.factored):
-            return convolve_direct(x, self.filters().to(dtype), self.bias, self._conv_padding)
-        amplitude, phase, omega, beta, tau = self._waves()
-        angle = omega[:, None] * tau
-        carriers = torch.stack([angle.cos(), angle.sin()]) * torch.exp(-beta[:, None] * tau.square())
-        mixes = torch.stack([amplitude * phase.cos(), -amplitude * phase.sin()])
+            return convolve_direct(x, self.filters().to(dtype), self.bias, padding)
+        mixes, carriers = self._factors()
         convolve = convolve_spectral if spectral else convolve_factored
-        return convolve(x, mixes.to(dtype), carriers.to(dtype), self.bias, self._conv_padding)
+        return convolve(x, mixes.to(dtype), carriers.to(dtype), self.bias, padding)
 
     def _log_power(self, filtered):
         """Log mean square of each window; the floor keeps the logarithm of silent trials, and its slope, finite."""

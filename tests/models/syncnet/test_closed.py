@@ -128,7 +128,8 @@ def test_powers_of_the_networks_filters_are_those_of_the_spectra():
         gain = np.exp(-(distance**2) / (4 * decay)) * np.exp(-decay * tau**2).sum() / 2
         outputs = np.einsum("c,ncf->nf", weights[k].conj(), spectra) * gain
         power = 2 * np.sum(np.abs(outputs) ** 2, axis=-1) / 1024**2
-        np.testing.assert_allclose(found[:, k, 0], np.log(power), atol=0.15)
+        slow = table["carrier_frequency"][k] < 6  # its stratum reaches down to straight lines, which filters leave out
+        np.testing.assert_allclose(found[:, k, 0], np.log(power), atol=0.6 if slow else 0.15)
 
 
 def test_several_classes_and_numbers():
@@ -233,6 +234,19 @@ def test_artefacts_do_not_spoil_the_other_trials():
         net = SyncNetClassifier(**CLOSED).fit(spoiled, y[:80])
     agreement = np.corrcoef(clean.decision_function(X[80:]), net.decision_function(X[80:]))[0, 1]
     assert net.score(X[80:], y[80:]) > 0.9 and agreement > 0.98
+
+
+def test_offsets_and_drifts_of_trials_change_nothing():
+    X, y = lagged()
+    clean = SyncNetClassifier(**CLOSED).fit(X[:80], y[:80])
+    rng, t = np.random.default_rng(1), np.linspace(-1, 1, 256)
+    offset, slope, turn = rng.standard_normal((3, *X.shape[:2], 1))
+    drifting = X + 1000 * offset + 30 * slope * t
+    net = SyncNetClassifier(**CLOSED).fit(drifting[:80], y[:80])
+    np.testing.assert_allclose(net.decision_function(drifting), clean.decision_function(X), atol=0.02)
+    drifting += 30 * turn * np.cos(np.pi / 2 * t + 6 * slope)  # a quarter of a hertz, no straight line
+    net = SyncNetClassifier(**CLOSED).fit(drifting[:80], y[:80])
+    assert net.score(drifting[80:], y[80:]) > clean.score(X[80:], y[80:]) - 0.06
 
 
 def test_many_silent_trials_are_left_out_and_said():
