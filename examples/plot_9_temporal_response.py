@@ -76,7 +76,8 @@ TRFDisplay.from_estimator(backward, names, scalp="features", features=["envelope
 
 trials = make_oscillatory_eeg(n_trials=300, random_state=0)
 fitted, fresh = np.arange(300) < 150, np.arange(300) >= 150
-net = SyncNetClassifier(sfreq=trials.sfreq, random_state=0).fit(trials.X[fitted], trials.y[fitted])
+net = SyncNetClassifier(readout="max", training="gradient", sfreq=trials.sfreq, random_state=0)
+net.fit(trials.X[fitted], trials.y[fitted])
 units = np.log(unit_responses(net, trials.X[fresh], layer="pool_out").data + 1e-6)
 varies = units.std(axis=0) > 1e-6
 units = units[:, varies]

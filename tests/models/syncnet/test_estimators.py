@@ -33,10 +33,11 @@ def leading_filter(net, eeg, k):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", CONFIRMATION_SEEDS)
-def test_default_facade_finds_the_planted_rhythms(seed):
+def test_facade_trained_by_gradients_finds_the_planted_rhythms(seed):
     eeg = make_oscillatory_eeg(400, random_state=seed)
     held_out = Bunch(X=eeg.X[200:], y=eeg.y[200:])
-    net = SyncNetClassifier(sfreq=eeg.sfreq, random_state=seed).fit(eeg.X[:200], eeg.y[:200])
+    settings = {"readout": "max", "training": "gradient"}
+    net = SyncNetClassifier(**settings, sfreq=eeg.sfreq, random_state=seed).fit(eeg.X[:200], eeg.y[:200])
     peaks = net.filter_table_["peak_frequency"]
     for k, planted in enumerate((10.0, 22.0)):
         assert abs(peaks[leading_filter(net, held_out, k)] - planted) < 1
@@ -50,6 +51,7 @@ def test_facade_finds_frequency_and_lags_of_synchrony(seed):
     """Two filters, since one rhythm is planted: twenty would share its lags out among them."""
     eeg, held_out = (make_synchrony_eeg(2000, random_state=seed), make_synchrony_eeg(500, random_state=seed + 1000))
     settings = {"num_filters": 2, "lr": 0.01, "batch_size": 32, "max_epochs": 25, "frequency_range": (3, 22)}
+    settings |= {"readout": "max", "training": "gradient"}
     net = SyncNetClassifier(**settings, sfreq=eeg.sfreq, random_state=seed).fit(eeg.X, eeg.y)
     lead = leading_filter(net, held_out, 1)
     assert abs(net.filter_table_["peak_frequency"][lead] - 10) < 1
