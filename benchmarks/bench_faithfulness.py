@@ -268,7 +268,7 @@ def data_truth(seed, table):
             sign_agreement(values, eeg.truth.effect[1], scored=informative))
 
     train, test = slice(0, 200), slice(200, 300)
-    net = SyncNetClassifier(sfreq=eeg.sfreq)
+    net = SyncNetClassifier(readout="max", training="gradient", sfreq=eeg.sfreq)
     start = {"max_epochs": 1, "lr": 1e-12}
     permuted = np.random.default_rng(seed).permutation(eeg.y[train])
     for kind, labels, settings in (("trained", eeg.y[train], {}), ("permuted", permuted, {}),

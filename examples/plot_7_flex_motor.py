@@ -17,7 +17,7 @@ train, test = slice(0, 160), slice(160, None)
 names = eeg.y.astype(str).astype(object)
 names[:] = ["beta over C3" if label else "alpha over Oz" for label in eeg.y]
 
-net = SyncNetClassifier(max_epochs=40, random_state=0)
+net = SyncNetClassifier(random_state=0)
 flex = FLEXAttributor(net, sfreq=eeg.sfreq, ch_names=eeg.ch_names).fit(eeg.X[train], names[train])
 accuracy = flex.score(eeg.X[test], names[test])
 held_out = flex.explain_population(eeg.X[test], names[test])

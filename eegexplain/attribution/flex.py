@@ -106,7 +106,7 @@ class FLEXAttributor(Explainer):
     >>> from eegexplain import FLEXAttributor, SyncNetClassifier
     >>> from eegexplain.datasets import make_oscillatory_eeg
     >>> eeg = make_oscillatory_eeg(n_trials=40, random_state=0)
-    >>> net = SyncNetClassifier(max_epochs=2, sfreq=eeg.sfreq, random_state=0)
+    >>> net = SyncNetClassifier(sfreq=eeg.sfreq, random_state=0)
     >>> flex = FLEXAttributor(net, basis="bands", ch_names=eeg.ch_names).fit(eeg.X, eeg.y)
     >>> flex.explanation_["value"].dims
     ('output', 'channel', 'band')

@@ -285,7 +285,7 @@ def cross_validate_explanations(
     >>> from eegexplain.datasets import make_oscillatory_eeg
     >>> from eegexplain.inspection import cross_validate_explanations
     >>> eeg = make_oscillatory_eeg(n_trials=60, random_state=0)
-    >>> net = SyncNetClassifier(max_epochs=2, sfreq=eeg.sfreq)
+    >>> net = SyncNetClassifier(sfreq=eeg.sfreq)
     >>> correlator = PerturbationCorrelator(net, bands="eeg", ch_names=eeg.ch_names)
     >>> found = cross_validate_explanations(correlator, eeg.X, eeg.y, cv=3, random_state=0)
     >>> dict(found.dataset["fold_value"].sizes)

@@ -82,6 +82,7 @@ def reference_decoders(
     bands = {f"{a:g}-{b:g} Hz": (float(a), float(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)}
 
     def first():
+        """Steps that both decoders share, so that `held_out_scores` takes them once."""
         return ("covariances", BandCovariances(sfreq, bands)), ("rank", InRank(shrinkage))
 
     logistic = LogisticRegression(C=PENALTY, max_iter=1000)

@@ -88,7 +88,7 @@ def model_randomization(
     >>> from eegexplain.datasets import make_oscillatory_eeg
     >>> from eegexplain.inspection import model_randomization
     >>> eeg = make_oscillatory_eeg(n_trials=20, random_state=0)
-    >>> net = SyncNetClassifier(max_epochs=1, sfreq=eeg.sfreq, random_state=0)
+    >>> net = SyncNetClassifier(sfreq=eeg.sfreq, random_state=0)
     >>> flex = FLEXAttributor(net, n_steps=4).fit(eeg.X, eeg.y)
     >>> len(model_randomization(flex, eeg.X, random_state=0).steps)
     2
