@@ -511,13 +511,13 @@ DOORS = {
 
 NO_ARRAYS = {
     "asked about models that `cross_validate_models` has checked": ("explain_models",),
-    "records": ("CrossValidatedExplanation", "CrossValidatedModels",
+    "records": ("CrossValidatedExplanation", "CrossValidatedModels", "ExplanationComparison",
                 "ReferenceComparison", "Decoding", "DeletionCurve", "SanityCheck", "Parameter", "Perturbation",
                 "ReceptiveField", "Significance", "Stability",
                 "SinusoidFit", "Source", "Job", "Options", "Figure", "Findings", "Section", "Trials",
                 "TruthScore", "UncoveredBand", "UsableInformation"),
     "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet"),
-    "names, files, epochs and labelled results": ("as_basis", "class_contrast", "fetch_uci_eeg",
+    "names, files, epochs and labelled results": ("as_basis", "class_contrast", "compare_explanations", "fetch_uci_eeg",
                                                   "from_epochs", "ideal_observer_accuracy", "load_trials",
                                                   "load_uci_eeg"),
     "torch modules": ("EEGNet", "FrequencyDomainModel", "SyncNet"),

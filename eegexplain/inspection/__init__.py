@@ -2,6 +2,7 @@
 
 from eegexplain._bits import UsableInformation, usable_information
 from eegexplain.inspection._comparison import ReferenceComparison
+from eegexplain.inspection.agreement import ExplanationComparison, compare_explanations
 from eegexplain.inspection.contrast import power_contrast
 from eegexplain.inspection.coverage import UncoveredBand, uncovered_bands
 from eegexplain.inspection.decoding import Decoding, assess_decoding, balanced_accuracy
@@ -32,6 +33,7 @@ __all__ = [
     "CrossValidatedModels",
     "Decoding",
     "DeletionCurve",
+    "ExplanationComparison",
     "ReferenceComparison",
     "SanityCheck",
     "Significance",
@@ -42,6 +44,7 @@ __all__ = [
     "assess_decoding",
     "average_precision",
     "balanced_accuracy",
+    "compare_explanations",
     "cross_validate_explanations",
     "cross_validate_models",
     "evidence_contrast",

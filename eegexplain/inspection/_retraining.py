@@ -13,8 +13,8 @@ from eegexplain._levels import is_shared
 from eegexplain._parallel import progress, single_thread
 from eegexplain._validation import random_seed
 from eegexplain.inspection._clusters import cell_adjacency, cluster_masses
-from eegexplain.inspection._exchange import exchangeable, permuted_labels
-from eegexplain.inspection.cross_validation import fold_numbers, predict_held_out, train_targets
+from eegexplain.inspection._exchange import Design, exchangeable, permuted_labels
+from eegexplain.inspection.cross_validation import Fold, fold_numbers, predict_held_out, train_targets
 from eegexplain.inspection.decoding import balanced_accuracy
 from eegexplain.inspection.fold_maps import explain_folds
 from eegexplain.inspection.significance import (
@@ -161,16 +161,11 @@ def retrained_significance(
         )
     if models.y.ndim != 1:
         raise ValueError(f"Labels of shape {models.y.shape} are not permuted: give one target.")
-    names, codes = np.unique(models.y, return_inverse=True)
-    design = _design(models, codes)
-    check_arrangements(codes, design, alpha)
-    rng = check_random_state(random_state)
-    permuted = (names[one] for one in _trainable(permuted_labels(codes, design, None, rng), models))
+    rng, design = check_random_state(random_state), exchange(models, alpha)
     side, observed = SIDES[alternative], _observed(models, explainer, rng)
-    settings = {"rng": rng, "n_jobs": n_jobs}
-    units = progress(
-        _units(models, explainer, permuted, n_permutations, **settings), verbose, "retraining", n_permutations
-    )
+    retrained = permuted_networks(models, design, n_permutations, rng=rng, n_jobs=n_jobs)
+    units = (_unit(models, explainer, labels, folds, rng, n_jobs) for labels, folds in retrained)
+    units = progress(units, verbose, "retraining", n_permutations)
     of_map = None if chosen.together else chosen.of(observed.gain.values[None], side, observed.gain)[0]
     scores, kept = [], []
     with single_thread():  # once around all: to limit threads anew for each network costs as much as a small one
@@ -185,15 +180,34 @@ def retrained_significance(
     cells = observed.gain if chosen.by_cell else observed.gain.isel(dict.fromkeys(observed.gain.dims[1:], 0), drop=True)
     scored = {} if observed.score is None else {"score": observed.score}
     scored |= {"score_p": float(p_values(observed.score, np.array(scores)))} if scored else {}
-    once = not is_shared(fold_numbers(models.folds, len(codes)), design.strata)
+    once = not is_shared(fold_numbers(models.folds, len(models.y)), design.strata)
     settings = {"kind": "retraining", "exchanged": design.exchanged, "exact": once, "alpha": alpha} | scored
     return significance(cells.copy(data=of_map), np.array(kept), **settings)
 
 
-def _design(models, codes):
-    """Within folds, whose shares of the classes were made by the labels; over all trials where folds overlap."""
+def exchange(models: Any, alpha: float) -> Design:
+    """How labels are permuted: within folds, whose shares of the classes they made; over all where folds overlap.
+
+    Parameters
+    ----------
+    models : CrossValidatedModels
+    alpha : float
+        Level that is to be reached.
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    ValueError
+        For too few arrangements of the labels.
+    """
+    codes = np.unique(models.y, return_inverse=True)[1]
     folds = fold_numbers(models.folds, len(codes))
-    return exchangeable(codes, np.zeros_like(folds) if (folds < 0).any() else folds, models.groups)
+    design = exchangeable(codes, np.zeros_like(folds) if (folds < 0).any() else folds, models.groups)
+    check_arrangements(codes, design, alpha)
+    return design
 
 
 def _trainable(permuted, models):
@@ -212,15 +226,34 @@ def _observed(models, explainer, rng):
     return _unit(models, explainer, models.y, folds, rng, None)
 
 
-def _units(models, explainer, permuted, n_permutations, *, rng, n_jobs) -> Iterator[Unit]:
-    """One unit at first, by which the cost of all is known, then as many at once as memory should hold."""
+def permuted_networks(
+    models: Any, design: Design, n_permutations: int, *, rng: np.random.RandomState, n_jobs: int | None = None
+) -> Iterator[tuple[NDArray, list[Fold]]]:
+    """Train the networks of a whole cross-validation again on permuted labels.
+
+    One unit at first, by which the cost of all is known, then as many at once as memory should hold.
+
+    Parameters
+    ----------
+    models : CrossValidatedModels
+    design : Design
+    n_permutations : int
+    rng : numpy.random.RandomState
+    n_jobs : int or None
+
+    Yields
+    ------
+    labels : ndarray of shape (n_trials,)
+    folds : list of Fold
+    """
+    names, codes = np.unique(models.y, return_inverse=True)
+    permuted = (names[one] for one in _trainable(permuted_labels(codes, design, None, rng), models))
     done = 0
     while done < n_permutations:
         size = min(AT_ONCE if done else 1, n_permutations - done)
         targets = list(islice(permuted, size))
         seeds = [random_seed(rng) for _ in targets]
-        for labels, folds in zip(targets, _trained(models, targets, seeds, n_jobs), strict=True):
-            yield _unit(models, explainer, labels, folds, rng, n_jobs)
+        yield from zip(targets, _trained(models, targets, seeds, n_jobs), strict=True)
         done += size
 
 

@@ -1,0 +1,347 @@
+"""Do several analyses say the same? Agreement of maps on one grid, their consensus, and where they differ."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from eegexplain._explanation import make_explanation
+from eegexplain._parallel import progress, single_thread
+from eegexplain.inspection._differences import Placed, cell_p_values, ranks_of, tell_differences
+from eegexplain.inspection._exchange import LEVEL
+from eegexplain.inspection._families import Family, as_explanation, family_of
+from eegexplain.inspection._grid import Grid, channels_of, check_channels, resolve_bands, resolve_outputs
+from eegexplain.inspection._retraining import exchange, permuted_networks
+from eegexplain.inspection.explanations import CrossValidatedExplanation
+from eegexplain.inspection.fold_maps import explain_folds
+from eegexplain.inspection.halves import MEASURES
+from eegexplain.inspection.significance import check_permutations, p_values
+
+SHOWN = ("spearman", "sign_agreement", "jaccard")  # of the measures of stability
+
+
+@dataclass(frozen=True, eq=False)
+class ExplanationComparison:
+    """How far several explanations agree, cell by cell and as a whole.
+
+    Parameters
+    ----------
+    agreement : pandas.DataFrame
+        One row per pair (index ``one``, ``other``): ``spearman`` (-1 to 1), ``sign_agreement`` (0 to 1; NaN where a map
+        has no signs), ``jaccard`` (0 to 1, of the tenth of the cells with the largest absolute values), ``signed``
+        (else magnitudes are compared), ``chance`` (mean ``spearman`` of networks trained on permuted labels),
+        ``p_value`` (that it is as large) and ``familywise_p`` (that any pair's stands out so far); NaN without a null.
+    consensus : xarray.Dataset
+        ``value`` and ``magnitude`` (output, channel, band), ``n_agreeing`` and ``n_high``: see `compare_explanations`.
+    grid : xarray.Dataset
+        ``value`` (explanation, output, channel, band), ``family`` and ``signed`` (explanation).
+    differences : list of str
+        Where a pair differs, and what that means.
+    n_permutations : int
+        0 without a null.
+    """
+
+    agreement: Any
+    consensus: Any
+    grid: Any
+    differences: list
+    n_permutations: int = 0
+
+    @property
+    def explanation_(self) -> Any:
+        """The consensus: displays draw it as the map of any explainer."""
+        return self.consensus
+
+    def __str__(self):
+        """Pairs, the strongest cells of the consensus, and what differences mean."""
+        lines = [f"{self.grid.sizes['explanation']} maps of {self.consensus['value'].sizes['channel']} channels x "
+                 f"{self.consensus['value'].sizes['band']} bands."]  # fmt: skip
+        lines += [_tell_pair(row) for row in self.agreement.reset_index().itertuples()]
+        if not self.agreement["p_value"].notna().any():
+            lines.append(
+                "No null: p values need cross-validated explanations of the same networks, trained again on permuted "
+                "labels."
+            )
+        return "\n".join([*lines, self._strongest(), *self.differences])
+
+    def _strongest(self):
+        """The cells that most methods hold to be strong."""
+        size = np.abs(self.consensus["value"])
+        told = []
+        for place in np.argsort(-size.values, axis=None, kind="stable")[:3]:
+            cell = self.consensus.isel(dict(zip(size.dims, np.unravel_index(place, size.shape), strict=True)))
+            whose = f" for {cell['output'].item()}" if size.sizes["output"] > 1 else ""
+            told.append(f"{cell['channel'].item()} {cell['band'].item()}{whose} ({cell['value'].item():+.2f}, high in "
+                        f"{cell['n_high'].item()} maps)")  # fmt: skip
+        return f"Consensus: {', '.join(told)}."
+
+
+def _tell_pair(row):
+    signs = f", signs {100 * row.sign_agreement:.0f} % alike" if row.signed else " of magnitudes"
+    null = f" (permuted labels {row.chance:+.2f}, familywise p = {row.familywise_p:.3g})"
+    null = "" if np.isnan(row.p_value) else null
+    return f"{row.one} and {row.other}: rank agreement {row.spearman:+.2f}{signs}{null}."
+
+
+@dataclass(frozen=True, eq=False)
+class _Item:
+    """One of the explanations that are compared."""
+
+    name: str
+    found: Any
+    family: Family
+    source: Any  # what gives the map for permuted labels: a cross-validated explanation, a function of trials, or None
+
+
+def compare_explanations(
+    explanations: Sequence[Any] | Mapping[str, Any],
+    *,
+    bands: Any = None,
+    output: Any = None,
+    n_permutations: int = 99,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> ExplanationComparison:
+    """Bring maps of several analyses to one channel x band grid, and say where they agree and where they differ.
+
+    Parameters
+    ----------
+    explanations : sequence, or dict by name
+        At least two of: results of `cross_validate_explanations` or `explain_models`, fitted explainers, datasets with
+        ``value`` (as of `power_contrast`), filter tables of a SyncNet; with a cross-validated explanation among them
+        also functions ``(X, y) -> dataset``, which are asked about its trials, and again with permuted labels:
+        ``functools.partial(power_contrast, sfreq=128, bands="eeg", ch_names=names)``. In a sequence each is named by
+        its kind.
+    bands : "eeg" or dict of str to (float, float), optional
+        In Hz. None takes those of the first map that has bands, else "eeg".
+    output : label, optional
+        The class to compare; None is all, of two the second (the first has the other sign).
+    n_permutations : int, default=99
+        Of the labels. For each, all networks are trained and explained again. 0 gives no p values. Pairs are tested of
+        which both are functions of trials or cross-validated explanations of the same networks (`explain_models`, or
+        the same seed, folds and estimator); others have no null.
+    random_state : int, RandomState or None
+    n_jobs : int, optional
+        Processes; the result does not depend on it.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    ExplanationComparison
+
+    Raises
+    ------
+    ValueError
+        For fewer than two maps, other channels (which are named), bands or classes, no channel axis, and NaN.
+    TypeError
+        For what is no explanation.
+
+    Notes
+    -----
+    Cells of one band are added up in attributions and perturbation correlations (the correlation with noise of the
+    whole band is that sum but for one factor per output) and averaged elsewhere; of a layer's envelopes and a filter
+    table, what all filters hold together counts, the root of the sum of squares. A class stands for its contrast: its
+    map less the mean of the other classes'. Where one of a pair has no signs (saliency, envelopes, filters,
+    information), both are compared by magnitude.
+
+    Methods that read the same network agree, whatever it has learned; that is why the null is not zero: labels are
+    permuted as in `permutation_test`, and everything that depends on them is done again. ``p_value`` counts networks
+    of permuted labels whose maps agree as well; ``familywise_p`` compares the largest excess over all pairs, in units
+    of each pair's deviation over permutations.
+
+    ``consensus["value"]`` is the mean over the signed maps of each cell's rank by absolute value (0 to 1), with the
+    sign of the cell; without signed maps that of all ranks, as ``magnitude`` is always. ``n_agreeing`` counts signed
+    maps with the sign of the consensus, ``n_high`` maps in which the cell is among the highest tenth (and
+    beyond 0, where errors are known).
+
+    Examples
+    --------
+    >>> from eegexplain.datasets import make_oscillatory_eeg
+    >>> from eegexplain.inspection import compare_explanations, power_contrast
+    >>> eeg = make_oscillatory_eeg(60, snr=3, random_state=0)
+    >>> halves = [power_contrast(eeg.X[half::2], eeg.y[half::2], sfreq=eeg.sfreq, bands="eeg") for half in (0, 1)]
+    >>> found = compare_explanations({"even": halves[0], "odd": halves[1]}, n_permutations=0)
+    >>> bool(found.agreement.loc[("even", "odd"), "spearman"] > 0.5)
+    True
+    """
+    items, models = _items(explanations)
+    grid = _grid(items, bands, output)
+    values = np.array([grid.place(item.found, item.family, item.name) for item in items])
+    signed = [item.family.signed if item.family.signed is not None else bool((one < 0).any())
+              for item, one in zip(items, values, strict=True)]  # fmt: skip
+    pairs = list(combinations(range(len(items)), 2))
+    table = _table(items, values, signed, pairs)
+    tested = [place for place, pair in enumerate(pairs) if all(items[i].source is not None for i in pair)]
+    n_permutations = n_permutations if tested else 0
+    if n_permutations:
+        check_permutations(n_permutations, LEVEL)
+        settings = {"rng": check_random_state(random_state), "n_jobs": n_jobs, "verbose": verbose}
+        null = _null(items, grid, signed, [pairs[place] for place in tested], models, n_permutations, **settings)
+        _test(table, tested, null)
+    placed = [_placed(*one, grid) for one in zip(items, values, signed, strict=True)]
+    coordinates = {"output": grid.outputs, "channel": grid.channels, "band": list(grid.bands)}
+    return ExplanationComparison(
+        agreement=table.set_index(["one", "other"]),
+        consensus=_consensus(placed, coordinates),
+        grid=_labelled(placed, coordinates),
+        differences=tell_differences(placed, coordinates),
+        n_permutations=n_permutations,
+    )
+
+
+def _items(explanations):
+    """Names, datasets and kinds of what is given, and the networks that can be trained again."""
+    named = explanations if isinstance(explanations, Mapping) else dict(enumerate(explanations))
+    if len(named) < 2:
+        raise ValueError(f"Agreement is between at least 2 explanations, got {len(named)}.")
+    models = next((one.models for one in named.values() if _trainable(one)), None)
+    items: list[_Item] = []
+    for name, given in named.items():
+        source = given if _is_function(given) or (_trainable(given) and _alike(given.models, models)) else None
+        if _is_function(given):
+            if models is None:
+                raise ValueError(
+                    "A function of trials needs the trials of a cross-validated explanation among the others: give "
+                    "what it returns instead, which has no null."
+                )
+            given = given(models.X, models.y)
+        found = as_explanation(given)
+        family = family_of(found)
+        items.append(_Item(str(name) if isinstance(explanations, Mapping) else _unused(family.name, items), found,
+                           family, source))  # fmt: skip
+    return items, models
+
+
+def _is_function(given):
+    return callable(given) and not hasattr(given, "explanation_") and not hasattr(given, "fit")
+
+
+def _trainable(given):
+    return isinstance(given, CrossValidatedExplanation) and given.models is not None and given.explainer is not None
+
+
+def _alike(one, other):
+    """Whether two cross-validations have the same networks."""
+    if one is other:
+        return True
+    same = one.seed == other.seed and repr(one.estimator.get_params()) == repr(other.estimator.get_params())
+    same = same and (len(one.folds), len(one.held_out.alone)) == (len(other.folds), len(other.held_out.alone))
+    same = same and np.array_equal(one.y, other.y) and np.array_equal(one.X, other.X)
+    return same and all(np.array_equal(a.test, b.test) for a, b in zip(one.folds, other.folds, strict=True))
+
+
+def _unused(name, items):
+    """A name that none of the items has."""
+    count = sum(item.name == name or item.name.startswith(f"{name} (") for item in items)
+    return name if not count else f"{name} ({count + 1})"
+
+
+def _grid(items, bands, output):
+    """Channels of the first map, bands that all have, outputs."""
+    found = {item.name: item.found for item in items}
+    channels = {name: channels_of(one, name) for name, one in found.items()}
+    first = next(iter(channels.values()))
+    for name, given in channels.items():
+        check_channels(first, given, name)
+    outputs, classes = resolve_outputs(found, output)
+    return Grid(first, resolve_bands(found, bands), outputs, classes)
+
+
+def _measured(measure, one, other, signed):
+    """A measure of two maps, by magnitude where one has no signs."""
+    one, other = (one.ravel(), other.ravel()) if signed else (np.abs(one).ravel(), np.abs(other).ravel())
+    return float(MEASURES[measure](one, other))
+
+
+def _table(items, values, signed, pairs):
+    import pandas as pd
+
+    rows = []
+    for i, j in pairs:
+        both = bool(signed[i] and signed[j])
+        row = {"one": items[i].name, "other": items[j].name}
+        row |= {name: _measured(name, values[i], values[j], both) for name in SHOWN}
+        row |= {"signed": both, "chance": np.nan, "p_value": np.nan, "familywise_p": np.nan}
+        rows.append(row if both else row | {"sign_agreement": np.nan})
+    return pd.DataFrame(rows)
+
+
+def _null(items, grid, signed, pairs, models, n_permutations, *, rng, n_jobs, verbose):
+    """Rank agreement of each pair for networks of permuted labels, (n_permutations, n_pairs)."""
+    wanted = sorted({place for pair in pairs for place in pair})
+    networks = permuted_networks(models, exchange(models, LEVEL), n_permutations, rng=rng, n_jobs=n_jobs)
+    settings = {"groups": models.groups, "random_state": rng, "n_jobs": n_jobs, "read": _map_of}
+    found = []
+    with single_thread():
+        for labels, folds in progress(networks, verbose, "permuted labels", n_permutations):
+            maps = {}
+            for place in wanted:
+                item = items[place]
+                if _is_function(item.source):
+                    one = item.source(models.X, labels)
+                else:
+                    one = _mean(explain_folds(item.source.explainer, folds, models.X, labels, **settings), item.found)
+                maps[place] = grid.place(one, item.family, item.name)
+            found.append([_measured("spearman", maps[i], maps[j], signed[i] and signed[j]) for i, j in pairs])
+    return np.array(found)
+
+
+def _map_of(explainer, X, y):
+    return explainer.explanation_["value"].fillna(0.0)
+
+
+def _mean(maps, like):
+    """The mean over seeds, then over folds, as that of the true labels."""
+    mean = np.mean([np.mean([one.values for one in fold], axis=0) for fold in maps], axis=0)
+    return maps[0][0].copy(data=mean).to_dataset(name="value").assign_attrs(like.attrs)
+
+
+def _test(table, tested, null):
+    """Fill in what permuted labels give, pair by pair and for the largest excess of all."""
+    observed = table.loc[tested, "spearman"].to_numpy()
+    every = np.vstack([observed, null])
+    deviation = every.std(axis=0)
+    excess = (every - every.mean(axis=0)) / np.where(deviation > 1e-9, deviation, 1.0)
+    table.loc[tested, "chance"] = null.mean(axis=0)
+    table.loc[tested, "p_value"] = [float(p_values(r, null[:, k])) for k, r in enumerate(observed)]
+    table.loc[tested, "familywise_p"] = p_values(excess[0], excess[1:].max(axis=1))
+
+
+def _placed(item, values, signed, grid):
+    alone = cell_p_values(values, grid.error(item.found), item.found.attrs.get("degrees_of_freedom"))
+    return Placed(item.name, item.family.name, values, signed, alone)
+
+
+def _consensus(placed, coordinates):
+    """Mean of rank-normalized maps; how many agree."""
+    ranks = np.array([ranks_of(one.values) for one in placed])
+    signs = np.array([np.sign(one.values) for one in placed if one.signed])
+    magnitude, value = ranks.mean(axis=0), ranks.mean(axis=0)
+    if len(signs):
+        value = (signs * ranks[[one.signed for one in placed]]).mean(axis=0)
+    agreeing = (signs == np.sign(value)).sum(axis=0) if len(signs) else np.zeros(value.shape, int)
+    dims = tuple(coordinates)
+    variables = {
+        "magnitude": (dims, magnitude),
+        "n_agreeing": (dims, agreeing),
+        "n_high": (dims, np.sum([one.high for one in placed], axis=0)),
+    }
+    facts = {"method": "consensus", "label": "mean rank, with sign" if len(signs) else "mean rank"}
+    facts |= {"n_methods": len(placed), "n_signed": len(signs)}
+    return make_explanation(value, dims, coordinates, variables=variables, **facts)
+
+
+def _labelled(placed, coordinates):
+    names = [one.name for one in placed]
+    variables = {
+        "family": (("explanation",), np.array([one.family for one in placed])),
+        "signed": (("explanation",), np.array([one.signed for one in placed])),
+    }
+    values = np.array([one.values for one in placed])
+    coordinates = {"explanation": names, **coordinates}
+    return make_explanation(values, tuple(coordinates), coordinates, variables=variables, method="maps on one grid")
