@@ -511,6 +511,8 @@ DOORS = {
 
 NO_ARRAYS = {
     "asked about models that `cross_validate_models` has checked": ("explain_models",),
+    "scorers and choices of a search, which check what they are called with": (
+        "accuracy_and_faithfulness", "faithfulness_scorer", "sparsity_scorer", "stability_scorer"),
     "records": ("CrossValidatedExplanation", "CrossValidatedModels", "ExplanationComparison",
                 "ReferenceComparison", "Decoding", "DeletionCurve", "SanityCheck", "Parameter", "Perturbation",
                 "ReceptiveField", "Significance", "Stability",

@@ -25,6 +25,12 @@ from eegexplain.inspection.models import CrossValidatedModels, cross_validate_mo
 from eegexplain.inspection.permutation import permutation_test
 from eegexplain.inspection.references import reference_decoders
 from eegexplain.inspection.sanity import SanityCheck, label_randomization, map_similarity, model_randomization
+from eegexplain.inspection.scorers import (
+    accuracy_and_faithfulness,
+    faithfulness_scorer,
+    sparsity_scorer,
+    stability_scorer,
+)
 from eegexplain.inspection.significance import Significance, evidence_contrast
 from eegexplain.inspection.truth import TruthScore, score_against_truth
 
@@ -41,6 +47,7 @@ __all__ = [
     "TruthScore",
     "UncoveredBand",
     "UsableInformation",
+    "accuracy_and_faithfulness",
     "assess_decoding",
     "average_precision",
     "balanced_accuracy",
@@ -51,6 +58,7 @@ __all__ = [
     "explain_models",
     "complexity",
     "deletion_curve",
+    "faithfulness_scorer",
     "label_randomization",
     "map_similarity",
     "model_randomization",
@@ -61,7 +69,9 @@ __all__ = [
     "relevance_rank_accuracy",
     "score_against_truth",
     "sign_agreement",
+    "sparsity_scorer",
     "stability",
+    "stability_scorer",
     "uncovered_bands",
     "usable_information",
 ]

@@ -264,7 +264,7 @@ class _Repeats:
         """Splits of each half, in places of all trials."""
         for _ in range(N_DRAWS):
             try:
-                return [self._splits(y, half, rng) for half in _halves(self._strata(y), self.models.groups, rng)]
+                return [self._splits(y, half, rng) for half in halves_of(self._strata(y), self.models.groups, rng)]
             except ValueError as error:
                 refusal = error
         of = "trials" if self.models.groups is None else "groups"
@@ -289,7 +289,7 @@ def _map_of(explainer, X, y):
     return np.nan_to_num(explainer.explanation_["value"].values.ravel())
 
 
-def _halves(strata, groups, rng):
+def halves_of(strata, groups, rng):
     """Places of the trials of two halves: of each stratum's units every other one, from a random order."""
     units = np.arange(len(strata)) if groups is None else groups
     _, first, place = np.unique(units, return_index=True, return_inverse=True)
