@@ -289,8 +289,21 @@ def _map_of(explainer, X, y):
     return np.nan_to_num(explainer.explanation_["value"].values.ravel())
 
 
-def halves_of(strata, groups, rng):
-    """Places of the trials of two halves: of each stratum's units every other one, from a random order."""
+def halves_of(strata: NDArray, groups: NDArray | None, rng: np.random.RandomState) -> list[NDArray]:
+    """Divide trials, or whole groups, in two: of each stratum every other one, from a random order.
+
+    Parameters
+    ----------
+    strata : ndarray of shape (n_trials,)
+        What both halves should hold alike.
+    groups : ndarray of shape (n_trials,) or None
+    rng : RandomState
+
+    Returns
+    -------
+    list of ndarray
+        Places of the trials of each half.
+    """
     units = np.arange(len(strata)) if groups is None else groups
     _, first, place = np.unique(units, return_index=True, return_inverse=True)
     order = np.lexsort((rng.random_sample(len(first)), strata[first]))
