@@ -283,6 +283,16 @@ DOORS = {
         ),
         arrays={"evidence": X[:, :2, :5]}, labels={"y": y, "folds": np.arange(8) // 4, "groups": GROUPS},
     ),
+    "explain_groups": Door(
+        lambda X, y, groups: inspection.explain_groups(
+            explainer(), X, y, groups=groups, cv=2, random_state=0
+        ).dataset,
+        arrays={"X": X}, labels={"y": y, "groups": np.arange(8) // 4},
+    ),
+    "group_significance": Door(
+        lambda maps: inspection.group_significance(maps, alpha=0.5, random_state=0),
+        arrays={"maps": rng.standard_normal((6, 4))},
+    ),
     "label_randomization": Door(
         lambda X, y: inspection.label_randomization(explainer(), X, y, n_permutations=1, random_state=0),
         arrays={"X": X}, labels={"y": y},
@@ -513,7 +523,7 @@ NO_ARRAYS = {
     "asked about models that `cross_validate_models` has checked": ("explain_models",),
     "scorers and choices of a search, which check what they are called with": (
         "accuracy_and_faithfulness", "faithfulness_scorer", "sparsity_scorer", "stability_scorer"),
-    "records": ("CrossValidatedExplanation", "CrossValidatedModels", "ExplanationComparison",
+    "records": ("CrossValidatedExplanation", "CrossValidatedModels", "ExplanationComparison", "GroupExplanation",
                 "ReferenceComparison", "Decoding", "DeletionCurve", "SanityCheck", "Parameter", "Perturbation",
                 "ReceptiveField", "Significance", "Stability",
                 "SinusoidFit", "Source", "Job", "Options", "Figure", "Findings", "Section", "Trials",

@@ -20,6 +20,7 @@ from eegexplain.inspection.faithfulness import (
     relevance_rank_accuracy,
     sign_agreement,
 )
+from eegexplain.inspection.groups import GroupExplanation, explain_groups
 from eegexplain.inspection.halves import Stability, stability
 from eegexplain.inspection.models import CrossValidatedModels, cross_validate_models
 from eegexplain.inspection.permutation import permutation_test
@@ -31,6 +32,7 @@ from eegexplain.inspection.scorers import (
     sparsity_scorer,
     stability_scorer,
 )
+from eegexplain.inspection.sign_flips import group_significance
 from eegexplain.inspection.significance import Significance, evidence_contrast
 from eegexplain.inspection.truth import TruthScore, score_against_truth
 
@@ -40,6 +42,7 @@ __all__ = [
     "Decoding",
     "DeletionCurve",
     "ExplanationComparison",
+    "GroupExplanation",
     "ReferenceComparison",
     "SanityCheck",
     "Significance",
@@ -55,10 +58,12 @@ __all__ = [
     "cross_validate_explanations",
     "cross_validate_models",
     "evidence_contrast",
+    "explain_groups",
     "explain_models",
     "complexity",
     "deletion_curve",
     "faithfulness_scorer",
+    "group_significance",
     "label_randomization",
     "map_similarity",
     "model_randomization",

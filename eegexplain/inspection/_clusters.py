@@ -41,7 +41,7 @@ def cell_adjacency(channels: list[str], shape: tuple[int, ...], channel_axis: in
     return sparse.csr_matrix(total)
 
 
-def cluster_masses(maps: NDArray, adjacency: Any) -> NDArray:
+def cluster_masses(maps: NDArray, adjacency: Any, threshold: float = THRESHOLD) -> NDArray:
     """Give each cell the mass of the cluster it is in.
 
     Parameters
@@ -49,17 +49,18 @@ def cluster_masses(maps: NDArray, adjacency: Any) -> NDArray:
     maps : ndarray of shape (n_maps, n_outputs, n_cells)
         In deviations of the null.
     adjacency : scipy.sparse.csr_matrix of shape (n_cells, n_cells)
+    threshold : float, default=2
 
     Returns
     -------
     ndarray of the shape of `maps`
-        Sums of absolute values over neighbors beyond `THRESHOLD` of one sign; 0 for cells that are not.
+        Sums of absolute values over neighbors beyond the threshold of one sign; 0 for cells that are not.
     """
     flat = maps.reshape(-1, maps.shape[-1])
     masses = np.zeros(flat.shape)
     for own, values in zip(masses, flat, strict=True):
         for sign in (1, -1):
-            cells = np.flatnonzero(sign * values > THRESHOLD)
+            cells = np.flatnonzero(sign * values > threshold)
             if len(cells):
                 labels = connected_components(adjacency[cells][:, cells], directed=False)[1]
                 own[cells] = np.bincount(labels, weights=np.abs(values[cells]))[labels]
@@ -79,7 +80,7 @@ def _channel_adjacency(names):
     info = mne.create_info(list(names), 100.0, "eeg", verbose=False)
     try:
         info.set_montage(montage, match_case=False, verbose=False)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), mne.utils.use_log_level("ERROR"):
             warnings.simplefilter("ignore")
             adjacency, _ = mne.channels.find_ch_adjacency(info, "eeg")
     except (ValueError, RuntimeError) as error:

@@ -18,6 +18,7 @@ from eegexplain.inspection.cross_validation import Fold, fold_numbers, predict_h
 from eegexplain.inspection.decoding import balanced_accuracy
 from eegexplain.inspection.fold_maps import explain_folds
 from eegexplain.inspection.significance import (
+    SIDES,
     Significance,
     check_arrangements,
     check_permutations,
@@ -26,8 +27,6 @@ from eegexplain.inspection.significance import (
 )
 
 AT_ONCE = 16  # permutations whose networks are trained together and held in memory
-
-SIDES: dict[str, Callable[[NDArray], NDArray]] = {"two-sided": np.abs, "greater": np.positive, "less": np.negative}
 
 
 @dataclass(frozen=True)

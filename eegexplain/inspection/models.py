@@ -119,16 +119,8 @@ def cross_validate_models(
         For a frozen estimator, copies of a trial in training and test parts, a training part without all classes, and
         fewer groups than folds.
     """
-    inner = estimator.estimator if hasattr(estimator, "explain_population") else estimator
-    regression = is_continuous(y) if inner is None else get_tags(inner).estimator_type == "regressor"
-    X, y = validate_trials(clone(estimator), X, y, reset=True, kind="regressor" if regression else "classifier")
-    if inner is None:
-        inner = default_estimator(y, sfreq=estimator.sfreq)
-    if type(inner).__name__ == "FrozenEstimator":
-        raise ValueError(
-            "A frozen network cannot be trained again on each fold: give it unfitted, or explain the frozen one on "
-            "trials that it never saw (fit of the explainer), with errors that take this network for given."
-        )
+    checked = check_trainable(estimator, X, y)
+    inner, X, y, regression = checked.inner, checked.X, checked.y, checked.regression
     codes = None if groups is None else check_groups(groups, len(X))
     identities = {name: check_groups(value, len(X)) for name, value in (identities or {}).items()}
     seed = random_seed(random_state)
@@ -148,13 +140,77 @@ def cross_validate_models(
     return CrossValidatedModels(folds, X, y, codes, held_out, decoding, seeded, seed, inner, params)
 
 
-def _refuse_copies(X, splits, groups):
-    """Copies of a trial in training and test parts, or in two groups, make what is explained known to the network."""
-    seen = {}
+@dataclass(frozen=True, eq=False)
+class Trainable:
+    """What is to be trained, and the trials.
+
+    Parameters
+    ----------
+    inner : estimator
+    X : ndarray of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
+    y : ndarray of shape (n_trials,) or (n_trials, n_targets)
+    regression : bool
+    """
+
+    inner: Any
+    X: NDArray
+    y: NDArray
+    regression: bool
+
+
+def check_trainable(estimator: Any, X: ArrayLike, y: ArrayLike) -> Trainable:
+    """Check trials and targets, and that the inner estimator can be trained on them.
+
+    Parameters
+    ----------
+    estimator : estimator or explainer
+        Of an explainer the inner estimator is trained, its default where it names none.
+    X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
+    y : array-like of shape (n_trials,)
+
+    Returns
+    -------
+    Trainable
+
+    Raises
+    ------
+    ValueError
+        For a frozen estimator.
+    """
+    inner = estimator.estimator if hasattr(estimator, "explain_population") else estimator
+    regression = is_continuous(y) if inner is None else get_tags(inner).estimator_type == "regressor"
+    X, y = validate_trials(clone(estimator), X, y, reset=True, kind="regressor" if regression else "classifier")
+    if inner is None:
+        inner = default_estimator(y, sfreq=estimator.sfreq)
+    if type(inner).__name__ == "FrozenEstimator":
+        raise ValueError(
+            "A frozen network cannot be trained again on each fold: give it unfitted, or explain the frozen one on "
+            "trials that it never saw (fit of the explainer), with errors that take this network for given."
+        )
+    return Trainable(inner, X, y, regression)
+
+
+def copied_trials(X: NDArray) -> list[list[int]]:
+    """Places of trials that are copies of one another; silent ones are left out.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_trials, ...)
+
+    Returns
+    -------
+    list of list of int
+    """
+    seen: dict[int, list[int]] = {}
     for place, trial in enumerate(X):
         if np.ptp(trial) > 0:
             seen.setdefault(hash(np.ascontiguousarray(trial).tobytes()), []).append(place)
-    copies = [places for places in seen.values() if len(places) > 1]
+    return [places for places in seen.values() if len(places) > 1]
+
+
+def _refuse_copies(X, splits, groups):
+    """Copies of a trial in training and test parts, or in two groups, make what is explained known to the network."""
+    copies = copied_trials(X)
     if not copies:
         return
     for train, test in splits.parts:

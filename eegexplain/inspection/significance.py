@@ -1,5 +1,6 @@
 """Which cells of a map permuted labels cannot explain: the record, and the contrast of held-out evidence."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -14,10 +15,18 @@ from eegexplain.inspection._exchange import Design, exchangeable, log_arrangemen
 
 BLOCK = 2**22  # numbers of the statistics of permutations that are taken at once
 
+SIDES: dict[str, Callable[[NDArray], NDArray]] = {"two-sided": np.abs, "greater": np.positive, "less": np.negative}
+
+DONE = {  # what each kind does, for its sentence
+    "contrast": "labels of {exchanged} permuted",
+    "retraining": "labels of {exchanged} permuted",
+    "sign-flips": "signs of {exchanged} flipped",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Significance:
-    """A map's statistics and what permuted labels give in their place.
+    """A map's statistics and what permuted labels, or flipped signs, give in their place.
 
     Parameters
     ----------
@@ -27,10 +36,10 @@ class Significance:
         Of each cell, corrected for the number of cells: (1 + permutations whose maximum over all cells is as large) /
         (1 + permutations).
     null_maxima : ndarray of shape (n_permutations,)
-        The largest statistic of each permutation.
-    kind : {"contrast", "retraining"}
+        The largest statistic of each permutation, or flip.
+    kind : {"contrast", "retraining", "sign-flips"}
     exchanged : {"trials", "groups"}
-        What was permuted.
+        Whose labels were permuted, or signs flipped.
     exact : bool
         Whether noise is called significant in at most `alpha` of data sets; else this is approximately so.
     alpha : float, default=0.05
@@ -51,7 +60,7 @@ class Significance:
 
     @property
     def n_permutations(self) -> int:
-        """How many permutations were drawn."""
+        """How many permutations, or flips, were made."""
         return len(self.null_maxima)
 
     @property
@@ -69,7 +78,7 @@ class Significance:
         told = "" if self.score_p is None else f"Balanced accuracy {self.score:.3f} (p = {self.score_p:.3g}). "
         return told + (
             f"{int(self.significant.sum())} of {self.p_values.size} cells significant at {self.alpha:g}, familywise "
-            f"(smallest p = {self.p_value:.3g}): {self.kind}, labels of {self.exchanged} permuted "
+            f"(smallest p = {self.p_value:.3g}): {self.kind}, {DONE[self.kind].format(exchanged=self.exchanged)} "
             f"{self.n_permutations} times, {'exact' if self.exact else 'approximate'}."
         )
 
