@@ -391,6 +391,20 @@ DOORS = {
     "mean_diff_feature_maps": Door(perturbation.mean_diff_feature_maps, arrays={"x": X, "y": X[::-1]}),
     "spectral_perturbation_correlation": Door(layer_correlation, arrays={"inputs": X}),
     # plotting
+    "CrossValidatedDisplay": Door(
+        lambda value, standard_error, fold_value, error_given_networks, degrees_of_freedom:
+        plotting.CrossValidatedDisplay(value, standard_error, fold_value, list("abcde"), degrees_of_freedom,
+                                       error_given_networks=error_given_networks),
+        arrays={name: rng.random(5) for name in ("value", "standard_error", "error_given_networks")}
+        | {"fold_value": rng.random((3, 5))},
+        numbers={"degrees_of_freedom": 2.0},
+        left_out=("value", "standard_error", "fold_value", "error_given_networks"),
+    ),
+    "PermutationDisplay": display(
+        lambda null, observed, p_values, cells:
+        plotting.PermutationDisplay(null, observed, ["a"], p_values, cells=cells),
+        null=rng.random((1, 9)), observed=np.array([0.5]), p_values=np.array([0.1]), cells=rng.random(5),
+    ),
     "HRFDisplay": display(lambda times, responses: plotting.HRFDisplay([times], [responses], ["a"]),
                           times=np.arange(5.0), responses=np.arange(5.0)),
     "R2Display": display(plotting.R2Display, ("r2", "null"), r2=np.linspace(0, 0.5, 9), null=np.zeros(9)),

@@ -34,6 +34,7 @@ LAYERS = {
 ALLOWED = {
     ("_meta", "models"),  # default_estimator: the one upward call
     ("_io", "_validation"),
+    ("inspection", "plotting"),  # the plot() of a result, which makes its display
 }
 LIBRARIES_AT_MODULE_LEVEL = {"numpy", "scipy", "sklearn", "eegexplain", *sys.stdlib_module_names}
 # Heavy libraries imported at module level, and where.

@@ -2,15 +2,12 @@
 
 from eegexplain._bits import UsableInformation, usable_information
 from eegexplain.inspection._comparison import ReferenceComparison
+from eegexplain.inspection._cross_validated import CrossValidatedExplanation
 from eegexplain.inspection.agreement import ExplanationComparison, compare_explanations
 from eegexplain.inspection.contrast import power_contrast
 from eegexplain.inspection.coverage import UncoveredBand, uncovered_bands
 from eegexplain.inspection.decoding import Decoding, assess_decoding, balanced_accuracy
-from eegexplain.inspection.explanations import (
-    CrossValidatedExplanation,
-    cross_validate_explanations,
-    explain_models,
-)
+from eegexplain.inspection.explanations import cross_validate_explanations, explain_models
 from eegexplain.inspection.faithfulness import (
     DeletionCurve,
     average_precision,

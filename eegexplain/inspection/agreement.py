@@ -10,12 +10,12 @@ from sklearn.utils import check_random_state
 
 from eegexplain._explanation import make_explanation
 from eegexplain._parallel import progress, single_thread
+from eegexplain.inspection._cross_validated import CrossValidatedExplanation
 from eegexplain.inspection._differences import Placed, cell_p_values, ranks_of, tell_differences
 from eegexplain.inspection._exchange import LEVEL
 from eegexplain.inspection._families import Family, as_explanation, family_of
 from eegexplain.inspection._grid import Grid, channels_of, check_channels, resolve_bands, resolve_outputs
 from eegexplain.inspection._retraining import exchange, permuted_networks
-from eegexplain.inspection.explanations import CrossValidatedExplanation
 from eegexplain.inspection.fold_maps import explain_folds
 from eegexplain.inspection.halves import MEASURES
 from eegexplain.inspection.significance import check_permutations, p_values

@@ -1,8 +1,7 @@
 """Cross-validated explanations: maps of held-out trials, averaged, with errors that contain the networks."""
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,149 +9,12 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import get_scorer
 from sklearn.utils import check_random_state
 
-from eegexplain._io import load_explanation, save_explanation
-from eegexplain.inspection._kinds import claim
+from eegexplain.inspection._cross_validated import CrossValidatedExplanation
 from eegexplain.inspection._trials import trial_values, trial_variables
-from eegexplain.inspection.decoding import Decoding, assess_decoding
 from eegexplain.inspection.fold_maps import average_folds, explain_folds
-from eegexplain.inspection.halves import Stability, models_stability
 from eegexplain.inspection.models import CrossValidatedModels, cross_validate_models
-from eegexplain.inspection.significance import Significance
 
 UNMATCHED = ("filter", "unit")  # axes that mean something else in each network: nothing to average over
-
-
-@dataclass(frozen=True, eq=False)
-class CrossValidatedExplanation:
-    """The mean map of a cross-validation with its errors, and what it was made of.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        ``value``, the mean map, with its total ``standard_error`` (t with ``attrs["degrees_of_freedom"]``), and what
-        `eegexplain.inspection.fold_maps.average_folds` describes; ``test_score`` (fold, seed); per trial
-        ``fold_of_trial`` (-1: held out never, or more than once), ``label``, ``prediction`` and ``group``, and
-        ``trial_value`` on request.
-    explainer : explainer or None
-        What was asked; None when loaded from a file.
-    models : CrossValidatedModels or None
-        The trials, folds and, where they were asked for, networks; None when loaded from a file.
-    """
-
-    dataset: Any
-    explainer: Any = field(default=None, repr=False)
-    models: CrossValidatedModels | None = field(default=None, repr=False)
-
-    @property
-    def explanation_(self) -> Any:
-        """The dataset: displays and inspection read it as that of any explainer."""
-        return self.dataset
-
-    @property
-    def estimators_(self) -> list[tuple]:
-        """Fitted models, one tuple per fold.
-
-        Raises
-        ------
-        AttributeError
-            When loaded from a file, and without ``return_estimator=True``.
-        """
-        if self.models is None or not self.models.folds[0].nets:
-            raise AttributeError("The networks were not kept: cross-validate with return_estimator=True.")
-        return [fold.nets for fold in self.models.folds]
-
-    @property
-    def decoding_(self) -> Decoding | None:
-        """How well held-out trials were decoded; None for regressors."""
-        return self.models.decoding if self.models is not None else _decoding_of(self.dataset)
-
-    def significance(
-        self,
-        kind: str = "contrast",
-        *,
-        n_permutations: int | None = None,
-        alpha: float = 0.05,
-        random_state: Any = None,
-        n_jobs: int | None = None,
-        verbose: int = 0,
-        **claimed: Any,
-    ) -> Significance:
-        """Test which cells permuted labels cannot explain.
-
-        Parameters
-        ----------
-        kind, n_permutations, alpha, random_state, n_jobs, verbose
-            As in `eegexplain.inspection.permutation_test`; the contrast needs ``return_trials=True``.
-        **claimed : dict
-            ``statistic`` and ``alternative``.
-
-        Returns
-        -------
-        Significance
-        """
-        asked = claim(kind, n_permutations=n_permutations, **claimed)
-        return asked.test(self, alpha=alpha, random_state=random_state, n_jobs=n_jobs, verbose=verbose)
-
-    def stability(self, **settings: Any) -> Stability:
-        """Compare maps of disjoint halves of the trials.
-
-        Parameters
-        ----------
-        **settings : dict
-            As in `eegexplain.inspection.stability`, from ``n_folds`` on; the number of seeds is that of the networks.
-
-        Returns
-        -------
-        Stability
-
-        Raises
-        ------
-        ValueError
-            When loaded from a file.
-        """
-        if self.models is None:
-            raise ValueError("A map from a file has no trials to divide: cross-validate them again.")
-        return models_stability(self.models, self.explainer, **settings)
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Save the dataset, without models.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Ending in ``.nc`` or ``.npz``.
-
-        Raises
-        ------
-        ValueError
-            For another ending.
-        OSError
-            When the folder cannot be written.
-        """
-        save_explanation(self.dataset, path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> "CrossValidatedExplanation":
-        """Load what `save` wrote.
-
-        Parameters
-        ----------
-        path : str or path-like
-
-        Returns
-        -------
-        CrossValidatedExplanation
-            Without models.
-
-        Raises
-        ------
-        ValueError
-            For a file that is no cross-validated explanation.
-        """
-        dataset = load_explanation(path)
-        if "fold_value" not in dataset:
-            raise ValueError(f"{path} holds an explanation that is not cross-validated: use load_explanation.")
-        return cls(dataset)
 
 
 def explain_models(
@@ -379,14 +241,3 @@ def _averaged(maps, models):
     found = {prefix: average_folds(maps, models.folds, prefix, **settings) for prefix in prefixes}
     merged = {f"{prefix}{name}": one[name] for prefix, one in found.items() for name in one.data_vars}
     return xr.Dataset(merged, attrs=found[prefixes[0]].attrs)
-
-
-def _decoding_of(dataset):
-    """Judged again from what a file keeps."""
-    if "label" not in dataset or np.asarray(dataset["label"]).dtype.kind == "f":
-        return None
-    folds = dataset["fold_of_trial"].values
-    groups = dataset["group"].values if "group" in dataset else None
-    settings = {"folds": folds if (folds >= 0).all() else None, "groups": groups, "random_state": dataset.attrs["seed"]}
-    settings |= {"scores": dataset["score"].values} if "score" in dataset else {}
-    return assess_decoding(dataset["label"].values, dataset["prediction"].values, **settings)

@@ -91,6 +91,26 @@ class Stability:
         """Of each measure: (1 + permutations that agree as well) / (1 + permutations)."""
         return {name: float(p_values(value, self.null[name])) for name, value in self.mean.items()}
 
+    def plot(self) -> Any:
+        """Draw each measure over permutations, and its value for the true labels.
+
+        Returns
+        -------
+        PermutationDisplay
+
+        Raises
+        ------
+        ValueError
+            Without permutations.
+        """
+        from eegexplain.plotting import PermutationDisplay
+
+        null = np.array(list(self.null.values()))
+        if not null.size:
+            raise ValueError("No labels were permuted: there is nothing to compare with. Give n_permutations.")
+        names = [name.replace("_", " ") for name in self.null]
+        return PermutationDisplay(null, list(self.mean.values()), names, list(self.p_values.values())).plot()
+
     def __str__(self):
         """One sentence."""
         n_permutations = len(next(iter(self.null.values())))

@@ -73,6 +73,23 @@ class Significance:
         """Of the map as a whole: the smallest of its cells."""
         return float(self.p_values.min())
 
+    def plot(self, *, ax=None) -> Any:
+        """Draw the largest statistic of every permutation, and the statistics of the true labels.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+
+        Returns
+        -------
+        PermutationDisplay
+        """
+        from eegexplain.plotting import PermutationDisplay
+
+        cells, told = self.statistic.values.ravel(), f"largest statistic of {self.statistic.size} cells ({self.kind})"
+        settings = {"observed": [cells.max()], "names": [told], "p_values": [self.p_value], "cells": cells}
+        return PermutationDisplay([self.null_maxima], **settings).plot(ax=ax)
+
     def __str__(self):
         """One paragraph: decoding first, then the cells."""
         told = "" if self.score_p is None else f"Balanced accuracy {self.score:.3f} (p = {self.score_p:.3g}). "

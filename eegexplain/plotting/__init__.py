@@ -3,6 +3,8 @@
 import importlib
 
 _LAZY = {
+    "CrossValidatedDisplay": "eegexplain.plotting.displays.cross_validated",
+    "PermutationDisplay": "eegexplain.plotting.displays.permutation",
     "FaithfulnessDisplay": "eegexplain.plotting.displays.faithfulness",
     "TimeFrequencyDisplay": "eegexplain.plotting.displays.attribution",
     "TrialMapDisplay": "eegexplain.plotting.displays.attribution",

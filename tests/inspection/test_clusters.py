@@ -26,6 +26,12 @@ def test_neighbors_are_those_of_mne_or_one_step_along_another_axis():
             assert (found[channel, band].astype(bool) == expected).all()
 
 
+def test_nothing_is_printed(capsys):
+    with mne.utils.use_log_level("INFO"):
+        cell_adjacency(CHANNELS, (13, 1), 0)
+    assert not any(capsys.readouterr())
+
+
 def test_masses_are_those_of_flooded_pictures():
     """Without channels cells are a grid, whose clusters scipy finds in pictures."""
     maps = np.random.default_rng(0).normal(0, 2.5, (3, 2, 8, 9))

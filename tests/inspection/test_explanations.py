@@ -1,8 +1,10 @@
 """Cross-validated explanations: held-out trials only, errors that contain the networks, what is kept and refused."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import stats
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -13,6 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 from eegexplain import FLEXAttributor, PerturbationCorrelator, ReverseCorrelator, SyncNetClassifier, SyncNetRegressor
 from eegexplain.datasets import make_oscillatory_eeg
 from eegexplain.inspection import CrossValidatedExplanation, average_precision, cross_validate_explanations
+from eegexplain.inspection.significance import significance
 
 CHANNELS = ["Fz", "C3", "C4", "Pz", "O1", "O2"]
 NET = SyncNetClassifier(num_filters=8, readout="log_power", training="closed", sfreq=128.0)
@@ -66,6 +69,25 @@ def test_the_mean_map_finds_what_was_planted_and_says_how_well_it_decodes(eeg, f
     assert found.decoding_.verdict == "decodes"
     prediction = found.dataset["prediction"].values
     assert found.decoding_.accuracy == np.mean(prediction == eeg.y)
+
+
+def test_the_picture_tells_cells_beyond_zero_and_the_verdict(found):
+    data = found.dataset
+    t = np.abs(data["value"] / data["standard_error"]).sel(output="1").values
+    p = np.sort(2 * stats.t.sf(t, 4), axis=None)
+    worth = np.abs(data["value"].sel(output="1").values) >= 0.05 * np.abs(data["value"]).max().item()
+    n_beyond = next((place for place in range(p.size) if p[place] > 0.05 / (p.size - place)), p.size)
+    expected = (2 * stats.t.sf(t, 4) <= (p[n_beyond - 1] if n_beyond else -1)) & worth
+    mask = found.beyond_zero
+    np.testing.assert_array_equal(mask.sel(output="1"), expected)
+    np.testing.assert_array_equal(mask.sel(output="0"), expected)  # the mirror image is no second family
+    assert 0 < expected.sum() < expected.size
+    display = found.plot(output="0", n_cells=3)
+    np.testing.assert_array_equal(display.mask, expected.ravel())
+    assert len(display.ax_.get_yticks()) == 3 and "decodes: balanced accuracy" in display.note
+    tested = significance(data["value"] * 0, np.arange(19.0), kind="retraining", exchanged="trials", exact=True)
+    assert not found.plot(significance=tested).mask.any()
+    plt.close("all")
 
 
 def test_the_result_depends_on_the_seed_alone(eeg, correlator, found):

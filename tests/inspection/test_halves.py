@@ -1,5 +1,6 @@
 """Disjoint halves: what they may share, how agreement is measured, planted maps and noise."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -88,6 +89,9 @@ def test_planted_maps_agree_and_noise_does_not():
     assert found.p_values["spearman"] == found.p_values["cosine"] == 0.05 and max(found.p_values.values()) <= 0.1
     assert found.mean["cosine"] > 0.5
     assert str(found).startswith("Maps of disjoint halves of the trials: spearman 0.") and "(p = 0.05)" in str(found)
+    display = found.plot()
+    assert [line.get_xdata()[0] for line in display.lines_] == list(found.mean.values())
+    plt.close("all")
     noise = [stability(EXPLAINER, *trials(seed), **settings) for seed in range(12)]
     assert sum(one.p_values["cosine"] <= 0.05 for one in noise) <= 3
     assert abs(np.mean([one.mean["cosine"] for one in noise])) < 0.1
@@ -104,3 +108,5 @@ def test_what_cannot_be_divided_is_refused():
         CrossValidatedExplanation(found.dataset).stability()
     with pytest.raises(ValueError, match="n_repeats"):
         found.stability(n_repeats=0)
+    with pytest.raises(ValueError, match="No labels were permuted"):
+        found.stability(n_folds=2, n_repeats=1, n_permutations=0).plot()

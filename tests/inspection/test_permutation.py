@@ -1,5 +1,6 @@
 """Permutation tests from trials to cells: what is found, what each kind can claim."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -31,6 +32,9 @@ def test_the_contrast_of_a_cross_validation_finds_planted_cells(eeg, tmp_path):
     cells = [(str(c.channel.values), str(c.band.values)) for c in found.p_values[1].stack(c=("channel", "band"))
              if c <= 0.05]  # fmt: skip
     assert cells and all(channel in ("O1", "O2", "C3", "Pz") and band in ("alpha", "beta") for channel, band in cells)
+    display = found.plot()
+    assert display.observed[0] == found.statistic.max() and len(display.null[0]) == 999
+    plt.close("all")
     shuffled = [np.random.default_rng(seed).permutation(eeg.y) for seed in range(3)]
     alarms = [permutation_test(FLEX, eeg.X, y, n_permutations=199, random_state=0).p_value <= 0.05 for y in shuffled]
     assert sum(alarms) <= 1

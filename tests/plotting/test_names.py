@@ -89,7 +89,21 @@ def trf():
     yield display.plot(feature=1).figure_, NASTY
 
 
+def cross_validated():
+    data = explanation("band", NASTY, degrees_of_freedom=2, label=NASTY[0])
+    folds = data["value"].expand_dims(fold=3, seed=1)
+    data = data.assign(standard_error=abs(data["value"]), fold_value=folds)
+    display = plotting.CrossValidatedDisplay.from_explanation(data, output=NASTY[2], note=NASTY[1])
+    yield display.plot(n_cells=25).figure_, [*NASTY, f"{NASTY[2]}, {NASTY[1]}"]
+
+
+def permutation():
+    null = RNG.normal(size=(5, 9))
+    yield plotting.PermutationDisplay(null, null[:, 0], NASTY, null[:, 0] ** 2).plot().figure_, NASTY
+
+
 DRAWN = {
+    "CrossValidatedDisplay": cross_validated, "PermutationDisplay": permutation,
     "TopomapDisplay": topomap, "SpectralMapDisplay": spectral_map, "TemplateDisplay": template,
     "TimeFrequencyDisplay": time_frequency, "TrialMapDisplay": trial_map, "FaithfulnessDisplay": faithfulness,
     "HRFDisplay": hrf, "TuningCurveDisplay": tuning, "R2Display": r2, "TRFDisplay": trf,

@@ -1,0 +1,203 @@
+"""What a cross-validated explanation holds, and what can be asked of it."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from eegexplain._io import load_explanation, save_explanation
+from eegexplain.inspection._errors import beyond_zero
+from eegexplain.inspection._kinds import claim
+from eegexplain.inspection.decoding import Decoding, assess_decoding
+from eegexplain.inspection.halves import Stability, models_stability
+from eegexplain.inspection.models import CrossValidatedModels
+from eegexplain.inspection.significance import Significance
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidatedExplanation:
+    """The mean map of a cross-validation with its errors, and what it was made of.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        ``value``, the mean map, with its total ``standard_error`` (t with ``attrs["degrees_of_freedom"]``), and what
+        `eegexplain.inspection.fold_maps.average_folds` describes; ``test_score`` (fold, seed); per trial
+        ``fold_of_trial`` (-1: held out never, or more than once), ``label``, ``prediction`` and ``group``, and
+        ``trial_value`` on request.
+    explainer : explainer or None
+        What was asked; None when loaded from a file.
+    models : CrossValidatedModels or None
+        The trials, folds and, where they were asked for, networks; None when loaded from a file.
+    """
+
+    dataset: Any
+    explainer: Any = field(default=None, repr=False)
+    models: CrossValidatedModels | None = field(default=None, repr=False)
+
+    @property
+    def explanation_(self) -> Any:
+        """The dataset: displays and inspection read it as that of any explainer."""
+        return self.dataset
+
+    @property
+    def estimators_(self) -> list[tuple]:
+        """Fitted models, one tuple per fold.
+
+        Raises
+        ------
+        AttributeError
+            When loaded from a file, and without ``return_estimator=True``.
+        """
+        if self.models is None or not self.models.folds[0].nets:
+            raise AttributeError("The networks were not kept: cross-validate with return_estimator=True.")
+        return [fold.nets for fold in self.models.folds]
+
+    @property
+    def decoding_(self) -> Decoding | None:
+        """How well held-out trials were decoded; None for regressors."""
+        return self.models.decoding if self.models is not None else _decoding_of(self.dataset)
+
+    @property
+    def beyond_zero(self) -> Any:
+        """Mask of the cells whose value is beyond zero, 5 % familywise over the map.
+
+        By Holm's procedure on value over total error, t distributed; cells below a twentieth of the largest value do
+        not count. That a map differs from zero does not show that the network decodes: see `decoding_`.
+        """
+        value, error = self.dataset["value"], self.dataset["standard_error"]
+        mirrored = "output" in value.dims and value.sizes["output"] == 2
+        if mirrored and np.allclose(value.isel(output=0), -value.isel(output=1), atol=0):  # one map, drawn twice
+            one = beyond_zero(value.isel(output=1), error.isel(output=1), self.dataset.attrs["degrees_of_freedom"])
+            found = np.stack([one, one], axis=value.dims.index("output"))
+        else:
+            found = beyond_zero(value, error, self.dataset.attrs["degrees_of_freedom"])
+        return value.copy(data=found)
+
+    def plot(
+        self, *, output: Any = None, significance: Significance | None = None, n_cells: int = 12, **options: Any
+    ) -> Any:
+        """Draw the mean map, and its strongest cells with their intervals and the map of every fold.
+
+        Parameters
+        ----------
+        output : label, optional
+            None is the last.
+        significance : Significance, optional
+            Whose cells are told from the others; None takes `beyond_zero`.
+        n_cells : int, default=12
+        **options : dict
+            Of `CrossValidatedDisplay.from_explanation`.
+
+        Returns
+        -------
+        CrossValidatedDisplay
+        """
+        from eegexplain.plotting import CrossValidatedDisplay
+
+        found, told = self.decoding_, ""
+        if found is not None:
+            told = f"{found.verdict}: balanced accuracy {found.balanced_accuracy:.2f} (p = {found.p_value:.2g})"
+        mask = self.beyond_zero if significance is None else significance.significant
+        display = CrossValidatedDisplay.from_explanation(self.dataset, output=output, mask=mask, note=told, **options)
+        return display.plot(n_cells=n_cells)
+
+    def significance(
+        self,
+        kind: str = "contrast",
+        *,
+        n_permutations: int | None = None,
+        alpha: float = 0.05,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        **claimed: Any,
+    ) -> Significance:
+        """Test which cells permuted labels cannot explain.
+
+        Parameters
+        ----------
+        kind, n_permutations, alpha, random_state, n_jobs, verbose
+            As in `eegexplain.inspection.permutation_test`; the contrast needs ``return_trials=True``.
+        **claimed : dict
+            ``statistic`` and ``alternative``.
+
+        Returns
+        -------
+        Significance
+        """
+        asked = claim(kind, n_permutations=n_permutations, **claimed)
+        return asked.test(self, alpha=alpha, random_state=random_state, n_jobs=n_jobs, verbose=verbose)
+
+    def stability(self, **settings: Any) -> Stability:
+        """Compare maps of disjoint halves of the trials.
+
+        Parameters
+        ----------
+        **settings : dict
+            As in `eegexplain.inspection.stability`, from ``n_folds`` on; the number of seeds is that of the networks.
+
+        Returns
+        -------
+        Stability
+
+        Raises
+        ------
+        ValueError
+            When loaded from a file.
+        """
+        if self.models is None:
+            raise ValueError("A map from a file has no trials to divide: cross-validate them again.")
+        return models_stability(self.models, self.explainer, **settings)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Save the dataset, without models.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Ending in ``.nc`` or ``.npz``.
+
+        Raises
+        ------
+        ValueError
+            For another ending.
+        OSError
+            When the folder cannot be written.
+        """
+        save_explanation(self.dataset, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "CrossValidatedExplanation":
+        """Load what `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        CrossValidatedExplanation
+            Without models.
+
+        Raises
+        ------
+        ValueError
+            For a file that is no cross-validated explanation.
+        """
+        dataset = load_explanation(path)
+        if "fold_value" not in dataset:
+            raise ValueError(f"{path} holds an explanation that is not cross-validated: use load_explanation.")
+        return cls(dataset)
+
+
+def _decoding_of(dataset):
+    """Judged again from what a file keeps."""
+    if "label" not in dataset or np.asarray(dataset["label"]).dtype.kind == "f":
+        return None
+    folds = dataset["fold_of_trial"].values
+    groups = dataset["group"].values if "group" in dataset else None
+    settings = {"folds": folds if (folds >= 0).all() else None, "groups": groups, "random_state": dataset.attrs["seed"]}
+    settings |= {"scores": dataset["score"].values} if "score" in dataset else {}
+    return assess_decoding(dataset["label"].values, dataset["prediction"].values, **settings)
