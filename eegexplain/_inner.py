@@ -20,10 +20,20 @@ def is_continuous(y):
 
 
 def inner_sfreq(estimator):
-    """Return the `sfreq` of the inner estimator, or of what it wraps (search, pipeline, explainer, frozen); or None."""
+    """Return the `sfreq` of the inner estimator, or of what it wraps (search, ensemble, pipeline, frozen); or None."""
     while estimator is not None and getattr(estimator, "sfreq", None) is None:
-        estimator = estimator.steps[-1][1] if hasattr(estimator, "steps") else getattr(estimator, "estimator", None)
+        estimator = _inside(estimator)
     return getattr(estimator, "sfreq", None)
+
+
+def _inside(estimator):
+    """What an estimator wraps: the last step of a pipeline, the first member of an ensemble, its estimator; or None."""
+    if hasattr(estimator, "steps"):
+        return estimator.steps[-1][1]
+    members = getattr(estimator, "estimators", None)
+    if isinstance(members, (list, tuple)) and members:
+        return members[0][1] if isinstance(members[0], tuple) else members[0]
+    return getattr(estimator, "estimator", None)
 
 
 def inner_target(y, inner):

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet, NeuralNetBinaryClassifier
 from torch import nn
 
+from eegexplain._ensemble import EnsembleModule, joined_net, together
 from eegexplain._module import capture, find_layers, inference
 from eegexplain._outputs import RESPONSES, resolve_response
 from eegexplain._parallel import trial_blocks
@@ -64,8 +65,11 @@ def is_skorch_net(estimator):
 
 
 def is_network(estimator):
-    """Tell whether a fitted estimator is a torch network: a skorch net, or what holds one in ``net_``."""
+    """Tell whether a fitted estimator is a torch network: a skorch net, what holds one in ``net_``, or their mean."""
     held = _unwrap(estimator)
+    ensemble = together(held)
+    if ensemble is not None:
+        return all(map(is_network, ensemble.members))
     return isinstance(getattr(held, "net_", held), NeuralNet)
 
 
@@ -156,8 +160,8 @@ class TorchNet:
     Parameters
     ----------
     estimator : estimator instance
-        A fitted `SyncNetClassifier`, `SyncNetRegressor`, skorch net, braindecode ``EEGClassifier``, or a
-        ``FrozenEstimator`` or fitted search around one.
+        A fitted `SyncNetClassifier`, `SyncNetRegressor`, skorch net, braindecode ``EEGClassifier``, an ensemble of
+        them, or a ``FrozenEstimator`` or fitted search around one.
     trial_shape : tuple of int
         ``(n_channels, n_times)`` or ``(n_times,)``, as the estimator was fitted.
 
@@ -189,6 +193,8 @@ class TorchNet:
     def __init__(self, estimator, trial_shape):
         estimator = _unwrap(estimator)
         _refuse_aligned(estimator)
+        if is_network(estimator) and (ensemble := together(estimator)) is not None:
+            estimator = joined_net([TorchNet(one, trial_shape) for one in ensemble.members], ensemble)
         net = getattr(estimator, "net_", estimator)
         if hasattr(estimator, "_net_class"):
             check_is_fitted(estimator, "net_")
@@ -293,6 +299,8 @@ class TorchNet:
 
     def default_layer(self):
         """Return ``"conv_out"`` where the module has it, else the last layer to run whose output has a time axis."""
+        if isinstance(self.module, EnsembleModule):
+            raise ValueError("An ensemble has the layers of each network: name one with layer='members.0. ...'.")
         names = [name for name, child in self.module.named_modules() if name and not list(child.children())]
         if "conv_out" in names:
             return "conv_out"

@@ -376,6 +376,18 @@ DOORS = {
         lambda X, y, **numbers: fast_eegnet_regressor(**numbers).fit(X, y), arrays={"X": X, "y": TARGET},
         numbers={"sfreq": 64.0, "lr": 0.005},
     ),
+    "EnsembleClassifier": Door(
+        lambda X, y, groups: models.EnsembleClassifier([fast_classifier(max_epochs=1)], random_state=0).fit(
+            X, y, groups=groups
+        ),
+        arrays={"X": X}, labels={"y": y, "groups": GROUPS},
+    ),
+    "EnsembleRegressor": Door(
+        lambda X, y, groups: models.EnsembleRegressor([fast_regressor(max_epochs=1)], random_state=0).fit(
+            X, y, groups=groups
+        ),
+        arrays={"X": X, "y": TARGET}, labels={"groups": GROUPS},
+    ),
     # perturbation
     "PerturbationCorrelator": analysis(PerturbationCorrelator, random_state=0),
     "amp_perturbation_additive": spectra(perturbation.amp_perturbation_additive),

@@ -7,7 +7,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from eegexplain.attribution import FLEXAttributor
-from eegexplain.models import EEGNetClassifier, EEGNetRegressor, SyncNetClassifier, SyncNetRegressor
+from eegexplain.models import (
+    EEGNetClassifier,
+    EEGNetRegressor,
+    EnsembleClassifier,
+    EnsembleRegressor,
+    SyncNetClassifier,
+    SyncNetRegressor,
+)
 from eegexplain.perturbation import PerturbationCorrelator
 from eegexplain.reverse_correlation import EnvelopeCorrelator, ReverseCorrelator
 from eegexplain.sinusoid import SinusoidFitter
@@ -126,6 +133,18 @@ def fast_envelopes(**params):
     return EnvelopeCorrelator(fast_classifier(), layer="pool_out", random_state=0, **params)
 
 
+def small_ensemble(**params):
+    """A mean of a network and of what is none."""
+    return EnsembleClassifier([closed_classifier(), AmplitudeClassifier()], **{"random_state": 0, **params})
+
+
+def small_ensemble_of_numbers(**params):
+    """A mean of predictions."""
+    return EnsembleRegressor([closed_regressor()], **{"random_state": 0, **params})
+
+
+SEARCHED_AS_LIST = {"test_grid_search_through_a_pipeline": "it has lists, no numbers: tests/models/test_ensemble.py"}
+
 CASES = [
     Case("SyncNetClassifier", fast_classifier, 55),
     Case("SyncNetRegressor", fast_regressor, 53, regression=True),
@@ -133,6 +152,8 @@ CASES = [
     Case("SyncNetRegressor-closed", closed_regressor, 53, regression=True),
     Case("EEGNetClassifier", fast_eegnet, 55),
     Case("EEGNetRegressor", fast_eegnet_regressor, 53, regression=True),
+    Case("EnsembleClassifier", small_ensemble, 55, skip=SEARCHED_AS_LIST),
+    Case("EnsembleRegressor", small_ensemble_of_numbers, 53, regression=True, skip=SEARCHED_AS_LIST),
     Case("PerturbationCorrelator", fast_gradient, 61, map_attributes=(("correlations_", 1),)),
     Case("PerturbationCorrelator-sampling", fast_sampling, 61, searched="C"),
     Case("FLEXAttributor", lambda: FLEXAttributor(fast_classifier(), n_steps=3, random_state=0), 61,

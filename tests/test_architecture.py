@@ -20,7 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = {
     **dict.fromkeys(("_arrays", "_levels", "_text", "_validation", "_scale", "_settings"), 0),
     **dict.fromkeys(("_bands", "_meta", "_explanation", "_inner", "_module", "_outputs", "_torch", "_parallel", "_io",
-                     "_folders", "_many", "_reading", "_calibration", "_bits"), 1),
+                     "_folders", "_many", "_reading", "_calibration", "_bits", "_ensemble"), 1),
     **dict.fromkeys(("bases", "datasets", "models"), 2),
     **dict.fromkeys(
         ("perturbation", "reverse_correlation", "sinusoid", "attribution", "encoding", "timecourse",
@@ -39,9 +39,9 @@ ALLOWED = {
 LIBRARIES_AT_MODULE_LEVEL = {"numpy", "scipy", "sklearn", "eegexplain", *sys.stdlib_module_names}
 # Heavy libraries imported at module level, and where.
 HEAVY = {
-    "torch": ("_module.py", "_torch.py", "_parallel.py", "models/", "attribution/", "reverse_correlation/_tracing.py",
-              "encoding/parameters/_descent.py"),
-    "skorch": ("_torch.py", "models/"),
+    "torch": ("_ensemble.py", "_module.py", "_torch.py", "_parallel.py", "models/", "attribution/",
+              "reverse_correlation/_tracing.py", "encoding/parameters/_descent.py"),
+    "skorch": ("_ensemble.py", "_torch.py", "models/"),
     "joblib": ("_parallel.py",),
     "threadpoolctl": ("_parallel.py",),
     "tqdm": ("_parallel.py", "models/_training.py"),
