@@ -5,7 +5,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from eegexplain.inspection import power_contrast
+from eegexplain.inspection import Significance, evidence_contrast, power_contrast
 from eegexplain.inspection.explanations import explain_models
 from eegexplain.inspection.fold_maps import AVERAGES, class_means
 
@@ -23,6 +23,21 @@ class Maps:
 
     by_band: Any
     by_bin: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence(Maps):
+    """Maps of evidence, and which cells of those by band separate the classes in unseen trials.
+
+    Parameters
+    ----------
+    tested : Significance or None
+    untested : str
+        Why there is no test.
+    """
+
+    tested: Significance | None = None
+    untested: str = ""
 
 
 def perturbation_maps(data, models, *, noise, **settings):
@@ -79,12 +94,19 @@ def evidence_maps(data, models, **settings):
 
     Returns
     -------
-    Maps
+    Evidence
         Whole: with the coefficient ``residual`` of what is in no band, and all frequencies.
     """
     explainer = ClassEvidence(bands=data.bands, **data.axes)
-    found = explain_models(models, explainer, scoring={}, **settings)
-    return Maps(_maps_alone(found, "bands_"), _maps_alone(found, "fourier_"))
+    found = explain_models(models, explainer, scoring={}, return_trials=True, **settings)
+    maps = _maps_alone(found, "bands_"), _maps_alone(found, "fourier_")
+    shown = found.dataset["trial_value"].sel(band=list(data.bands))
+    design = {"folds": found.dataset["fold_of_trial"].values, "groups": data.groups}
+    try:
+        tested = evidence_contrast(shown, data.y, **design, random_state=settings.get("random_state"))
+    except ValueError as error:  # a design whose labels cannot be exchanged
+        return Evidence(*maps, untested=str(error))
+    return Evidence(*maps, tested)
 
 
 def _maps_alone(found, prefix=""):
@@ -109,6 +131,8 @@ class ClassEvidence(BaseEstimator):
     ----------
     explanation_ : xarray.Dataset
         ``bands_value``, ``fourier_value`` and their errors, ``bands_standard_error`` and ``fourier_standard_error``.
+    trials_ : xarray.Dataset
+        Evidence of each of the trials, by band.
     """
 
     bases = ("bands", "fourier")
@@ -144,4 +168,19 @@ class ClassEvidence(BaseEstimator):
         means = {name: class_means(found[name], y, groups) for name in self.bases}
         variables = {f"{name}_{part}": mean[part] for name, mean in means.items() for part in mean}
         self.explanation_ = xr.Dataset(variables, attrs=means[self.bases[0]].attrs)
+        self.trials_ = found["bands"]
         return self
+
+    def explain(self, X):
+        """Evidence of the trials that were explained, which is not computed anew.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_trials, n_channels, n_times)
+            Those of `fit`.
+
+        Returns
+        -------
+        xarray.Dataset
+        """
+        return self.trials_

@@ -13,7 +13,7 @@ from eegexplain.inspection.cross_validation import Fold, HeldOut, fold_numbers
 from eegexplain.inspection.decoding import is_shared
 from eegexplain.inspection.fold_maps import errors_over
 from eegexplain.inspection.models import CrossValidatedModels, cross_validate_models
-from eegexplain.report._analyses import Maps, contrast_maps, evidence_maps, perturbation_maps
+from eegexplain.report._analyses import Evidence, Maps, contrast_maps, evidence_maps, perturbation_maps
 from eegexplain.report._trials import Trials, prepare_trials
 from eegexplain.report._verdict import banner
 
@@ -131,8 +131,8 @@ class Job:
         return contrast_maps(self.data)
 
     @functools.cached_property
-    def evidence(self) -> Maps:
-        """`Maps` of what the evidence for each class is made of."""
+    def evidence(self) -> Evidence:
+        """`Evidence` of what the evidence for each class is made of."""
         return evidence_maps(self.data, self.models, **self._settings)
 
 

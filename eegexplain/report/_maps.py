@@ -117,8 +117,8 @@ def explain_marks(explanation, job):
         f"{familywise_limit(n_cells, degrees):.1f} errors for the first of {n_cells} cells by band (Holm: 5 % for all "
         f"cells of a map together, t with {degrees} degrees of freedom; with more folds, fewer errors are enough), and "
         f"of at least {100 * SMALLEST:.0f} % of the map's largest value. The error is the total one: over the "
-        f"{len(job.folds)} folds and their networks, allowing for training parts that overlap (Nadeau and Bengio "
-        f"2003), or given these networks, over {GIVEN_NETWORKS[job.errors_over]}, where that is larger."
+        f"{len(job.folds)} folds and their networks, allowing for training parts that overlap, or given these "
+        f"networks, over {GIVEN_NETWORKS[job.errors_over]}, where that is larger."
     )
 
 
@@ -141,13 +141,14 @@ def beyond(display, explanation):
     return beyond_zero(display.values, display.standard_error, explanation.attrs["degrees_of_freedom"])
 
 
-def topomaps(explanation, outputs, label):
-    """Scalp maps, classes by bands, with electrodes beyond zero marked."""
+def topomaps(explanation, outputs, label, mask=None):
+    """Scalp maps, classes by bands, with electrodes beyond zero marked, or these."""
     from eegexplain.plotting import TopomapDisplay
 
     picked = named_classes(explanation.sel(output=outputs))
     display = TopomapDisplay.from_explanation(picked, label=label)
-    return display.plot_grid(mask=beyond(display, explanation), panel_size=1.7).figure_
+    marked = beyond(display, explanation) if mask is None else mask
+    return display.plot_grid(mask=marked, panel_size=1.7).figure_
 
 
 def spectra(job, explanation, label):

@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from sklearn.frozen import FrozenEstimator
 
-from eegexplain import cli
+from eegexplain import FLEXAttributor, cli
 from eegexplain.datasets import make_oscillatory_eeg
+from eegexplain.inspection import evidence_contrast
 from eegexplain.report import SECTIONS, Options, run_job
 from eegexplain.report import _job as job_module
 from eegexplain.report._filters import contributions
@@ -94,6 +96,40 @@ def test_attribution_adds_up_to_the_same_logit_in_bands_and_bins(demo):
     bands = part.variables["flex_value"].sum("band") + part.variables["flex_residual"]
     bins = part.variables["flex_value_by_frequency"].sum("frequency") + part.variables["flex_residual_by_frequency"]
     np.testing.assert_allclose(bands, bins, atol=1e-4 * np.abs(bins).max())
+
+
+def test_evidence_of_unseen_trials_is_tested(demo):
+    out, job, part = demo
+    evidence = np.zeros((len(job.data.y), 2, len(CHANNELS), len(job.data.bands)))
+    for fold in job.folds:
+        for net in fold.nets:
+            flex = FLEXAttributor(FrozenEstimator(net), basis="bands", bands=job.data.bands, tol=0.05, **job.data.axes)
+            found = flex.fit(job.data.X[:2], job.data.y[:2]).explain(job.data.X[fold.test])["value"]
+            evidence[fold.test] += found.sel(band=list(job.data.bands)).values / len(fold.nets)
+    folds = np.argmax([np.isin(np.arange(len(job.data.y)), fold.test) for fold in job.folds], axis=0)
+    again = evidence_contrast(evidence, job.data.y, folds=folds, groups=job.data.groups, random_state=job.options.seed)
+    np.testing.assert_allclose(job.evidence.tested.statistic, again.statistic, atol=1e-5)
+    np.testing.assert_allclose(job.evidence.tested.p_values, again.p_values, atol=0.003)
+    stored = json.loads((out / "summary.json").read_text())["evidence_in_unseen_trials"]
+    assert stored["p_value"] == job.evidence.tested.p_value <= 0.05
+    cells = {(cell["channel"], cell["band"]) for cell in stored["cells"]}
+    assert {("C3", "beta"), ("O2", "alpha")} <= cells and {band for _, band in cells} == {"alpha", "beta"}  # planted
+    assert any(line.startswith(f"Evidence in unseen trials: {len(stored['cells'])} of 30") for line in part.lines)
+
+
+def test_evidence_that_no_permutation_can_test_is_said():
+    data = easy_eeg(40)
+    data.subject = np.array(list("aabb"))[np.arange(40) % 4]  # the label is the subject's, and there are but two
+    data.y = (data.subject == "b").astype(int)
+    job = run_job(data, Options(n_folds=2, n_seeds=1))
+    assert job.evidence.tested is not None  # trials were exchanged: the banner says what that may mean
+    data.recording = np.array(list("abcd"))[np.arange(40) % 4]
+    data.y = np.isin(data.recording, ["a", "b"]).astype(int)
+    job = run_job(data, Options(n_folds=2, n_seeds=1, group_by="recording"))
+    assert job.evidence.tested is None and "arrangements" in job.evidence.untested
+    section = next(one for one in SECTIONS if one.title == "What the evidence is made of")
+    findings = section.find(job)
+    assert "was not tested" in findings.lines[0] and findings.summary["evidence_in_unseen_trials"] is None
 
 
 def test_maps_are_of_trials_the_networks_never_saw(demo):
