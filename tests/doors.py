@@ -89,6 +89,12 @@ def explainer():
     return PerturbationCorrelator(fast_classifier(max_epochs=1), random_state=0).fit(X, y)
 
 
+@functools.cache
+def contrast():
+    """How the data of the classes differ, by frequency."""
+    return inspection.power_contrast(X, y, sfreq=64.0, ch_names=["Fp1", "C3", "T8"])
+
+
 def fit(make, **params):
     """Fit an analysis of trials."""
     return lambda X, y, groups: make(**params).fit(X, y, groups=groups)
@@ -246,6 +252,12 @@ DOORS = {
         lambda X: encoding.unit_responses(FrozenEstimator(network()), X), arrays={"X": X}
     ),
     # inspection
+    "artifact_audit": Door(
+        lambda X, y, groups, sfreq, line_frequency: inspection.artifact_audit(
+            contrast(), X, y, groups=groups, sfreq=sfreq, line_frequency=line_frequency
+        ).shares,
+        arrays={"X": X}, labels={"y": y, "groups": GROUPS}, numbers={"sfreq": 64.0, "line_frequency": 20.0},
+    ),
     "assess_decoding": Door(
         lambda y, predicted, folds, groups, identities, scores, references: vars(
             inspection.assess_decoding(y, predicted, folds=folds, groups=groups, identities={"subject": identities},
@@ -549,9 +561,9 @@ NO_ARRAYS = {
     "asked about models that `cross_validate_models` has checked": ("explain_models",),
     "scorers and choices of a search, which check what they are called with": (
         "accuracy_and_faithfulness", "faithfulness_scorer", "sparsity_scorer", "stability_scorer"),
-    "records": ("CrossValidatedExplanation", "CrossValidatedModels", "ExplanationComparison", "GroupExplanation",
-                "ReferenceComparison", "Decoding", "DeletionCurve", "SanityCheck", "Parameter", "Perturbation",
-                "ReceptiveField", "Significance", "Stability",
+    "records": ("ArtifactAudit", "ArtifactShare", "CrossValidatedExplanation", "CrossValidatedModels",
+                "ExplanationComparison", "GroupExplanation", "ReferenceComparison", "Decoding", "DeletionCurve",
+                "SanityCheck", "Parameter", "Perturbation", "ReceptiveField", "Significance", "Stability",
                 "SinusoidFit", "Source", "Job", "Options", "Figure", "Findings", "Section", "Trials",
                 "TruthScore", "UncoveredBand", "UsableInformation"),
     "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet"),

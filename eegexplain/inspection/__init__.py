@@ -4,6 +4,7 @@ from eegexplain._bits import UsableInformation, usable_information
 from eegexplain.inspection._comparison import ReferenceComparison
 from eegexplain.inspection._cross_validated import CrossValidatedExplanation
 from eegexplain.inspection.agreement import ExplanationComparison, compare_explanations
+from eegexplain.inspection.audit import ArtifactAudit, ArtifactShare, artifact_audit
 from eegexplain.inspection.contrast import power_contrast
 from eegexplain.inspection.coverage import UncoveredBand, uncovered_bands
 from eegexplain.inspection.decoding import Decoding, assess_decoding, balanced_accuracy
@@ -34,6 +35,8 @@ from eegexplain.inspection.significance import Significance, evidence_contrast
 from eegexplain.inspection.truth import TruthScore, score_against_truth
 
 __all__ = [
+    "ArtifactAudit",
+    "ArtifactShare",
     "CrossValidatedExplanation",
     "CrossValidatedModels",
     "Decoding",
@@ -48,6 +51,7 @@ __all__ = [
     "UncoveredBand",
     "UsableInformation",
     "accuracy_and_faithfulness",
+    "artifact_audit",
     "assess_decoding",
     "average_precision",
     "balanced_accuracy",

@@ -45,6 +45,65 @@ def power(X: Any, sfreq: float = 1.0, bands: Any = None) -> NDArray:
     return np.stack([bins[..., inside].sum(axis=-1) for inside in band_masks(frequencies, bands)], axis=-1)
 
 
+def contrast_weights(n_classes: int) -> NDArray:
+    """Each class less the mean of the others.
+
+    Parameters
+    ----------
+    n_classes : int
+
+    Returns
+    -------
+    ndarray of shape (n_classes, n_classes)
+    """
+    others = 1 / (n_classes - 1)
+    return (1 + others) * np.eye(n_classes) - others
+
+
+def contrasts_without(powers: NDArray, codes: NDArray, blocks: NDArray) -> NDArray:
+    """The difference of `power_contrast` without each block of trials.
+
+    Parameters
+    ----------
+    powers : ndarray of shape (n_trials, n_channels, n_frequencies)
+        Of `power`.
+    codes, blocks : ndarray of int of shape (n_trials,)
+        Class and block of each trial.
+
+    Returns
+    -------
+    ndarray of shape (n_blocks, n_classes, n_channels, n_frequencies)
+        Blocks without which a class has no trial are not among them.
+    """
+    n_classes = codes.max() + 1
+    total, count = sums_by_class(powers, codes, n_classes), np.bincount(codes, minlength=n_classes)
+    found = []
+    for block in np.unique(blocks):
+        inside = blocks == block
+        left = count - np.bincount(codes[inside], minlength=n_classes)
+        if left.all():
+            means = (total - sums_by_class(powers[inside], codes[inside], n_classes)) / left[:, None, None]
+            floored = np.maximum(means, max(SMALLEST * means.max(), np.finfo(float).tiny))
+            found.append(np.tensordot(contrast_weights(n_classes), np.log(floored), 1))
+    return np.array(found)
+
+
+def sums_by_class(powers: NDArray, codes: NDArray, n_classes: int) -> NDArray:
+    """Sum over the trials of each class.
+
+    Parameters
+    ----------
+    powers : ndarray of shape (n_trials, ...)
+    codes : ndarray of int of shape (n_trials,)
+    n_classes : int
+
+    Returns
+    -------
+    ndarray of shape (n_classes, ...)
+    """
+    return np.array([powers[codes == k].sum(axis=0) for k in range(n_classes)])
+
+
 def power_contrast(
     X: ArrayLike,
     y: ArrayLike,
@@ -113,8 +172,7 @@ def power_contrast(
     means = np.array([powers[codes == k].mean(axis=0) for k in range(len(classes))])
     floored = np.maximum(means, max(SMALLEST * means.max(), np.finfo(float).tiny))
     influence = (powers - means[codes]) / (floored * shares[:, None, None])[codes]
-    others = 1 / (len(classes) - 1)
-    weights = (1 + others) * np.eye(len(classes)) - others
+    weights = contrast_weights(len(classes))
     error = np.array([population_error(row[codes][:, None, None] * influence, data.groups) for row in weights])
     axis = {"frequency": np.fft.rfftfreq(X.shape[-1], 1 / sfreq)} if bands is None else {"band": list(bands)}
     coords = {"output": [str(name) for name in classes], "channel": ch_names, **axis}

@@ -6,6 +6,7 @@ import numpy as np
 
 from eegexplain._text import plain, readable
 from eegexplain.inspection._errors import SMALLEST, beyond_zero, familywise_limit
+from eegexplain.report._artifacts import audit, numbers
 from eegexplain.report._findings import Figure, Findings
 
 N_STRONGEST = 3
@@ -18,6 +19,10 @@ NUMBERS = {  # of a cell, as a table calls them
     "seed_sd": "SD over seeds",
 }
 FACTS = ("method", "response", "perturbation", "noise", "scale", "scale_by", "perturbed_score")
+WHERE_ARTIFACTS_SHOW = (
+    "Ocular cells are frontal channels below 8 Hz, muscle cells channels on the edge of the cap from 13 Hz on, line "
+    "cells all channels at 50 Hz: the brain shows there, too, so that a peak is a reason to look, no proof."
+)
 NOISE_MEANING = {
     "data": "what co-varies with the output in these data (perturbations have the data's own cross-spectrum)",
     "independent": "what the network does with each channel alone (perturbations are independent over channels)",
@@ -34,19 +39,21 @@ def perturbation(job):
     """Perturbation correlation on held-out trials, by band and by frequency, beside the class difference."""
     by_band, label = job.perturbation.by_band, job.perturbation.by_band.attrs["label"]
     facts, cells = {name: by_band.attrs[name] for name in FACTS}, strongest(by_band)
+    artifacts = audit(job)
     text = (
         "<p>Correlation of small changes of amplitude with the change of the centred logit: "
         f"{NOISE_MEANING[job.options.noise]}. Mean of {len(job.folds)} networks, each on trials it never saw. "
         f"{explain_marks(by_band, job)} That a map differs from zero does not show that the network decodes.</p>"
-        f"{table_of_cells(cells)}"
+        f"{table_of_cells(cells)}<p>{html.escape(str(artifacts))} {WHERE_ARTIFACTS_SHOW}</p>"
     )
     return Findings(
-        lines=describe(cells, label),
+        lines=[*describe(cells, label), f"Artifacts: {artifacts}"],
         html=[text],
         figures=_draw_beside_data(job, label),
         variables=named_maps(job.perturbation) | named_maps(job.contrast, "contrast_"),
         attributes=facts,
-        summary={"strongest": cells, "perturbed_score": facts["perturbed_score"], "errors_over": job.errors_over},
+        summary={"strongest": cells, "perturbed_score": facts["perturbed_score"], "errors_over": job.errors_over}
+        | {"artifacts": numbers(artifacts)},
     )
 
 

@@ -1,5 +1,6 @@
 """The main job and its command line: files, banner, exit status, nothing half-written."""
 
+import html
 import json
 import re
 
@@ -11,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 
 from eegexplain import FLEXAttributor, cli
 from eegexplain.datasets import make_oscillatory_eeg
-from eegexplain.inspection import evidence_contrast
+from eegexplain.inspection import artifact_audit, evidence_contrast
 from eegexplain.report import SECTIONS, Options, run_job
 from eegexplain.report import _job as job_module
 from eegexplain.report._filters import contributions
@@ -78,6 +79,11 @@ def test_summary_and_explanation_hold_the_numbers(demo):
     assert stored.attrs["response"] == "centered_logit" and stored.attrs["noise"] == "data"
     assert 0.9 < summary["perturbed_score"] == stored.attrs["perturbed_score"] <= 1.1
     assert {"contrast_value", "value_by_frequency", "fold_sd"} <= set(stored)
+    settings = {"sfreq": job.data.sfreq, "groups": job.data.groups}
+    found = artifact_audit(job.perturbation.by_band, job.data.X, job.data.y, **settings)
+    assert summary["artifacts"]["muscle"]["share"] == found.shares[1].share
+    assert summary["artifacts"]["flagged"] == list(found.flagged)
+    assert html.escape(f"; {found.shares[1]}; line") in (out / "report.html").read_text()
 
 
 def test_filters_respond_at_their_own_frequency_or_to_a_planted_rhythm(demo):
