@@ -99,5 +99,5 @@ def joined_net(nets, ensemble):
     """
     module = EnsembleModule(nets, ensemble.averaged, ensemble.weights)
     if ensemble.averaged == "output":
-        return NeuralNetRegressor(module, device=nets[0].device).initialize()
-    return NeuralNetClassifier(module, criterion=nn.CrossEntropyLoss, device=nets[0].device).initialize()
+        return NeuralNetRegressor(module, device=None).initialize()
+    return NeuralNetClassifier(module, criterion=nn.CrossEntropyLoss, device=None).initialize()

@@ -227,6 +227,18 @@ def test_a_nested_search_over_maps_of_different_networks():
     assert np.isfinite(found["test_faithfulness"]).all()
 
 
+def test_a_search_around_a_frozen_network():
+    """Only the analysis differs between candidates: accuracy is the same, faithfulness decides."""
+    scoring = {name: SCORING[name] for name in ("accuracy", "faithfulness")}
+    explained = FLEXAttributor(FrozenEstimator(fast_classifier().fit(X, Y)), n_steps=2, basis="time")
+    grid = {"response": ["margin", "prob"], "method": ["input_x_gradient", "saliency"]}
+    search = GridSearchCV(explained, grid, scoring=scoring, refit=accuracy_and_faithfulness(chance=0.0), cv=2)
+    results = search.fit(X, Y).cv_results_
+    assert len(set(results["mean_test_accuracy"])) == 1
+    assert search.best_index_ == np.argmax(results["mean_test_faithfulness"])
+    assert search.best_params_["method"] == "input_x_gradient"  # sizes of gradients have no sign
+
+
 @pytest.mark.parametrize("scorer", [*list(SCORING.values())[1:], accuracy_and_faithfulness(0.3)])
 def test_scorers_are_copied_pickled_and_written_as_their_call(scorer):
     made = {name: globals()[name] for name in ("accuracy_and_faithfulness", "faithfulness_scorer", "sparsity_scorer",

@@ -129,6 +129,21 @@ def test_a_frozen_vote_and_a_vote_of_numbers_have_gradients():
         np.testing.assert_allclose(found.predict(X), np.dot(shares, [one.predict(X) for one in members]), atol=1e-6)
 
 
+def test_members_may_differ_in_precision():
+    double = skorch_net(seed=1)
+    double.estimator.module_.double()
+    members = [skorch_net(), double]
+    ensemble = EnsembleClassifier(members).fit(X, Y)
+    weights = [one.estimator.module_[1].weight.detach().numpy().astype(float) for one in members]
+    biases = [one.estimator.module_[1].bias.detach().numpy().astype(float) for one in members]
+    logits = X.reshape(len(X), -1) @ np.mean(weights, axis=0).T + np.mean(biases, axis=0)
+    whole = FLEXAttributor(FrozenEstimator(ensemble), method="input_x_gradient", basis="time").fit(X, Y)
+    np.testing.assert_allclose(ensemble.decision_function(X), logits[:, 1] - logits[:, 0], atol=1e-5)
+    gradient = np.mean(weights, axis=0)[1] - np.mean(weights, axis=(0, 1))
+    found = whole.explain(X)["value"].sel(output="right").values
+    np.testing.assert_allclose(found, X * gradient.reshape(X[0].shape), atol=1e-5)
+
+
 def test_perturbation_correlation_in_closed_form_agrees_with_sampling():
     ensemble = EnsembleClassifier(three_kinds())
     settings = {"sfreq": 64.0, "bands": {"low": (2, 14), "high": (14, 32)}, "random_state": 0}
