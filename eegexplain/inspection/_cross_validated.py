@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from eegexplain._io import load_explanation, save_explanation
-from eegexplain.inspection._errors import beyond_zero
+from eegexplain.inspection._errors import beyond_zero, familywise_limit
 from eegexplain.inspection._kinds import claim
 from eegexplain.inspection.decoding import Decoding, assess_decoding
 from eegexplain.inspection.halves import Stability, models_stability
 from eegexplain.inspection.models import CrossValidatedModels
 from eegexplain.inspection.significance import Significance
+
+N_TOLD = 4  # cells that a summary names
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,29 @@ class CrossValidatedExplanation:
     dataset: Any
     explainer: Any = field(default=None, repr=False)
     models: CrossValidatedModels | None = field(default=None, repr=False)
+
+    def __str__(self):
+        """What is estimated and how well, decoding first, then the cells beyond zero."""
+        data, decoding, decoded = self.dataset[["value", "standard_error"]], self.decoding_, ""
+        folds, seeds = (self.dataset["fold_value"].sizes[dim] for dim in ("fold", "seed"))
+        degrees, mask = self.dataset.attrs["degrees_of_freedom"], self.beyond_zero
+        if _mirrored(data["value"]):
+            data, mask = data.isel(output=[1]), mask.isel(output=[1])
+        if decoding is not None:
+            decoded = (
+                f"{decoding.verdict.capitalize()}: balanced accuracy {decoding.balanced_accuracy:.3f} "
+                f"(p = {decoding.p_value:.2g}). "
+            )
+        one, first = (familywise_limit(n_cells, degrees) for n_cells in (1, mask.size))
+        strongest = np.argsort(-np.where(mask, np.abs(data["value"]), 0), axis=None, kind="stable")[: int(mask.sum())]
+        cells = [dict(zip(mask.dims, place, strict=True)) for place in np.argwhere(np.ones(mask.shape))[strongest]]
+        told = [_tell(data, index) for index in cells[:N_TOLD]] + ["..."] * (len(cells) > N_TOLD)
+        return (
+            f"Mean map of {folds * seeds} networks ({folds} folds), of trials that they never saw. {decoded}"
+            f"{len(cells)} of {mask.size} cells beyond zero, 5 % familywise{': ' if told else ''}{', '.join(told)}. "
+            f"Errors are those of the whole procedure, with other trials and other networks; t with {degrees} degrees "
+            f"of freedom needs {one:.1f} errors for one cell, {first:.1f} for the first of so many."
+        )
 
     @property
     def explanation_(self) -> Any:
@@ -67,8 +92,7 @@ class CrossValidatedExplanation:
         not count. That a map differs from zero does not show that the network decodes: see `decoding_`.
         """
         value, error = self.dataset["value"], self.dataset["standard_error"]
-        mirrored = "output" in value.dims and value.sizes["output"] == 2
-        if mirrored and np.allclose(value.isel(output=0), -value.isel(output=1), atol=0):  # one map, drawn twice
+        if _mirrored(value):  # one map, told twice
             one = beyond_zero(value.isel(output=1), error.isel(output=1), self.dataset.attrs["degrees_of_freedom"])
             found = np.stack([one, one], axis=value.dims.index("output"))
         else:
@@ -190,6 +214,19 @@ class CrossValidatedExplanation:
         if "fold_value" not in dataset:
             raise ValueError(f"{path} holds an explanation that is not cross-validated: use load_explanation.")
         return cls(dataset)
+
+
+def _mirrored(value):
+    """Whether the maps of two outputs are mirror images."""
+    two = "output" in value.dims and value.sizes["output"] == 2
+    return two and np.allclose(value.isel(output=0), -value.isel(output=1), rtol=1e-6, atol=0)
+
+
+def _tell(data, index):
+    """A cell with its value and error."""
+    cell = data.isel(index)
+    names = " ".join(str(cell[dim].item()) if dim in cell.coords else f"{dim} {place}" for dim, place in index.items())
+    return f"{names} {cell['value'].item():+.3g} ± {cell['standard_error'].item():.2g}"
 
 
 def _decoding_of(dataset):

@@ -221,7 +221,7 @@ def _check_alike(maps):
             )
     for number, fold in enumerate(maps):
         for one in fold:
-            same = one[named].dims == first.dims and all(
+            same = dict(one[named].sizes) == dict(first.sizes) and all(
                 np.array_equal(one[named][dim].values, first[dim].values) for dim in first.coords
             )
             if not same:

@@ -16,6 +16,7 @@ from eegexplain import FLEXAttributor, PerturbationCorrelator, ReverseCorrelator
 from eegexplain.datasets import make_oscillatory_eeg
 from eegexplain.inspection import CrossValidatedExplanation, average_precision, cross_validate_explanations
 from eegexplain.inspection.significance import significance
+from tests.inspection.differences import Difference, Weights
 
 CHANNELS = ["Fz", "C3", "C4", "Pz", "O1", "O2"]
 NET = SyncNetClassifier(num_filters=8, readout="log_power", training="closed", sfreq=128.0)
@@ -88,6 +89,41 @@ def test_the_picture_tells_cells_beyond_zero_and_the_verdict(found):
     tested = significance(data["value"] * 0, np.arange(19.0), kind="retraining", exchanged="trials", exact=True)
     assert not found.plot(significance=tested).mask.any()
     plt.close("all")
+
+
+def test_the_summary_says_decoding_cells_and_what_they_need(found):
+    text, data = str(found), found.dataset.sel(output="1")
+    assert text.startswith("Mean map of 10 networks (5 folds), of trials that they never saw. Decodes: balanced acc")
+    n_beyond = int(found.beyond_zero.sel(output="1").sum())
+    assert f"{n_beyond} of 30 cells beyond zero" in text
+    strongest = data["value"].where(found.beyond_zero.sel(output="1")).stack(cell=("channel", "band"))
+    best = strongest[np.nanargmax(np.abs(strongest.values))]
+    error = data["standard_error"].sel(channel=best["channel"], band=best["band"]).item()
+    told = f": 1 {best['channel'].item()} {best['band'].item()} {best.item():+.3g} ± {error:.2g}"
+    assert told in text
+    one, first = stats.t.ppf(0.975, 4), stats.t.ppf(1 - 0.025 / 30, 4)
+    assert f"{one:.1f} errors for one cell, {first:.1f} for the first" in text
+
+
+def test_two_folds_say_how_little_they_know():
+    X, y = np.random.default_rng(0).standard_normal((40, 3, 4)), np.arange(40) % 2
+    text = str(cross_validate_explanations(Weights(Difference()), X, y, cv=2, random_state=0))
+    assert "0 of 3 cells beyond zero" in text and "12.7 errors for one cell, 38.2 for the first" in text
+
+
+def test_maps_of_other_shapes_name_the_fold():
+    class Uneven(Weights):
+        n_fitted = 0
+
+        def fit(self, X, y, groups=None):
+            super().fit(X, y, groups)
+            Uneven.n_fitted += 1
+            self.explanation_ = self.explanation_.isel(channel=slice(0, 3 - (Uneven.n_fitted == 3)))
+            return self
+
+    X, y = np.random.default_rng(0).standard_normal((40, 3, 4)), np.arange(40) % 2
+    with pytest.raises(ValueError, match=r"fold 2 has the axes \{'output': 2, 'channel': 2\}, that of fold 0"):
+        cross_validate_explanations(Uneven(Difference()), X, y, cv=4, random_state=0)
 
 
 def test_the_result_depends_on_the_seed_alone(eeg, correlator, found):
