@@ -57,13 +57,15 @@ def cluster_masses(maps: NDArray, adjacency: Any, threshold: float = THRESHOLD) 
         Sums of absolute values over neighbors beyond the threshold of one sign; 0 for cells that are not.
     """
     flat = maps.reshape(-1, maps.shape[-1])
-    masses = np.zeros(flat.shape)
-    for own, values in zip(masses, flat, strict=True):
-        for sign in (1, -1):
-            cells = np.flatnonzero(sign * values > threshold)
-            if len(cells):
-                labels = connected_components(adjacency[cells][:, cells], directed=False)[1]
-                own[cells] = np.bincount(labels, weights=np.abs(values[cells]))[labels]
+    sign = np.where(np.abs(flat) > threshold, np.sign(flat), 0)
+    one, other = sparse.triu(adjacency).nonzero()
+    joined = (sign[:, one] == sign[:, other]) & (sign[:, one] != 0)
+    number, edge = np.nonzero(joined)
+    # one graph of all maps, side by side: to find the components of each costs more than those of all
+    places = number * flat.shape[1] + one[edge], number * flat.shape[1] + other[edge]
+    graph = sparse.coo_matrix((np.ones(len(edge)), places), shape=(flat.size, flat.size))
+    labels = connected_components(graph, directed=False)[1]
+    masses = np.bincount(labels, weights=np.where(sign != 0, np.abs(flat), 0).ravel())[labels]
     return masses.reshape(maps.shape)
 
 

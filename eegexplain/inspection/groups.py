@@ -63,6 +63,32 @@ class GroupExplanation:
             raise AttributeError("The networks were not kept: call explain_groups with return_estimator=True.")
         return {name: one.estimators_ for name, one in self.explanations.items()}
 
+    def plot(
+        self, *, output: Any = None, significance: Significance | None = None, n_cells: int = 12, **options: Any
+    ) -> Any:
+        """Draw the mean map, and its strongest cells with their intervals and the map of every group.
+
+        Parameters
+        ----------
+        output : label, optional
+            None is the last.
+        significance : Significance, optional
+            Whose cells are told from the others; None takes those whose interval leaves out zero, each for itself.
+        n_cells : int, default=12
+        **options : dict
+            Of `CrossValidatedDisplay.from_explanation`.
+
+        Returns
+        -------
+        CrossValidatedDisplay
+        """
+        from eegexplain.plotting import CrossValidatedDisplay
+
+        mask = None if significance is None else significance.significant
+        told = f"{self.dataset.sizes['group']} groups"
+        display = CrossValidatedDisplay.from_explanation(self.dataset, output=output, mask=mask, note=told, **options)
+        return display.plot(n_cells=n_cells)
+
     def significance(
         self,
         statistic: str = "max_t",

@@ -1,5 +1,6 @@
 """One network procedure for each group, what holds of all groups, and what flips of signs may not be asked."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
@@ -137,6 +138,14 @@ def test_networks_find_what_was_planted_in_all_subjects_and_displays_take_it(eeg
     assert test.significant.sel(output="1", channel="C3", band="beta")
     shown = TopomapDisplay.from_explanation(found.explanation_, output="1")
     np.testing.assert_allclose(shown.values[0], value.transpose("band", "channel"))
+    display = found.plot(output="1", significance=test, n_cells=3)
+    channel, band = display.ax_.get_yticklabels()[0].get_text().split()
+    assert float(np.abs(value.sel(channel=channel, band=band))) == float(np.abs(value).max())
+    strongest = found.dataset["group_value"].sel(output="1", channel=channel, band=band)
+    np.testing.assert_allclose(np.asarray(display.points_.get_offsets())[::3, 0], strongest)
+    assert display.points_.get_label() == "each group" and display.ax_.get_title(loc="right") == "class 1, 6 groups"
+    np.testing.assert_array_equal(display.mask, test.significant.sel(output="1").values.ravel())
+    plt.close("all")
 
 
 BALANCED = trials(0)

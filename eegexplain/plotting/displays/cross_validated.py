@@ -1,4 +1,4 @@
-"""Maps of a cross-validation: the mean with what is beyond zero, and its strongest cells fold by fold."""
+"""Maps of a cross-validation, or of groups: the mean with what is beyond zero, and its strongest cells one by one."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -20,7 +20,7 @@ _MEAN_COLOUR, _FOLD_COLOUR = "#0072B2", "0.55"  # as for curves of faithfulness:
 class CrossValidatedDisplay:
     """A mean map beside its strongest cells, each with its interval and the map of every fold.
 
-    Made by `from_explanation`, or ``found.plot()`` of a cross-validated explanation.
+    Made by `from_explanation`, or ``found.plot()`` of a cross-validated explanation, or one of groups.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class CrossValidatedDisplay:
     standard_error : array of shape (n_cells,)
         Total errors, of networks and trials.
     fold_value : array of shape (n_folds, n_cells)
-        Mean map of each fold's networks.
+        Mean map of each fold's networks, or of each group's.
     cells : sequence of str of length n_cells
         Names of the cells.
     degrees_of_freedom : float
@@ -40,6 +40,8 @@ class CrossValidatedDisplay:
         Cells that are beyond zero: bold, and not hatched in the map. None takes those whose interval leaves out zero.
     spectral_map : SpectralMapDisplay, optional
         The map, drawn on the left; None draws cells alone.
+    each : str, default="fold"
+        What `fold_value` holds one map of.
     label : str, default=""
         What the values are.
     note : str, default=""
@@ -69,6 +71,7 @@ class CrossValidatedDisplay:
         error_given_networks: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         spectral_map: SpectralMapDisplay | None = None,
+        each: str = "fold",
         label: str = "",
         note: str = "",
     ):
@@ -82,7 +85,7 @@ class CrossValidatedDisplay:
         if error_given_networks is not None:
             self.error_given_networks = check_array_like("error_given_networks", error_given_networks, ndim=1, **gaps)
         self.spectral_map = spectral_map
-        self.label, self.note = label, note
+        self.each, self.label, self.note = each, label, note
         self._check()
         self.mask = np.abs(self.value) > self._half if mask is None else np.asarray(mask, dtype=bool).ravel()
         if self.mask.shape != self.value.shape:
@@ -90,12 +93,13 @@ class CrossValidatedDisplay:
 
     @classmethod
     def from_explanation(cls, explanation, *, output=None, mask=None, fmin=0.0, fmax=45.0, note=""):
-        """Make a display of one output from a cross-validated explanation; nothing is drawn yet.
+        """Make a display of one output from an explanation of folds or groups; nothing is drawn yet.
 
         Parameters
         ----------
         explanation : xarray.Dataset
-            With ``value``, ``standard_error`` and ``fold_value``, as that of `cross_validate_explanations`.
+            With ``value``, ``standard_error`` and ``fold_value``, as that of `cross_validate_explanations`, or
+            ``group_value``, as that of `explain_groups`.
         output : label, optional
             None is the last output: of two classes the second.
         mask : xarray.DataArray or array of bool of the shape of ``value``, optional
@@ -115,7 +119,8 @@ class CrossValidatedDisplay:
         """
         import xarray as xr
 
-        if "fold_value" not in explanation:
+        each = next((name for name in ("fold", "group") if f"{name}_value" in explanation), None)
+        if each is None:
             raise ValueError("The explanation has no fold_value: it is not cross-validated. Draw it with its display.")
         if mask is not None:
             shape = explanation["value"].shape
@@ -131,17 +136,19 @@ class CrossValidatedDisplay:
             title = row_title(output, row_kind(explanation))
         if "frequency" in explanation["value"].dims:
             explanation = explanation.sel(frequency=slice(fmin, fmax))
-        value, folds = explanation["value"], explanation["fold_value"].mean("seed")
+        value, folds = explanation["value"], explanation[f"{each}_value"]
+        folds = folds.mean("seed") if "seed" in folds.dims else folds
         given = explanation["error_given_networks"].values.ravel() if "error_given_networks" in explanation else None
         return cls(
             value.values.ravel(),
             explanation["standard_error"].transpose(*value.dims).values.ravel(),
-            folds.transpose("fold", *value.dims).values.reshape(folds.sizes["fold"], -1),
+            folds.transpose(each, *value.dims).values.reshape(folds.sizes[each], -1),
             _names(value),
             explanation.attrs["degrees_of_freedom"],
             error_given_networks=given if given is None or np.isfinite(given).any() else None,
             mask=None if mask is None else explanation["mask"].transpose(*value.dims).values.ravel(),
             spectral_map=_spectral_map(explanation, fmin, fmax),
+            each=each,
             label=str(explanation.attrs.get("label", "")),
             note=", ".join(part for part in (title, note) if part),
         )
@@ -193,7 +200,7 @@ class CrossValidatedDisplay:
         ax.axvline(0, color="0.3", linewidth=0.8)
         self.points_ = ax.scatter(
             self.fold_value[:, order], np.broadcast_to(rows + 0.22, (len(self.fold_value), len(order))),
-            s=9, color=_FOLD_COLOUR, linewidths=0, label="each fold", zorder=2,
+            s=9, color=_FOLD_COLOUR, linewidths=0, label=f"each {self.each}", zorder=2,
         )  # fmt: skip
         mean = self.value[order]
         total = ax.errorbar(
