@@ -91,6 +91,16 @@ def test_right_maps_are_faithful_and_reversed_ones_are_not():
         assert right > 0.2 and wrong < -0.2, filling
 
 
+def test_a_map_that_names_what_is_used_last_is_measured_by_what_random_order_deletes():
+    """One sample is used, and deleted by no share up to .9: the score stays, in random order it falls along a line."""
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(N_CHANNELS * N_TIMES, 2)).double()
+    with torch.no_grad():
+        module[1].weight.zero_()[0, 7] = 1.0
+        module[1].bias.zero_()
+    last = Reversed(held(module), n_steps=2, basis="time").fit(X, Y)
+    np.testing.assert_allclose(faithfulness_scorer(filling="zeros", n_random=60)(last, X, Y), -0.5, atol=0.05)
+
+
 def test_faithfulness_has_no_unit_and_does_not_depend_on_the_response():
     score = faithfulness_scorer()(flex(), X, Y)
     np.testing.assert_allclose(faithfulness_scorer()(flex(scale=50.0), X, Y), score, rtol=1e-6)
