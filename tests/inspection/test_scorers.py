@@ -136,14 +136,14 @@ def test_faithfulness_without_gradients(bands):
     assert -1 <= score <= 1 and score == faithfulness_scorer(filling="zeros")(correlator, X, Y)
 
 
-class Half(TransformerMixin, BaseEstimator):
-    """Halves the amplitude of trials."""
+class Fade(TransformerMixin, BaseEstimator):
+    """Lets trials grow from nothing: other maps than those of the trials as they were."""
 
     def fit(self, X, y=None):
         return self
 
     def transform(self, X):
-        return X / 2
+        return X * np.linspace(0, 1, X.shape[-1])
 
     def __sklearn_is_fitted__(self):
         return True
@@ -151,9 +151,9 @@ class Half(TransformerMixin, BaseEstimator):
 
 @pytest.mark.parametrize("make", [faithfulness_scorer, stability_scorer, sparsity_scorer])
 def test_in_a_pipeline_the_explainer_meets_transformed_trials(make):
-    pipeline = make_pipeline(Half(), FLEXAttributor(linear_net(), n_steps=2)).fit(X, Y)
+    pipeline = make_pipeline(Fade(), FLEXAttributor(linear_net(), n_steps=2)).fit(X, Y)
     scored = make()(pipeline, X, Y)
-    assert scored == make()(pipeline[-1], X / 2, Y)
+    assert scored == make()(pipeline[-1], Fade().transform(X), Y) != make()(pipeline[-1], X, Y)
     assert scored == make()(FrozenEstimator(pipeline), X, Y)
     alone = make_pipeline(FLEXAttributor(linear_net(), n_steps=2)).fit(X, Y)
     assert make()(alone, X, Y) == make()(flex(), X, Y)
@@ -224,7 +224,7 @@ SCORING = {
 
 def test_a_nested_search_over_maps_of_different_networks():
     """Widths of filters, kinds of responses: `refit` chooses by the scores, outer folds report others."""
-    pipeline = make_pipeline(Half(), FLEXAttributor(fast_classifier(), n_steps=2))
+    pipeline = make_pipeline(Fade(), FLEXAttributor(fast_classifier(), n_steps=2))
     names = ("flexattributor__estimator__filter_width", "flexattributor__response")
     grid = [{names[0]: [width], names[1]: [response]} for width, response in ((8, "logit"), (16, "prob"))]
     search = GridSearchCV(pipeline, grid, scoring=SCORING, refit=accuracy_and_faithfulness(chance=0.0), cv=2)
