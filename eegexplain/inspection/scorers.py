@@ -18,6 +18,7 @@ from eegexplain.inspection.halves import MEASURES, halves_of
 
 # What a cell of an axis is, where an explainer does not name its basis itself.
 BASIS_OF = {"frequency": "fourier", "band": "bands"}
+ROUNDING = 100  # a score moves by more than so many of its last digits, or it does not move
 Scorer = Callable[[Any, ArrayLike, ArrayLike], float]
 
 
@@ -229,7 +230,7 @@ class _Faithfulness(_Called):
         evidence, outputs, basis = _evidence(explainer, X, model)
         rows, settings = np.arange(len(X)), {"filling": self.filling, "n_random": self.n_random}
         settings |= {"fractions": np.linspace(0, 0.9, self.n_fractions), "sfreq": explainer.sfreq_}
-        gains, ranges = [], []
+        gains, ranges, largest = [], [], 0.0
         for maps, about in zip(evidence, outputs, strict=True):
             curve = deletion_curve(
                 lambda trials, about=about: model.outputs(trials)[rows, about],
@@ -237,8 +238,10 @@ class _Faithfulness(_Called):
             )  # fmt: skip
             gains.append(curve.gain)
             ranges.append(np.ptp(np.concatenate([curve.scores, curve.random_scores]), axis=0))
+            largest = max(largest, float(np.abs(curve.scores).max()))
         total = float(np.mean(ranges))
-        return float(np.mean(gains)) / total if total > 0 else 0.0
+        felt = total > ROUNDING * model.eps * largest  # else the outputs do not care what is deleted
+        return float(np.mean(gains)) / total if felt else 0.0
 
 
 @dataclass(frozen=True, repr=False)

@@ -101,9 +101,17 @@ def test_a_map_that_names_what_is_used_last_is_measured_by_what_random_order_del
     np.testing.assert_allclose(faithfulness_scorer(filling="zeros", n_random=60)(last, X, Y), -0.5, atol=0.05)
 
 
-def test_faithfulness_has_no_unit_and_does_not_depend_on_the_response():
+class SameMap(FLEXAttributor):
+    """Gives the map of centered logits, whatever it is asked to explain."""
+
+    def explain(self, X, **settings):
+        return flex().explain(X, **settings)
+
+
+def test_faithfulness_has_no_unit_and_candidates_of_any_response_meet_the_same_score():
     score = faithfulness_scorer()(flex(), X, Y)
     np.testing.assert_allclose(faithfulness_scorer()(flex(scale=50.0), X, Y), score, rtol=1e-6)
+    assert faithfulness_scorer()(SameMap(linear_net(), n_steps=2, response="prob").fit(X, Y), X, Y) == score
     assert faithfulness_scorer()(flex(response="logit"), X, Y) != score  # another map, judged by the same score
     assert faithfulness_scorer(random_state=1)(flex(), X, Y) != score
 
@@ -315,6 +323,19 @@ def test_deletion_needs_maps_of_outputs():
     for explainer in (ReverseCorrelator(fast_classifier()), TimeResolvedCoefficients(LogisticRegression())):
         with pytest.raises(TypeError, match="deletion needs"):
             faithfulness_scorer()(explainer.fit(X, Y), X, Y)
+
+
+class PowerClassifier(AmplitudeClassifier):
+    """Amplitudes of each channel are all it knows."""
+
+    def _features(self, X):
+        return np.log(np.abs(np.fft.rfft(X))[..., 1:-1]).reshape(len(X), -1)
+
+
+def test_copies_with_the_same_power_are_no_deletion_to_a_model_of_power():
+    correlator = PerturbationCorrelator(PowerClassifier(), n_iterations=20, random_state=0).fit(X, Y)
+    assert faithfulness_scorer(filling="surrogate")(correlator, X, Y) == 0  # not a ratio of roundings
+    assert faithfulness_scorer(filling="surrogate")(flex(), X, Y) != faithfulness_scorer(filling="zeros")(flex(), X, Y)
 
 
 def test_models_without_continuous_outputs_are_named():
