@@ -19,9 +19,9 @@ from eegexplain.inspection import compare_explanations, cross_validate_models, e
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "agreement.md"
 CHANNELS = ["Fz", "C3", "C4", "Pz", "P3", "P4", "O1", "O2"]
-ALPHA, N_PERMUTATIONS, N_FOLDS, SFREQ = 0.05, 19, 3, 128.0
+ALPHA, N_PERMUTATIONS, N_FOLDS, SFREQ = 0.05, 19, 2, 128.0
 LEVELS = {"noise": 0.0, "snr 1": 1.0, "snr 2": 2.0, "snr 4": 4.0}
-NET = SyncNetClassifier(num_filters=8, readout="log_power", training="closed", sfreq=SFREQ)
+NET = SyncNetClassifier(num_filters=4, readout="log_power", training="closed", sfreq=SFREQ)
 
 
 def simulated(seed, snr):

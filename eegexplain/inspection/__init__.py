@@ -1,9 +1,10 @@
 """Does the network decode, and can its map be trusted? Sanity checks, scores against a known truth, the data alone."""
 
 from eegexplain._bits import UsableInformation, usable_information
+from eegexplain.inspection._compared import ExplanationComparison
 from eegexplain.inspection._comparison import ReferenceComparison
 from eegexplain.inspection._cross_validated import CrossValidatedExplanation
-from eegexplain.inspection.agreement import ExplanationComparison, compare_explanations
+from eegexplain.inspection.agreement import compare_explanations
 from eegexplain.inspection.audit import ArtifactAudit, ArtifactShare, artifact_audit
 from eegexplain.inspection.contrast import power_contrast
 from eegexplain.inspection.coverage import UncoveredBand, uncovered_bands

@@ -55,7 +55,7 @@ READINGS = (
     Reading(DATA, INDEPENDENT, "they go with the output without being read: they share sources with what is read"),
     Reading(CONTRAST, INDEPENDENT, "the classes differ there in power that the network does not read from them"),
     Reading(CONTRAST, DATA, "the classes differ there in power that the output does not follow: it is not used"),
-    Reading(CONTRAST, FLEX, "the classes differ there in power that adds nothing to the output: it is not used"),
+    Reading(CONTRAST, FLEX, "the classes differ there in power that adds nothing to the output: it is not used there"),
     Reading(CONTRAST, BITS, "the classes differ there in power that the decoder does not need: unused, or said twice"),
     Reading(
         INDEPENDENT,

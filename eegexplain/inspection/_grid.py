@@ -255,7 +255,7 @@ def _members(value, grid, name):
 
 
 def _passed(found, value, bands):
-    """Amplitude that each filter passes in each band: at half its bandwidth from the peak half of the power."""
+    """Amplitude that each filter passes per Hz of each band: at half its bandwidth from the peak half of the power."""
     unknown = [band for band, limits in bands.items() if limits is None]
     if unknown:
         raise ValueError(f"The limits of {', '.join(unknown)} are not known: give bands as a dict, in Hz.")
@@ -263,6 +263,7 @@ def _passed(found, value, bands):
     deviation = width / 2 / np.sqrt(2 * np.log(2))  # of the Gaussian whose value is 1/2 at width / 2
     low, high = np.array(list(bands.values())).T[:, :, None]
     share = (ndtr((high - peak) / deviation) - ndtr((low - peak) / deviation)) * deviation * np.sqrt(2 * np.pi)
+    share /= high - low
     import xarray as xr
 
     return value * xr.DataArray(np.sqrt(share), dims=("band", "filter"), coords={"band": list(bands)})

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from eegexplain._explanation import make_explanation
 from eegexplain._parallel import progress, single_thread
+from eegexplain.inspection._compared import ExplanationComparison
 from eegexplain.inspection._cross_validated import CrossValidatedExplanation
 from eegexplain.inspection._differences import Placed, cell_p_values, ranks_of, tell_differences
 from eegexplain.inspection._exchange import LEVEL
@@ -21,69 +22,6 @@ from eegexplain.inspection.halves import MEASURES
 from eegexplain.inspection.significance import check_permutations, p_values
 
 SHOWN = ("spearman", "sign_agreement", "jaccard")  # of the measures of stability
-
-
-@dataclass(frozen=True, eq=False)
-class ExplanationComparison:
-    """How far several explanations agree, cell by cell and as a whole.
-
-    Parameters
-    ----------
-    agreement : pandas.DataFrame
-        One row per pair (index ``one``, ``other``): ``spearman`` (-1 to 1), ``sign_agreement`` (0 to 1; NaN where a map
-        has no signs), ``jaccard`` (0 to 1, of the tenth of the cells with the largest absolute values), ``signed``
-        (else magnitudes are compared), ``chance`` (mean ``spearman`` of networks trained on permuted labels),
-        ``p_value`` (that it is as large) and ``familywise_p`` (that any pair's stands out so far); NaN without a null.
-    consensus : xarray.Dataset
-        ``value`` and ``magnitude`` (output, channel, band), ``n_agreeing`` and ``n_high``: see `compare_explanations`.
-    grid : xarray.Dataset
-        ``value`` (explanation, output, channel, band), ``family`` and ``signed`` (explanation).
-    differences : list of str
-        Where a pair differs, and what that means.
-    n_permutations : int
-        0 without a null.
-    """
-
-    agreement: Any
-    consensus: Any
-    grid: Any
-    differences: list
-    n_permutations: int = 0
-
-    @property
-    def explanation_(self) -> Any:
-        """The consensus: displays draw it as the map of any explainer."""
-        return self.consensus
-
-    def __str__(self):
-        """Pairs, the strongest cells of the consensus, and what differences mean."""
-        lines = [f"{self.grid.sizes['explanation']} maps of {self.consensus['value'].sizes['channel']} channels x "
-                 f"{self.consensus['value'].sizes['band']} bands."]  # fmt: skip
-        lines += [_tell_pair(row) for row in self.agreement.reset_index().itertuples()]
-        if not self.agreement["p_value"].notna().any():
-            lines.append(
-                "No null: p values need cross-validated explanations of the same networks, trained again on permuted "
-                "labels."
-            )
-        return "\n".join([*lines, self._strongest(), *self.differences])
-
-    def _strongest(self):
-        """The cells that most methods hold to be strong."""
-        size = np.abs(self.consensus["value"])
-        told = []
-        for place in np.argsort(-size.values, axis=None, kind="stable")[:3]:
-            cell = self.consensus.isel(dict(zip(size.dims, np.unravel_index(place, size.shape), strict=True)))
-            whose = f" for {cell['output'].item()}" if size.sizes["output"] > 1 else ""
-            told.append(f"{cell['channel'].item()} {cell['band'].item()}{whose} ({cell['value'].item():+.2f}, high in "
-                        f"{cell['n_high'].item()} maps)")  # fmt: skip
-        return f"Consensus: {', '.join(told)}."
-
-
-def _tell_pair(row):
-    signs = f", signs {100 * row.sign_agreement:.0f} % alike" if row.signed else " of magnitudes"
-    null = f" (permuted labels {row.chance:+.2f}, familywise p = {row.familywise_p:.3g})"
-    null = "" if np.isnan(row.p_value) else null
-    return f"{row.one} and {row.other}: rank agreement {row.spearman:+.2f}{signs}{null}."
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,10 +92,10 @@ def compare_explanations(
     of permuted labels whose maps agree as well; ``familywise_p`` compares the largest excess over all pairs, in units
     of each pair's deviation over permutations.
 
-    ``consensus["value"]`` is the mean over the signed maps of each cell's rank by absolute value (0 to 1), with the
-    sign of the cell; without signed maps that of all ranks, as ``magnitude`` is always. ``n_agreeing`` counts signed
-    maps with the sign of the consensus, ``n_high`` maps in which the cell is among the highest tenth (and
-    beyond 0, where errors are known).
+    ``consensus["value"]`` is the mean of the signed maps (without any, of all), each divided by the root of its sum of
+    squares; ``magnitude`` the mean over all maps of a cell's rank by absolute value (0 to 1). ``n_agreeing`` counts
+    signed maps with the sign of the consensus, ``n_high`` maps in which the cell is among the highest tenth (and beyond
+    0, where errors are known).
 
     Examples
     --------
@@ -318,12 +256,11 @@ def _placed(item, values, signed, grid):
 
 
 def _consensus(placed, coordinates):
-    """Mean of rank-normalized maps; how many agree."""
+    """Mean of maps of unit norm, and of their ranks; how many agree."""
     ranks = np.array([ranks_of(one.values) for one in placed])
     signs = np.array([np.sign(one.values) for one in placed if one.signed])
-    magnitude, value = ranks.mean(axis=0), ranks.mean(axis=0)
-    if len(signs):
-        value = (signs * ranks[[one.signed for one in placed]]).mean(axis=0)
+    magnitude, kept = ranks.mean(axis=0), [one for one in placed if one.signed] or placed
+    value = np.mean([_of_unit_norm(one.values) for one in kept], axis=0)
     agreeing = (signs == np.sign(value)).sum(axis=0) if len(signs) else np.zeros(value.shape, int)
     dims = tuple(coordinates)
     variables = {
@@ -331,9 +268,14 @@ def _consensus(placed, coordinates):
         "n_agreeing": (dims, agreeing),
         "n_high": (dims, np.sum([one.high for one in placed], axis=0)),
     }
-    facts = {"method": "consensus", "label": "mean rank, with sign" if len(signs) else "mean rank"}
-    facts |= {"n_methods": len(placed), "n_signed": len(signs)}
+    facts = {"method": "consensus", "label": "consensus", "n_methods": len(placed), "n_signed": len(signs)}
     return make_explanation(value, dims, coordinates, variables=variables, **facts)
+
+
+def _of_unit_norm(values):
+    """Each output's map divided by the root of its sum of squares."""
+    norm = np.sqrt((values**2).sum(axis=(1, 2), keepdims=True))
+    return values / np.where(norm > 0, norm, 1.0)
 
 
 def _labelled(placed, coordinates):
@@ -343,5 +285,6 @@ def _labelled(placed, coordinates):
         "signed": (("explanation",), np.array([one.signed for one in placed])),
     }
     values = np.array([one.values for one in placed])
+    variables["high"] = (("explanation", *coordinates), np.array([one.high for one in placed]))
     coordinates = {"explanation": names, **coordinates}
     return make_explanation(values, tuple(coordinates), coordinates, variables=variables, method="maps on one grid")

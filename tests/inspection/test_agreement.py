@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
+from matplotlib.lines import Line2D
 from scipy.integrate import quad
 from scipy.stats import rankdata, spearmanr
 from sklearn.utils import check_random_state
@@ -123,7 +124,7 @@ def test_filters_count_by_what_they_pass_together():
     for c in range(4):
         for b, (low, high) in enumerate(BANDS.values()):
             passed = [quad(lambda f, k=k: 0.5 ** (2 * (f - peak[k]) / width[k]) ** 2, low, high)[0] for k in range(3)]
-            expected = sum(amplitude[k, c] ** 2 * passed[k] for k in range(3)) ** 0.5
+            expected = sum(amplitude[k, c] ** 2 * passed[k] / (high - low) for k in range(3)) ** 0.5
             assert found.grid["value"].sel(explanation="filters").values[0, c, b] == pytest.approx(expected)
     expected = np.sqrt((envelopes["value"].values ** 2).sum(axis=0))
     np.testing.assert_allclose(found.grid["value"].sel(explanation="envelopes").values[0], expected)
@@ -136,7 +137,7 @@ def test_the_consensus_by_hand():
     values = [mirrored(seed)[1] for seed in range(3)]
     found = agreement(*(dataset(np.stack([-one, one])) for one in values), dataset(np.abs(values[0])))
     ranks = [rankdata(np.abs(one)).reshape(4, 3) / 12 for one in values]
-    mean = sum(np.sign(one) * rank for one, rank in zip(values, ranks, strict=True)) / 3
+    mean = sum(one / np.linalg.norm(one) for one in values) / 3
     np.testing.assert_allclose(found.consensus["value"][0], mean)
     np.testing.assert_allclose(found.consensus["magnitude"][0], (2 * ranks[0] + ranks[1] + ranks[2]) / 4)
     agreeing = sum((np.sign(one) == np.sign(mean)).astype(int) for one in values)
@@ -144,6 +145,20 @@ def test_the_consensus_by_hand():
     high = sum((rank == 1).astype(int) for rank in [*ranks, ranks[0]])  # a tenth of 12 cells is one
     assert found.consensus["n_high"][0].values.tolist() == high.tolist()
     assert SpectralMapDisplay.from_explanation(found.explanation_).values.shape == (1, 4, 3)
+
+
+def test_the_picture_has_every_map_as_shares_of_its_largest_value_and_marks_what_is_high():
+    found = agreement(dataset(mirrored(0)), dataset(5 * mirrored(0)), dataset(mirrored(1)))
+    display = found.plot(colorbar=False)
+    assert display.outputs == ["map 0", "map 1", "map 2", "consensus"] and display.bands == list(BANDS)
+    np.testing.assert_allclose(np.abs(display.values).max(axis=(1, 2)), 1)
+    np.testing.assert_allclose(display.values[0], mirrored(0)[1].T / np.abs(mirrored(0)).max())
+    dots = [line for line in display.figure_.findobj(Line2D) if line.get_markerfacecolor() == "white"]
+    assert sum(len(line.get_xdata()) for line in dots) == 4  # the largest cell of each map; two of three maps share it
+    bare = agreement(*(dataset(mirrored(k), channels=["a", "b", "c", "d"]) for k in range(2)))
+    assert isinstance(bare.plot(), SpectralMapDisplay)
+    with pytest.raises(ValueError, match="output"):
+        found.plot(output="0")
 
 
 def test_one_class_of_several():
