@@ -83,10 +83,10 @@ def summarize_groups(maps: Mapping[Any, Any]) -> Any:
     """
     import xarray as xr
 
-    _check_alike(maps)
     first = next(iter(maps.values()))
     data: dict[str, Any] = {}
     for prefix in _prefixes(first):
+        _check_alike({name: one[f"{prefix}value"] for name, one in maps.items()})
         stacked = {name: [one[f"{prefix}{name}"] for one in maps.values()] for name in ("value", "standard_error")}
         values, errors = (xr.concat(ones, "group") for ones in stacked.values())
         found = vars(random_effects(values.values, errors.values))
@@ -106,13 +106,12 @@ def _prefixes(dataset):
 
 def _check_alike(maps):
     name, first = next(iter(maps.items()))
-    for other, one in maps.items():
-        value = one["value"]
-        same = value.dims == first["value"].dims and value.shape == first["value"].shape and all(
-            np.array_equal(value[dim].values, first["value"][dim].values) for dim in value.coords
+    for other, value in maps.items():
+        same = dict(value.sizes) == dict(first.sizes) and all(
+            np.array_equal(value[dim].values, first[dim].values) for dim in value.coords
         )
         if not same:
             raise ValueError(
                 f"The map of group {other!r} has the axes {dict(value.sizes)}, that of group {name!r} "
-                f"{dict(first['value'].sizes)}, or other names on them: maps must agree to be averaged."
+                f"{dict(first.sizes)}, or other names on them: maps must agree to be averaged."
             )

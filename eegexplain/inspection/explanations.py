@@ -153,7 +153,7 @@ def cross_validate_explanations(
     >>> dict(found.dataset["fold_value"].sizes)
     {'fold': 3, 'seed': 1, 'output': 2, 'channel': 19, 'band': 5}
     """
-    _require_explainer(explainer)
+    require_explainer(explainer)
     settings: dict[str, Any] = {"random_state": check_random_state(random_state), "n_jobs": n_jobs, "verbose": verbose}
     models = cross_validate_models(explainer, X, y, groups=groups, cv=cv, n_seeds=n_seeds, params=params, **settings)
     found = explain_models(models, explainer, scoring=scoring, return_trials=return_trials, **settings)
@@ -201,7 +201,17 @@ def _scorers(scoring):
     return {f"test_{name}": get_scorer(name) for name in scoring}
 
 
-def _require_explainer(explainer):
+def require_explainer(explainer: Any) -> None:
+    """Refuse a network without an analysis around it.
+
+    Parameters
+    ----------
+    explainer : explainer
+
+    Raises
+    ------
+    TypeError
+    """
     if not hasattr(explainer, "explain_population"):
         raise TypeError(
             f"{type(explainer).__name__} is no explainer: give an analysis around it, for example "

@@ -18,7 +18,7 @@ from eegexplain.inspection._random_effects import summarize_groups
 from eegexplain.inspection._symmetry import imbalance, refuse_asymmetric
 from eegexplain.inspection._tasks import run_tasks
 from eegexplain.inspection.cross_validation import own_seed
-from eegexplain.inspection.explanations import CrossValidatedExplanation, cross_validate_explanations
+from eegexplain.inspection.explanations import CrossValidatedExplanation, cross_validate_explanations, require_explainer
 from eegexplain.inspection.models import check_trainable
 from eegexplain.inspection.sign_flips import flip_significance
 from eegexplain.inspection.significance import Significance
@@ -119,7 +119,8 @@ class GroupExplanation:
         Notes
         -----
         To exchange the names of two classes of equal size changes nothing in noise, and turns the map of the difference
-        of their outputs into its opposite: such maps are symmetric about zero, whatever network made them.
+        of their outputs into its opposite: such maps are symmetric about zero, whatever network made them. Of three
+        and more classes, and of numbers, this holds approximately: best where shares, or numbers, are symmetric.
         """
         refuse_asymmetric(self.dataset)
         asked: dict[str, Any] = {"statistic": statistic, "alternative": alternative, "n_permutations": n_permutations}
@@ -147,10 +148,8 @@ class GroupExplanation:
         """
         if not 0 < level < 1:
             raise ValueError(f"level must lie between 0 and 1, got {level}.")
-        reach = stats.t.ppf((1 + level) / 2, self.dataset.attrs["degrees_of_freedom"]) * self.dataset[
-            "prediction_error"
-        ]
-        value = self.dataset["value"]
+        quantile = stats.t.ppf((1 + level) / 2, self.dataset.attrs["degrees_of_freedom"])
+        value, reach = self.dataset["value"], quantile * self.dataset["prediction_error"]
         return (value - reach).to_dataset(name="low").assign(high=value + reach)
 
     def save(self, path: str | os.PathLike) -> None:
@@ -245,6 +244,8 @@ def explain_groups(
 
     Raises
     ------
+    TypeError
+        For a network without an analysis around it.
     ValueError
         For a frozen network, one group, a label that is constant within a group, a class with fewer trials in a group
         than folds (all naming the group), copies of a trial in two groups, and maps that differ in shape.
@@ -280,6 +281,7 @@ def explain_groups(
     >>> bool(found.significance().significant.sel(output="1", channel="C3", band="beta"))
     True
     """
+    require_explainer(explainer)
     checked = check_trainable(explainer, X, y)
     divided = divide_trials(checked, groups, cv)
     seed = random_seed(random_state)

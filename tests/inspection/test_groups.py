@@ -113,25 +113,31 @@ def eeg():
     return make_oscillatory_eeg(240, CHANNELS, sfreq=64.0, duration=1.0, snr=4.0, n_subjects=6, random_state=0)
 
 
-@pytest.mark.parametrize("make", ["correlator", "flex"])
-def test_exchanged_names_of_the_classes_flip_the_signs_of_maps(eeg, make):
+@pytest.fixture(scope="module")
+def correlated(eeg):
+    correlator = PerturbationCorrelator(NET, bands="eeg", noise="data", ch_names=CHANNELS)
+    return explain_groups(correlator, eeg.X, eeg.y, groups=eeg.subject, cv=2, random_state=0)
+
+
+def test_exchanged_names_of_the_classes_flip_the_signs_of_maps(eeg, correlated):
     """Why flips are right: labels of noise may as well be the opposite ones."""
-    explainer = {
-        "correlator": PerturbationCorrelator(NET, bands="eeg", noise="data", ch_names=CHANNELS),
-        "flex": FLEXAttributor(NET, basis="bands", n_steps=4, ch_names=CHANNELS),
-    }[make]
     inside = eeg.subject < 2
     X, y, groups = eeg.X[inside], eeg.y[inside], eeg.subject[inside]
-    one, other = (
-        explain_groups(explainer, X, labels, groups=groups, cv=2, random_state=0).dataset for labels in (y, 1 - y)
-    )
-    np.testing.assert_allclose(one["group_value"], -other["group_value"], atol=1e-4 * np.abs(one["group_value"]).max())
-    assert ("class_group_value" in one) == (make == "flex")
+    other = explain_groups(correlated.explainer, X, 1 - y, groups=groups, cv=2, random_state=0).dataset["group_value"]
+    one = correlated.dataset["group_value"].sel(group=[0, 1])
+    np.testing.assert_allclose(one, -other, atol=1e-4 * np.abs(one).max())
 
 
-def test_networks_find_what_was_planted_in_all_subjects_and_displays_take_it(eeg):
-    correlator = PerturbationCorrelator(NET, bands="eeg", noise="data", ch_names=CHANNELS)
-    found = explain_groups(correlator, eeg.X, eeg.y, groups=eeg.subject, cv=2, random_state=0)
+def test_maps_beside_the_main_one_are_averaged_too(eeg):
+    inside = eeg.subject < 2
+    flex = FLEXAttributor(NET, basis="bands", n_steps=2, ch_names=CHANNELS)
+    found = explain_groups(flex, eeg.X[inside], eeg.y[inside], groups=eeg.subject[inside], cv=2, random_state=0).dataset
+    np.testing.assert_allclose(found["class_value"], found["class_group_value"].mean("group"))
+    np.testing.assert_allclose(found["class_standard_error"], found["class_group_value"].std("group", ddof=1) / 2**0.5)
+
+
+def test_networks_find_what_was_planted_in_all_subjects_and_displays_take_it(correlated):
+    found = correlated
     value = found.dataset["value"].sel(output="1")
     assert value.sel(channel="C3", band="beta") > 0 > value.sel(channel="O1", band="alpha")
     test = found.significance("clusters")
@@ -194,8 +200,10 @@ def test_what_groups_cannot_answer_is_refused_by_name(words, settings):
         explain_groups(explainer, given.pop("X"), given.pop("y"), **given)
 
 
-def test_a_trial_in_two_groups_is_refused():
+def test_a_network_alone_and_a_trial_in_two_groups_are_refused():
     X, y, groups = trials(0)
+    with pytest.raises(TypeError, match="Difference is no explainer"):
+        explain_groups(Difference(), X, y, groups=groups)
     one, other = np.flatnonzero(groups == "s1")[0], np.flatnonzero(groups == "s5")[3]
     X[other] = X[one]
     with pytest.raises(ValueError, match=f"Trials {min(one, other)} and {max(one, other)} are copies .*'s[15]' and 's"):
