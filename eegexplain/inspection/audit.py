@@ -11,7 +11,7 @@ from scipy import stats
 from eegexplain._text import readable
 from eegexplain._validation import check_bands, check_groups, check_number, check_sfreq
 from eegexplain.inspection._artifacts import line_columns, muscle_columns, ocular_columns, place_of
-from eegexplain.inspection._errors import beyond_zero
+from eegexplain.inspection._errors import SMALLEST
 from eegexplain.inspection._families import as_explanation
 from eegexplain.inspection._grid import channels_of
 from eegexplain.inspection.contrast import contrasts_without, power, power_contrast
@@ -152,7 +152,7 @@ def artifact_audit(
     Ocular cells are frontal channels below 8 Hz, muscle cells channels of the edge from 13 Hz on, line cells all
     channels within 1 Hz of the mains and its harmonics. What lies there need not be artifact: frontal theta and
     temporal beta are of the brain, too, and volume conduction brings what has its peak elsewhere. A kind is therefore
-    *flagged* only if in one of its bands the map is largest there, and beyond zero (familywise over the kind's cells).
+    *flagged* only if in one of its bands the map is largest there, and beyond zero (Bonferroni over the kind's bands).
 
     The error of a share comes from the folds of a cross-validation, with the factor of the map's own errors: the share
     is linearized, so that how cells go together is in it. Without folds it is an upper bound, as though all cells erred
@@ -330,7 +330,7 @@ def _peak(found, value, mask, table, kind):
     known = np.ones(size.shape, bool)
     if "standard_error" in found and found.attrs.get("degrees_of_freedom"):
         error = _by_column(found["standard_error"], table).reshape(size.shape)
-        known = _known(size, error, mask, int(found.attrs["degrees_of_freedom"]))
+        known = _known(size, error, kind, mask, int(found.attrs["degrees_of_freedom"]))
     if kind == "line":  # of all channels: larger than at neighboring frequencies
         outside = np.where(mask, 0.0, size).max(axis=2, keepdims=True)
         largest = mask & (size > outside)
@@ -343,8 +343,12 @@ def _peak(found, value, mask, table, kind):
     return f"{readable(found['value']['channel'].values[channel])} {readable(list(table)[column])}"
 
 
-def _known(size, error, mask, degrees):
-    """Cells of a kind beyond zero, familywise; at least a twentieth of the largest cell of the map."""
-    known = np.zeros(size.shape, bool)
-    known[:, mask] = beyond_zero(size[:, mask], error[:, mask], degrees, smallest=0.0)
-    return known & (size >= 0.05 * size.max())
+def _known(size, error, kind, mask, degrees):
+    """Cells beyond zero if they are the peak of their column; at least a twentieth of the largest cell of the map.
+
+    A kind has one candidate in each of its columns, so Bonferroni's limit counts columns (of two classes' mirrored maps
+    once); of the mains, whose candidates are of all channels, cells.
+    """
+    candidates = mask.sum() if kind == "line" else mask.any(axis=0).sum()
+    limit = stats.t.isf(0.025 / (candidates * (1 if len(size) == 2 else len(size))), degrees)
+    return (size > limit * np.nan_to_num(error)) & (size >= SMALLEST * size.max())
