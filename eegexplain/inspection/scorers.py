@@ -152,7 +152,7 @@ def sparsity_scorer() -> Scorer:
 
 
 def accuracy_and_faithfulness(
-    weight: float = 0.5, *, chance: float = 0.5, accuracy: str = "accuracy", faithfulness: str = "faithfulness"
+    weight: float = 0.25, *, chance: float = 0.5, accuracy: str = "accuracy", faithfulness: str = "faithfulness"
 ) -> Callable[[Mapping[str, Any]], int]:
     """Make a ``refit`` for searches: the candidate that decodes and whose map is faithful.
 
@@ -166,7 +166,8 @@ def accuracy_and_faithfulness(
     Parameters
     ----------
     weight : float
-        From 0 (accuracy alone) to 1 (faithfulness alone, among candidates above chance).
+        From 0 (accuracy alone) to 1 (faithfulness alone, among candidates above chance). Small weights decide between
+        candidates that decode alike; large ones give up accuracy, and maps that are true of the data with it.
     chance : float
         Accuracy of a candidate that learned nothing: one over the number of classes for "balanced_accuracy".
     accuracy, faithfulness : str
@@ -192,11 +193,14 @@ def accuracy_and_faithfulness(
     -----
     The search's own scores chose the candidate: report those of outer folds, around the search.
 
+    Faithful is what is true of the *network*. On simulated data this choice did not find maps truer of the data than
+    accuracy alone: their average precision fell from .87 to .84 with weight .25 and to .73-.84 with .5.
+
     Examples
     --------
     >>> from eegexplain.inspection import accuracy_and_faithfulness
-    >>> choose = accuracy_and_faithfulness(0.5)
-    >>> choose({"mean_test_accuracy": [0.5, 0.8, 0.82], "mean_test_faithfulness": [0.9, 0.4, 0.2]})
+    >>> choose = accuracy_and_faithfulness()
+    >>> choose({"mean_test_accuracy": [0.5, 0.8, 0.81], "mean_test_faithfulness": [0.9, 0.4, 0.2]})
     1
     """
     if not (isinstance(weight, (int, float)) and 0 <= weight <= 1):
