@@ -31,7 +31,8 @@ def faithfulness_scorer(
     ----------
     filling : {"surrogate", "zeros"}
         What deleted cells become: a phase-randomized copy of the trial, or nothing. A copy keeps the power, so that
-        only what timing and relations between channels give is deleted; trials without power are unlike any trial.
+        only what timing and relations between channels give is deleted: for networks that go by power take "zeros",
+        although trials without power are unlike any trial.
     n_fractions : int
         Shares of the cells that are deleted, evenly from 0 to 0.9; at least 2.
     n_random : int
@@ -193,8 +194,9 @@ def accuracy_and_faithfulness(
     -----
     The search's own scores chose the candidate: report those of outer folds, around the search.
 
-    Faithful is what is true of the *network*. On simulated data this choice did not find maps truer of the data than
-    accuracy alone: their average precision fell from .87 to .84 with weight .25 and to .73-.84 with .5.
+    Faithful is what is true of the *network*. On simulated data (average precision of the map .87 when chosen by
+    accuracy alone, .91 at best) SyncNets chosen with ``faithfulness_scorer(filling="zeros")`` had maps of .90, with
+    its default filling .84, and with a `stability_scorer` in its place .91.
 
     Examples
     --------
