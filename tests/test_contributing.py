@@ -39,3 +39,4 @@ def test_example_runs(heading, code, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "example", module)
     with mock.patch.dict(RESPONSES), mock.patch.dict(KINDS):  # what an example adds to a table is taken back
         exec(compile(code, f"CONTRIBUTING.md, {heading}", "exec"), vars(module))  # noqa: S102
+    assert set(vars(module)) - set(vars(types.ModuleType("other"))) > {"__builtins__"}, "it defines nothing"
