@@ -50,8 +50,8 @@ grid = [
 # %%
 # Two scores choose: powers of faithfulness and of what accuracy has above chance, multiplied. Faithfulness differs more
 # between kinds of networks than within one, so it gets a small weight: it decides between candidates that decode alike.
-# The network that learned nothing is explained most faithfully of all - and cannot win. What a map names is deleted to
-# zeros here: these networks go by power, which the default filling keeps. Outer folds report two scores more.
+# The network that learned nothing is explained most faithfully of all - and cannot win. Outer folds report two scores
+# more.
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validate
 
 from eegexplain.inspection import (
@@ -61,7 +61,7 @@ from eegexplain.inspection import (
     stability_scorer,
 )
 
-choosing = {"accuracy": "accuracy", "faithfulness": faithfulness_scorer(filling="zeros")}
+choosing = {"accuracy": "accuracy", "faithfulness": faithfulness_scorer()}
 reported = choosing | {"stability": stability_scorer(), "sparsity": sparsity_scorer()}
 inner, outer = (StratifiedKFold(3, shuffle=True, random_state=seed) for seed in (0, 1))
 search = GridSearchCV(pipeline, grid, scoring=choosing, refit=accuracy_and_faithfulness(weight=0.25), cv=inner)

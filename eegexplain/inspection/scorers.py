@@ -23,16 +23,16 @@ Scorer = Callable[[Any, ArrayLike, ArrayLike], float]
 
 
 def faithfulness_scorer(
-    *, filling: str = "surrogate", n_fractions: int = 10, n_random: int = 2, random_state: int | None = 0
+    *, filling: str = "zeros", n_fractions: int = 10, n_random: int = 2, random_state: int | None = 0
 ) -> Scorer:
     """Make a scorer of whether the output falls first where the map says, on trials that the network did not see.
 
     Parameters
     ----------
-    filling : {"surrogate", "zeros"}
-        What deleted cells become: a phase-randomized copy of the trial, or nothing. A copy keeps the power, so that
-        only what timing and relations between channels give is deleted: for networks that go by power take "zeros",
-        although trials without power are unlike any trial.
+    filling : {"zeros", "surrogate"}, default="zeros"
+        What deleted cells become: nothing, which makes trials unlike any trial, or a phase-randomized copy of the
+        trial. A copy keeps the power, so that only what timing and relations between channels give is deleted: networks
+        of power that score best with it have the less true maps (``benchmarks/results/search.md``).
     n_fractions : int
         Shares of the cells that are deleted, evenly from 0 to 0.9; at least 2.
     n_random : int
@@ -81,7 +81,7 @@ def faithfulness_scorer(
     >>> cross_val_score(flex, eeg.X, eeg.y, cv=2, scoring=faithfulness_scorer()).shape
     (2,)
     """
-    check_option("filling", filling, ("surrogate", "zeros"))
+    check_option("filling", filling, ("zeros", "surrogate"))
     if positive_int("n_fractions", n_fractions) < 2:
         raise ValueError("n_fractions must be at least 2: a curve needs more than the intact trial")
     return _Faithfulness(filling, n_fractions, positive_int("n_random", n_random), random_state)
