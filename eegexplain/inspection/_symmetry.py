@@ -79,7 +79,7 @@ def told_of_shares(name: Any, counts: NDArray) -> str:
     """
     return (
         f"Classes have unequal shares in group {np.asarray(name).item()!r} ({', '.join(map(str, counts.tolist()))} "
-        "trials): networks of noise lean towards one of them, so flipping signs tells nothing about it and "
+        "trials): networks of noise may lean towards one of them, so flipping signs tells nothing about it and "
         "significance() is refused. Leave out trials of the larger class at random."
     )
 

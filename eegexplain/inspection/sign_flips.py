@@ -190,6 +190,7 @@ class _Neighbors:
 
     @classmethod
     def of(cls, one, side, n_groups):
+        """Neighbors of the cells of one map, and the t of one group less than there are."""
         cells = tuple(dim for dim in one.dims if dim != "output")
         axis = cells.index("channel") if "channel" in cells and "channel" in one.coords else None
         if axis is None and any(dim == "channel" or dim.startswith("cell") for dim in cells):
