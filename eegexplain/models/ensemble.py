@@ -17,6 +17,7 @@ from eegexplain._inner import inner_target
 from eegexplain._module import default_dtype
 from eegexplain._outputs import ScikitOutputs
 from eegexplain._scale import warn_of_scale
+from eegexplain._settings import check_numbers
 from eegexplain._torch import TorchNet, check_finished, is_network, is_skorch_net, seen_scale
 from eegexplain._validation import as_trials, spawn_seeds, validate_trials
 
@@ -174,6 +175,7 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
         TypeError
             For members that are no classifiers.
         """
+        check_numbers(self)
         X, y = validate_trials(self, X, y, reset=True, kind="classifier")
         if len(np.unique(y)) < 2 and any(type(one).__name__ != "FrozenEstimator" for one in self.estimators):
             raise ValueError(
@@ -281,6 +283,7 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
         TypeError
             For members that are no regressors.
         """
+        check_numbers(self)
         X, y = validate_trials(self, X, y, reset=True, kind="regressor")
         self._fit_members(X, y, groups)
         self._check_outputs(1 if y.ndim == 1 else y.shape[1])
