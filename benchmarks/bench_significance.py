@@ -20,9 +20,8 @@ from eegexplain import FLEXAttributor, PerturbationCorrelator, SyncNetClassifier
 from eegexplain._parallel import single_thread
 from eegexplain.datasets import make_oscillatory_eeg
 from eegexplain.inspection import cross_validate_explanations, evidence_contrast, stability
-from eegexplain.inspection._exchange import exchangeable, permuted_labels
-from eegexplain.inspection._retraining import SIDES, STATISTICS, _observed, _units
-from eegexplain.inspection.cross_validation import fold_numbers
+from eegexplain.inspection._retraining import STATISTICS, _observed, _unit, exchange, permuted_networks
+from eegexplain.inspection.significance import SIDES
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "significance.md"
 CHANNELS = ["Fz", "C3", "C4", "Pz", "P3", "P4", "O1", "O2"]
@@ -139,13 +138,11 @@ def retrained(level, seed):
     """P values of several statistics of the same retrained networks: they differ in what is made of the maps alone."""
     X, y = simulated(seed, LEVELS[level])
     found = cross_validate_explanations(explainers()["correlator"], X, y, random_state=seed, return_estimator=True)
-    rng, n_permutations = np.random.RandomState(seed), N_RETRAINED[level]
-    names, codes = np.unique(y, return_inverse=True)
-    labels = permuted_labels(codes, exchangeable(codes, fold_numbers(found.models.folds, len(codes))), None, rng)
-    permuted = (names[one] for one in labels)
+    rng, explained = np.random.RandomState(seed), (found.models, found.explainer)
+    again = permuted_networks(found.models, exchange(found.models, ALPHA), N_RETRAINED[level], rng=rng)
     with single_thread():
-        units = list(_units(found.models, found.explainer, permuted, n_permutations, rng=rng, n_jobs=None))
-    gain = _observed(found.models, found.explainer, rng).gain
+        units = [_unit(*explained, labels, folds, rng, None) for labels, folds in again]
+    gain = _observed(*explained, rng).gain
     maps, tested = np.stack([gain.values, *(unit.gain.values for unit in units)]), {}
     for name, side in SIDED.items():
         largest = STATISTICS[name.split(",")[0]].of(maps, SIDES[side], gain).reshape(len(maps), -1).max(axis=1)
