@@ -9,6 +9,7 @@ import numpy as np
 from eegexplain._io import load_explanation, save_explanation
 from eegexplain.inspection._errors import beyond_zero, familywise_limit
 from eegexplain.inspection._kinds import claim
+from eegexplain.inspection._symmetry import mirrored
 from eegexplain.inspection.decoding import Decoding, assess_decoding
 from eegexplain.inspection.halves import Stability, models_stability
 from eegexplain.inspection.models import CrossValidatedModels
@@ -43,7 +44,7 @@ class CrossValidatedExplanation:
         data, decoding, decoded = self.dataset[["value", "standard_error"]], self.decoding_, ""
         folds, seeds = (self.dataset["fold_value"].sizes[dim] for dim in ("fold", "seed"))
         degrees, mask = self.dataset.attrs["degrees_of_freedom"], self.beyond_zero
-        if _mirrored(data["value"]):
+        if mirrored(data["value"]):
             data, mask = data.isel(output=[1]), mask.isel(output=[1])
         if decoding is not None:
             decoded = (
@@ -92,7 +93,7 @@ class CrossValidatedExplanation:
         not count. That a map differs from zero does not show that the network decodes: see `decoding_`.
         """
         value, error = self.dataset["value"], self.dataset["standard_error"]
-        if _mirrored(value):  # one map, told twice
+        if mirrored(value):  # one map, told twice
             one = beyond_zero(value.isel(output=1), error.isel(output=1), self.dataset.attrs["degrees_of_freedom"])
             found = np.stack([one, one], axis=value.dims.index("output"))
         else:
@@ -214,12 +215,6 @@ class CrossValidatedExplanation:
         if "fold_value" not in dataset:
             raise ValueError(f"{path} holds an explanation that is not cross-validated: use load_explanation.")
         return cls(dataset)
-
-
-def _mirrored(value):
-    """Whether the maps of two outputs are mirror images."""
-    two = "output" in value.dims and value.sizes["output"] == 2
-    return two and np.allclose(value.isel(output=0), -value.isel(output=1), rtol=1e-6, atol=0)
 
 
 def _tell(data, index):

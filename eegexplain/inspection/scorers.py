@@ -195,8 +195,8 @@ def accuracy_and_faithfulness(
     The search's own scores chose the candidate: report those of outer folds, around the search.
 
     Faithful is what is true of the *network*. On simulated data (average precision of the map .87 when chosen by
-    accuracy alone, .91 at best) SyncNets chosen with ``faithfulness_scorer(filling="zeros")`` had maps of .90, with
-    its default filling .84, and with a `stability_scorer` in its place .91.
+    accuracy alone, .91 at best) SyncNets chosen with a `faithfulness_scorer` had maps of .90, with
+    ``filling="surrogate"`` .84, and with a `stability_scorer` in its place .91.
 
     Examples
     --------
