@@ -18,9 +18,9 @@ import numpy as np
 import psutil
 
 from eegexplain import FLEXAttributor, PerturbationCorrelator, SyncNetClassifier
+from eegexplain._exchange import exchangeable, permuted_labels
 from eegexplain.datasets import make_oscillatory_eeg
 from eegexplain.inspection import cross_validate_models, explain_models, faithfulness_scorer
-from eegexplain.inspection._exchange import exchangeable, permuted_labels
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "interpretability.md"
 N_RETRAINED = {  # permutations whose networks are trained again, by data and analysis

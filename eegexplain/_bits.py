@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy import stats
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from eegexplain._arrays import check_array_like, check_labels
-from eegexplain._calibration import CLASSES, NUMBERS
+from eegexplain._calibration import CLASSES, NUMBERS, Loss
 from eegexplain._explanation import fold_error, population_error
 from eegexplain._validation import check_groups, check_option
 
@@ -168,40 +169,158 @@ def usable_information(
     >>> usable_information(y, 20 * x - 20).value - found.value < 0.01  # overconfidence is forgiven
     True
     """
+    judge, scores = make_judge(y, scores, folds=folds, groups=groups, kind=kind, unit=unit, random_state=random_state)
+    return judge.information(scores)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """Scores as a judge sees them.
+
+    Parameters
+    ----------
+    losses, free_losses : ndarray of shape (n_trials,)
+        With slopes of at most 1, and with any.
+    slopes : ndarray of shape (n_trials,)
+    """
+
+    losses: NDArray
+    free_losses: NDArray
+    slopes: NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Says how much scores of these trials know: the same trials calibrate whatever is judged.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n_trials,)
+        Codes of the classes, or numbers.
+    folds : ndarray of int of shape (n_trials,)
+    groups : ndarray of int of shape (n_trials,) or None
+    calibrations : list of (ndarray, ndarray)
+        Places of the trials that calibrate, and of those judged.
+    calibrated_over : str
+    loss : Loss
+    unit : str
+    """
+
+    targets: NDArray
+    folds: NDArray
+    groups: NDArray | None
+    calibrations: list
+    calibrated_over: str
+    loss: Loss
+    unit: str
+
+    @cached_property
+    def baseline(self) -> NDArray:
+        """Loss of guessing, of each trial."""
+        numbers = self.loss is NUMBERS
+        losses = np.empty(len(self.targets))
+        nothing = np.zeros(len(losses) if numbers else (len(losses), self.targets.max() + 1))
+        for inside, outside in self.calibrations:
+            fitted = self.loss.hold(nothing[inside], self.targets[inside], 0.0)
+            losses[outside] = self.loss.per_trial(nothing[outside], self.targets[outside], fitted)
+        return losses / UNITS[self.unit]
+
+    def calibrated(self, scores: NDArray) -> Calibrated:
+        """Losses of scores after calibration on other trials.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n_trials, n_classes) or (n_trials,)
+            Logits, or predicted numbers.
+
+        Returns
+        -------
+        Calibrated
+        """
+        losses, slopes = np.empty((2, len(self.targets))), np.empty(len(self.targets))
+        for inside, outside in self.calibrations:
+            free = self.loss.fit(scores[inside], self.targets[inside])
+            bounded = free if free[0] <= 1 else self.loss.hold(scores[inside], self.targets[inside], 1.0)
+            for row, fitted in enumerate((bounded, free)):
+                losses[row, outside] = self.loss.per_trial(scores[outside], self.targets[outside], fitted)
+            slopes[outside] = bounded[0]
+        return Calibrated(*(losses / UNITS[self.unit]), slopes)
+
+    def error(self, values: NDArray) -> float:
+        """Standard error of a mean over trials, clustered by groups.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_trials,)
+
+        Returns
+        -------
+        float
+        """
+        return float(population_error(values - values.mean(), self.groups))
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """Trials, or groups, less one."""
+        return (len(self.targets) if self.groups is None else int(self.groups.max()) + 1) - 1
+
+    def information(self, scores: NDArray) -> UsableInformation:
+        """How much scores know.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n_trials, n_classes) or (n_trials,)
+
+        Returns
+        -------
+        UsableInformation
+        """
+        found = self.calibrated(scores)
+        values, sizes = self.baseline - found.losses, np.bincount(self.folds)
+        fold_values = np.bincount(self.folds, weights=values) / sizes
+        single = len(sizes) == 1
+        return UsableInformation(
+            value=float(values.mean()),
+            standard_error=self.error(values),
+            degrees_of_freedom=self.degrees_of_freedom,
+            fold_error=float("nan") if single else float(fold_error(fold_values, sizes, len(values) - sizes)),
+            baseline=float(self.baseline.mean()),
+            slope=float(found.slopes.mean()),
+            free_value=float((self.baseline - found.free_losses).mean()),
+            unit=self.unit,
+            fold_values=fold_values,
+            trial_values=values,
+            calibrated_over=self.calibrated_over,
+            at_limit=bool(np.mean(found.slopes >= 1) > 0.5),
+        )
+
+
+def make_judge(y, scores, *, folds=None, groups=None, kind="logits", unit="bit", random_state=0):
+    """Check what `usable_information` takes, and choose the trials that calibrate.
+
+    Parameters
+    ----------
+    y, scores, folds, groups, kind, unit, random_state
+        As in `usable_information`.
+
+    Returns
+    -------
+    judge : Judge
+    scores : ndarray of shape (n_trials, n_classes) or (n_trials,)
+        As logits.
+
+    Raises
+    ------
+    ValueError
+    """
     check_option("kind", kind, ("logits", "probabilities", "predictions"))
-    scale = UNITS[check_option("unit", unit, tuple(UNITS))]
+    check_option("unit", unit, tuple(UNITS))
     targets, strata, scores = _checked(y, scores, kind)
     folds = np.zeros(len(targets), int) if folds is None else check_groups(folds, len(targets))
     groups = None if groups is None else check_groups(groups, len(targets))
     calibrations, over = _calibrations(strata, folds, groups, random_state)
     loss = NUMBERS if kind == "predictions" else CLASSES
-    losses, slopes = np.empty((3, len(targets))), np.empty(len(targets))
-    for inside, outside in calibrations:
-        free = loss.fit(scores[inside], targets[inside])
-        bounded = free if free[0] <= 1 else loss.hold(scores[inside], targets[inside], 1.0)
-        nothing = loss.hold(scores[inside], targets[inside], 0.0)
-        for row, fitted in enumerate((nothing, bounded, free)):
-            losses[row, outside] = loss.per_trial(scores[outside], targets[outside], fitted)
-        slopes[outside] = bounded[0]
-    losses /= scale
-    values = losses[0] - losses[1]
-    sizes = np.bincount(folds)
-    fold_values = np.bincount(folds, weights=values) / sizes
-    single = len(sizes) == 1
-    return UsableInformation(
-        value=float(values.mean()),
-        standard_error=float(population_error(values - values.mean(), groups)),
-        degrees_of_freedom=(len(values) if groups is None else int(groups.max()) + 1) - 1,
-        fold_error=float("nan") if single else float(fold_error(fold_values, sizes, len(values) - sizes)),
-        baseline=float(losses[0].mean()),
-        slope=float(slopes.mean()),
-        free_value=float((losses[0] - losses[2]).mean()),
-        unit=unit,
-        fold_values=fold_values,
-        trial_values=values,
-        calibrated_over=over,
-        at_limit=bool(np.mean(slopes >= 1) > 0.5),
-    )
+    return Judge(targets, folds, groups, calibrations, over, loss, unit), scores
 
 
 def _checked(y, scores, kind):

@@ -20,10 +20,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = {
     **dict.fromkeys(("_arrays", "_levels", "_text", "_validation", "_scale", "_settings"), 0),
     **dict.fromkeys(("_bands", "_meta", "_explanation", "_inner", "_module", "_outputs", "_torch", "_parallel", "_io",
-                     "_folders", "_many", "_reading", "_calibration", "_bits", "_ensemble"), 1),
+                     "_folders", "_many", "_reading", "_calibration", "_bits", "_ensemble", "_exchange"), 1),
     **dict.fromkeys(("bases", "datasets", "models"), 2),
     **dict.fromkeys(
-        ("perturbation", "reverse_correlation", "sinusoid", "attribution", "encoding", "timecourse",
+        ("perturbation", "reverse_correlation", "sinusoid", "attribution", "encoding", "timecourse", "information",
          "_timecourse_solvers"), 3
     ),
     "inspection": 4,

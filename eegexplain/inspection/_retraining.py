@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from eegexplain._exchange import Design, exchangeable, permuted_labels
 from eegexplain._levels import is_shared
 from eegexplain._parallel import progress, single_thread
 from eegexplain._validation import random_seed
 from eegexplain.inspection._clusters import cell_adjacency, cluster_masses
-from eegexplain.inspection._exchange import Design, exchangeable, permuted_labels
 from eegexplain.inspection.cross_validation import Fold, fold_numbers, predict_held_out, train_targets
 from eegexplain.inspection.decoding import balanced_accuracy
 from eegexplain.inspection.fold_maps import explain_folds

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from eegexplain._exchange import LEVEL
 from eegexplain._explanation import make_explanation
 from eegexplain._parallel import progress, single_thread
 from eegexplain.inspection._compared import ExplanationComparison
 from eegexplain.inspection._cross_validated import CrossValidatedExplanation
 from eegexplain.inspection._differences import Placed, cell_p_values, ranks_of, tell_differences
-from eegexplain.inspection._exchange import LEVEL
 from eegexplain.inspection._families import Family, as_explanation, family_of
 from eegexplain.inspection._grid import Grid, channels_of, check_channels, resolve_bands, resolve_outputs
 from eegexplain.inspection._retraining import exchange, permuted_networks

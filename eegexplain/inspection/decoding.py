@@ -10,11 +10,11 @@ from scipy import stats
 from sklearn.utils import check_random_state
 
 from eegexplain._bits import UsableInformation
+from eegexplain._exchange import LEVEL, exchangeable, permuted_labels
 from eegexplain._explanation import population_error
 from eegexplain._levels import is_shared, is_trait
 from eegexplain._validation import check_groups, check_labels, positive_int
 from eegexplain.inspection._comparison import ReferenceComparison, compare, known_information
-from eegexplain.inspection._exchange import LEVEL, exchangeable, permuted_labels
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import spearmanr
 from sklearn.utils import check_random_state
 
+from eegexplain._exchange import exchangeable, permuted_labels
 from eegexplain._levels import is_trait
 from eegexplain._parallel import progress, single_thread
 from eegexplain._validation import positive_int, random_seed
-from eegexplain.inspection._exchange import exchangeable, permuted_labels
 from eegexplain.inspection._splits import check_splits
 from eegexplain.inspection.cross_validation import train_targets
 from eegexplain.inspection.fold_maps import explain_folds

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
+from eegexplain._exchange import Design, exchangeable, log_arrangements, permuted_labels
 from eegexplain._levels import is_shared
 from eegexplain._validation import check_array_like, check_groups, check_labels, positive_int
-from eegexplain.inspection._exchange import Design, exchangeable, log_arrangements, permuted_labels
 
 BLOCK = 2**22  # numbers of the statistics of permutations that are taken at once
 

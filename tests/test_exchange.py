@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eegexplain.inspection._exchange import Design, exchangeable, log_arrangements, permuted_labels
+from eegexplain._exchange import Design, exchangeable, log_arrangements, permuted_labels
 
 
 def test_labels_stay_in_their_fold_and_block_and_groups_stay_whole():

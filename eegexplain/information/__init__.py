@@ -1,0 +1,5 @@
+"""How much of the information about the label a decoder takes from a channel, a band, a moment: in bits."""
+
+from eegexplain.information.mapper import InformationMapper
+
+__all__ = ["InformationMapper"]
