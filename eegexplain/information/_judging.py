@@ -8,7 +8,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from eegexplain._bits import Judge
+from eegexplain._judge import Judge
 from eegexplain.information._cells import Cell
 from eegexplain.information._hybrids import Parts, exchange
 from eegexplain.information._partners import Effects

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eegexplain._bits import Judge
 from eegexplain._exchange import exchangeable, log_arrangements, permuted_labels
 from eegexplain._explanation import population_error
+from eegexplain._judge import Judge
 
 LEAST_TRIALS, LEAST_GROUPS = 20, 4
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eegexplain._bits import UNITS, Judge, make_judge
+from eegexplain._bits import make_judge
 from eegexplain._explanation import make_explanation, order_by_content
+from eegexplain._judge import UNITS, Judge
 from eegexplain._meta import Explainer
 from eegexplain._parallel import progress
 from eegexplain._settings import Number
