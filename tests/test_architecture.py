@@ -20,7 +20,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = {
     **dict.fromkeys(("_arrays", "_levels", "_text", "_validation", "_scale", "_settings"), 0),
     **dict.fromkeys(("_bands", "_meta", "_explanation", "_inner", "_module", "_outputs", "_torch", "_parallel", "_io",
-                     "_folders", "_many", "_reading", "_calibration", "_judge", "_bits", "_ensemble", "_exchange"), 1),
+                     "_folders", "_many", "_reading", "_calibration", "_judge", "_bits", "_ensemble", "_exchange",
+                     "_forward", "_subspace"), 1),
     **dict.fromkeys(("bases", "datasets", "models"), 2),
     **dict.fromkeys(
         ("perturbation", "reverse_correlation", "sinusoid", "attribution", "encoding", "timecourse", "information",

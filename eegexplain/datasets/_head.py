@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from eegexplain._forward import electrode_positions, lead_field
 from eegexplain.datasets import _law
-from eegexplain.datasets._forward import electrode_positions, lead_field
 from eegexplain.datasets._sources import Source, count_classes
 
 MICROVOLTS = 10.0  # RMS of the background between 1 and 45 Hz, averaged over electrodes

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eegexplain._forward import electrode_positions, lead_field
 from eegexplain._validation import check_array_like, check_option, lookup
-from eegexplain.datasets._forward import electrode_positions, lead_field
 
 PHASE_LAWS = ("random", "locked", "lagged")
 

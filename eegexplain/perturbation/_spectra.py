@@ -7,10 +7,10 @@ import scipy.fft
 
 from eegexplain._bands import bin_weights
 from eegexplain._parallel import trial_blocks
+from eegexplain._subspace import column_space
 
 _VALUES = 2**18  # samples of the trials worked on at once; noise needs a few dozen times this memory
 _ROUNDING = 100  # in machine epsilons: a spread below this share of the channel's largest amplitude is rounding
-_RANK_TOLERANCE = 1e-8  # relative eigenvalue of the channels' correlations below which a dimension is empty
 
 
 def part_size(trial_shape):
@@ -168,24 +168,6 @@ class DataScale:
     cross: CrossSpectrum | None
     projector: np.ndarray | None
     rank: int
-
-
-def column_space(second_moment):
-    """Projector onto the space that channels with this second moment fill, and its dimension.
-
-    Channels are compared in units of their own size, so that mixed units do not cost dimensions.
-    """
-    size = np.sqrt(np.diag(second_moment))
-    used = size > 0
-    if not used.any():
-        return np.zeros_like(second_moment), 0
-    scaled = second_moment[np.ix_(used, used)] / np.outer(size[used], size[used])
-    values, vectors = np.linalg.eigh(scaled)
-    filled = values > _RANK_TOLERANCE * values[-1]
-    directions = np.zeros((len(size), int(filled.sum())))
-    directions[used] = size[used, None] * vectors[:, filled]
-    basis = np.linalg.qr(directions)[0]
-    return basis @ basis.T, basis.shape[1]
 
 
 def block_scale(X, cross):

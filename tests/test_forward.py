@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from eegexplain._forward import electrode_positions, lead_field, scalp_gains
 from eegexplain.datasets import Dipole
-from eegexplain.datasets._forward import electrode_positions, lead_field, scalp_gains
 
 LOCATION = np.array([0.2, -0.3, 0.5])
 
