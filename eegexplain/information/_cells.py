@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eegexplain._bands import band_masks
-from eegexplain._validation import check_bands
+from eegexplain._bands import bin_weights
+from eegexplain._subspace import column_space
 
-SHRINKAGE = 1e-3  # of covariances, as a share of their mean eigenvalue
-BIN_WIDTH, HIGHEST_BIN = 2.0, 45.0  # Hz
+SHRINKAGE = 1e-3  # of covariances, as a share of the channels' variances
+SILENT = 1e-15  # share of a channel's power below which a part holds none of it
+UNSEEN = 1e-10  # variance that a filter sees, in units of the channels it weighs, below which it is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,10 +117,13 @@ class Cells:
         Axes of the map and what is on them.
     cells : list of Cell
         In C order of the axes.
+    beside : dict of str to (str, ndarray)
+        Further coordinates along an axis, as positions of sources: its name and the values.
     """
 
     coords: dict[str, list]
     cells: list[Cell] = field(repr=False)
+    beside: dict[str, tuple[str, NDArray]] = field(default_factory=dict, repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -127,148 +131,45 @@ class Cells:
         return tuple(len(values) for values in self.coords.values())
 
 
-def band_parts(bands: Any, sfreq: float, n_times: int) -> list[Part]:
-    """Bands as parts; they may overlap.
+def covariances(X: NDArray, parts: list[Part]) -> list[NDArray]:
+    """Covariance of channels in each part, over trials and moments, without labels; shrunk a little.
 
-    Parameters
-    ----------
-    bands : "eeg" or dict of str to (float, float)
-    sfreq : float
-    n_times : int
-
-    Returns
-    -------
-    list of Part
-    """
-    named = check_bands(bands, sfreq, n_times)
-    masks = band_masks(np.fft.rfftfreq(n_times, 1 / sfreq), named)
-    return [Part(name, np.asarray(mask, bool)) for name, mask in zip(named, masks, strict=True)]
-
-
-def bin_parts(sfreq: float, n_times: int, width: float = BIN_WIDTH, highest: float = HIGHEST_BIN) -> list[Part]:
-    """Neighboring bands of one width, from half a width on: 1-3 Hz, 3-5 Hz and so on.
-
-    Parameters
-    ----------
-    sfreq : float
-    n_times : int
-    width, highest : float
-        In Hz.
-
-    Returns
-    -------
-    list of Part
-        Named by their center in Hz.
-
-    Raises
-    ------
-    ValueError
-        For trials too short to tell such bands apart.
-    """
-    frequencies = np.fft.rfftfreq(n_times, 1 / sfreq)
-    edges = np.arange(width / 2, min(highest, sfreq / 2) + 1e-9, width)
-    masks = [(frequencies >= low - 1e-9) & (frequencies < low + width - 1e-9) for low in edges[:-1]]
-    if not masks or not all(mask.any() for mask in masks):
-        raise ValueError(
-            f"Trials of {n_times / sfreq:g} s have a Fourier bin every {sfreq / n_times:g} Hz: bins {width:g} Hz wide "
-            "would be empty. Use bands, or longer trials."
-        )
-    return [Part(f"{low + width / 2:g}", mask) for low, mask in zip(edges[:-1], masks, strict=True)]
-
-
-def window_parts(windows: Any, sfreq: float, n_times: int) -> list[Part]:
-    """Windows of time whose edges overlap so that all together are the trial.
-
-    Parameters
-    ----------
-    windows : int or sequence of float
-        Number of windows of one length, or their edges in seconds, from 0 to the end of the trial.
-    sfreq : float
-    n_times : int
-
-    Returns
-    -------
-    list of Part
-        Named by their borders. Neighbors share a raised cosine half as long as the shortest window.
-
-    Raises
-    ------
-    ValueError
-        For windows shorter than 4 samples, and edges that do not rise or leave the trial.
-    """
-    end = n_times / sfreq
-    edges = np.linspace(0, end, windows + 1) if np.ndim(windows) == 0 else np.asarray(windows, dtype=float)
-    lengths = np.diff(edges)
-    if len(edges) < 2 or (lengths * sfreq < 4).any() or edges[0] < 0 or edges[-1] > end * (1 + 1e-9):
-        raise ValueError(
-            f"windows must be a number of windows, or edges in seconds that rise from 0 to at most {end:g} by at least "
-            f"4 samples ({4 / sfreq:g} s), got {windows!r}."
-        )
-    times, half = (np.arange(n_times) + 0.5) / sfreq, lengths.min() / 4
-    # how much of each moment lies beyond each edge; nothing is before the first and after the last
-    beyond = 0.5 - 0.5 * np.cos(np.pi * np.clip((times - edges[1:-1, None] + half) / (2 * half), 0, 1))
-    beyond = np.concatenate([np.ones((1, n_times)), beyond, np.zeros((1, n_times))])
-    inside = (times >= edges[0]) & (times < edges[-1])
-    return [
-        Part(f"{low:g}-{high:g} s", weights=(one - after) * inside)
-        for low, high, one, after in zip(edges[:-1], edges[1:], beyond[:-1], beyond[1:], strict=True)
-    ]
-
-
-def covariance(X: NDArray, part: Part) -> NDArray:
-    """Covariance of channels in a part, over trials and moments, without labels; shrunk a little.
+    Each is shrunk towards the channels' own variances, within the space that the trials fill: whatever took a dimension
+    (an average reference, a projection) took it at all frequencies, and no hybrid may leave that space.
 
     Parameters
     ----------
     X : ndarray of shape (n_trials, n_channels, n_times)
-    part : Part
+    parts : list of Part
 
     Returns
     -------
-    ndarray of shape (n_channels, n_channels)
+    list of ndarray of shape (n_channels, n_channels)
     """
-    total = np.zeros((X.shape[1], X.shape[1]))
+    n_channels, n_times = X.shape[1:]
+    whole, found = np.zeros((n_channels, n_channels)), np.zeros((len(parts), n_channels, n_channels))
+    # a bin and its mirror image: sums over bins are sums over moments (Parseval), and nothing is transformed back
+    weights = bin_weights(n_times) / n_times
     for start in range(0, len(X), 64):
-        block = part.of(np.asarray(X[start : start + 64], dtype=float))
-        total += np.einsum("nct,ndt->cd", block, block)
-    total /= len(X) * X.shape[2]
-    return total + SHRINKAGE * np.trace(total) / len(total) * np.eye(len(total))
+        block = np.asarray(X[start : start + 64], dtype=float)
+        spectra = np.sqrt(weights) * np.fft.rfft(block)
+        whole += _moment(block)
+        for one, part in zip(found, parts, strict=True):
+            one += _moment(part.of(block)) if part.bins is None else _moment(spectra[..., part.bins])
+    projector, _ = column_space(whole)
+    live = np.diagonal(found, axis1=1, axis2=2) > SILENT * np.diag(whole)  # the rest is rounding: no part of it is seen
+    found *= live[:, :, None] * live[:, None, :] / (len(X) * n_times)
+    shrunk = [projector @ (one + SHRINKAGE * np.diag(np.diag(one))) @ projector for one in found]
+    return [one * np.outer(own, own) for one, own in zip(shrunk, live, strict=True)]
 
 
-def channel_pairs(names: list[str], C: NDArray) -> list[Pair]:
-    """What each electrode shows, wherever on the head it appears.
-
-    Parameters
-    ----------
-    names : list of str
-    C : ndarray of shape (n_channels, n_channels)
-        Covariance.
-
-    Returns
-    -------
-    list of Pair
-    """
-    return [filter_pair(name, np.eye(len(C))[:, [place]], C) for place, name in enumerate(names)]
+def _moment(block):
+    """Sum of products of channels, real or of complex spectra."""
+    flat = np.moveaxis(block, 1, 0).reshape(block.shape[1], -1)
+    return (flat @ flat.conj().T).real
 
 
-def innovation_pairs(names: list[str], C: NDArray) -> list[Pair]:
-    """What only one electrode shows: what the others cannot predict.
-
-    Parameters
-    ----------
-    names : list of str
-    C : ndarray of shape (n_channels, n_channels)
-        Covariance.
-
-    Returns
-    -------
-    list of Pair
-    """
-    inverse = np.linalg.pinv(C, hermitian=True)
-    return [filter_pair(name, inverse[:, [place]], C) for place, name in enumerate(names)]
-
-
-def filter_pair(name: str, filters: NDArray, C: NDArray) -> Pair:
+def filter_pair(name: Any, filters: NDArray, C: NDArray, *, silent: bool = False) -> Pair:
     """Filters with the patterns that leave the rest uncorrelated with what they see.
 
     With patterns ``A = C W (W' C W)^-1`` [1]_, what the filters see and what is left have no covariance, so that
@@ -279,6 +180,8 @@ def filter_pair(name: str, filters: NDArray, C: NDArray) -> Pair:
     name : str
     filters : ndarray of shape (n_channels, n_components)
     C : ndarray of shape (n_channels, n_channels)
+    silent : bool, default=False
+        Whether filters that see nothing in the trials (flat channels) make a cell that moves nothing.
 
     Returns
     -------
@@ -287,7 +190,12 @@ def filter_pair(name: str, filters: NDArray, C: NDArray) -> Pair:
     Raises
     ------
     ValueError
-        For filters that see nothing, or the same.
+        For filters that see nothing, or of which one is a sum of others.
+
+    Notes
+    -----
+    Where the trials do not fill all dimensions (average reference), filters may see fewer components than there are
+    filters; the pair then has as many as they see.
 
     References
     ----------
@@ -295,14 +203,23 @@ def filter_pair(name: str, filters: NDArray, C: NDArray) -> Pair:
            NeuroImage 87 (2014), doi:10.1016/j.neuroimage.2013.10.067.
     """
     filters = np.asarray(filters, dtype=float)
-    seen = filters.T @ C @ filters
-    scale = np.sqrt(np.diag(seen))
-    if not (scale > 0).all() or np.linalg.cond(seen / np.outer(scale, scale)) > 1e10:
+    scaled = filters * np.sqrt(np.diag(C))[:, None]  # channels in units of their own size
+    length, norms = np.linalg.norm(scaled, axis=0), np.linalg.norm(filters, axis=0)
+    directions = np.divide(filters, length, out=np.zeros_like(filters), where=length > 0)
+    values, vectors = np.linalg.eigh(directions.T @ C @ directions)
+    seen = values > UNSEEN
+    if silent and not seen.any():
+        return Pair(name, filters[:, :1], np.zeros((len(C), 1)))
+    if not norms.all() or np.linalg.matrix_rank(filters / norms) < filters.shape[1]:
         raise ValueError(
-            f"The filters of {name} see nothing in these data, or the same: {filters.shape[1]} filters on "
-            f"{filters.shape[0]} channels."
+            f"Of the {filters.shape[1]} filters of {name} on {filters.shape[0]} channels one is 0, or a sum of others: "
+            "leave it out."
         )
-    return Pair(name, filters, C @ filters @ np.linalg.inv(seen))
-
-
-SPACES = {"channels": channel_pairs, "innovation": innovation_pairs}
+    if not seen.any():
+        raise ValueError(
+            f"The filters of {name} see nothing in these data: channels are flat there, or lie in a reference or a "
+            "projection that the trials have lost."
+        )
+    if not seen.all():
+        filters = directions @ (vectors[:, seen] / np.sqrt(values[seen]))
+    return Pair(name, filters, C @ filters @ np.linalg.inv(filters.T @ C @ filters))

@@ -15,7 +15,6 @@ from eegexplain._meta import Explainer
 from eegexplain._parallel import progress
 from eegexplain._settings import Number
 from eegexplain._validation import check_option, random_seed
-from eegexplain.information._cells import SPACES, Cell, Cells, band_parts, bin_parts, covariance, window_parts
 from eegexplain.information._hybrids import Parts, exchange
 from eegexplain.information._judging import (
     MOST_PLAYERS,
@@ -26,9 +25,9 @@ from eegexplain.information._judging import (
     unique_information,
 )
 from eegexplain.information._partners import draw_partners
+from eegexplain.information._spaces import check_disjoint, make_cells, needs_decoder
 from eegexplain.information._testing import check_units, test_evidence
 
-TIMES = ("bands", "bins", "windows")
 DECOMPOSITIONS = ("unique", "alone", "shapley")
 N_REFERENCE = 32  # trials that new ones are crossed with
 ADDITIVE = 0.1  # share of interactions above which cells do not add up
@@ -77,12 +76,21 @@ class InformationMapper(Explainer):
     ----------
     estimator : estimator or None
         Any decoder with ``decision_function``, ``predict_proba`` or, for numbers, ``predict``. None is a SyncNet.
-    cells : str, default="bands"
-        "bands", "bins" (2 Hz wide) or "windows", of all channels together, or one of them and " x channels", as in
-        "bands x channels": what each electrode shows there.
-    space : {"channels", "innovation"}, default="channels"
-        With " x channels": what an electrode shows, wherever on the head it appears, or what only it shows, which in
-        EEG is almost nothing.
+    cells : {"bands", "bins", "windows"} or Basis, default="bands"
+        Parts of time and frequency: bands, bins 2 Hz wide, windows, or the cells of any basis of `eegexplain.bases` but
+        a spatial one. Cells of short-time and wavelet bases share moments, as neighboring windows do: one of them alone
+        holds little that its neighbors do not show, too.
+    space : None, str, dict, array or Spatial, default=None
+        Places on the head, each in every part: None is all channels together.
+
+        - "channels": what an electrode shows, wherever on the head it appears.
+        - "innovation": what only an electrode shows, and no other can predict. In EEG of 19 channels this is almost
+          nothing, whatever the decoder uses, and less with more of them.
+        - "patterns": what each filter of a SyncNet sees, or of common spatial patterns in a Pipeline.
+        - dict of names to lists of channels (names or numbers): groups of channels.
+        - array of shape (n_components, n_channels), one filter per row as in ``components_`` of scikit-learn, or a dict
+          of names to such blocks. A complex filter is what its real and its imaginary part see.
+        - `eegexplain.bases.spatial(...)`: components, with the patterns that their decomposition gave them.
     bands : "eeg" or dict of str to (float, float), default="eeg"
         In Hz.
     windows : int or sequence of float, default=4
@@ -131,8 +139,11 @@ class InformationMapper(Explainer):
     logit scale of [2]_. For an ideal observer and cells that are independent given the label it is I(y; cell | rest).
     It may be negative: a cell that misleads the decoder loses information.
 
-    A channel is exchanged with the pattern that it has on all channels, ``a = C w / (w' C w)`` with the covariance C of
-    the part: an electrode exchanged alone would make topographies that no head has.
+    Filters W are exchanged with the patterns that they have on all channels, ``A = C W (W' C W)^-1`` [3]_, where C is
+    the covariance of the trials in the part, of all classes together: an electrode exchanged alone would make
+    topographies that no head has. What filters see and what is left are then uncorrelated, and hybrids have the
+    covariance of the trials; the covariance within a class they do not keep. A cell of filters holds all that is
+    correlated with what they see, also from elsewhere: cells of one band overlap and do not add up.
 
     References
     ----------
@@ -140,6 +151,8 @@ class InformationMapper(Explainer):
            constraints", ICLR (2020), doi:10.48550/arXiv.2002.10689.
     .. [2] I. Covert, S. Lundberg, S.-I. Lee, "Understanding global feature contributions with additive importance
            measures", NeurIPS (2020), doi:10.48550/arXiv.2004.00668.
+    .. [3] S. Haufe et al., "On the interpretation of weight vectors of linear models in multivariate neuroimaging",
+           NeuroImage 87 (2014), doi:10.1016/j.neuroimage.2013.10.067.
 
     Examples
     --------
@@ -160,8 +173,8 @@ class InformationMapper(Explainer):
         self,
         estimator: Any = None,
         *,
-        cells: str = "bands",
-        space: str = "channels",
+        cells: Any = "bands",
+        space: Any = None,
         bands: str | dict = "eeg",
         windows: int | Sequence[float] = 4,
         decomposition: str = "unique",
@@ -191,49 +204,26 @@ class InformationMapper(Explainer):
 
     # ----------------------------------------------------------------- fit
     def _prepare(self, X, y):
-        times, _, spatial = self.cells.partition(" x ") if isinstance(self.cells, str) else ("", "", "")
-        allowed = [*TIMES, *(f"{name} x channels" for name in TIMES)]
-        check_option("cells", self.cells, allowed)
-        check_option("space", self.space, tuple(SPACES))
         check_option("decomposition", self.decomposition, DECOMPOSITIONS)
         check_option("unit", self.unit, tuple(UNITS))
         self._seed = random_seed(self.random_state)
-        self.cells_ = self._make_cells(X, times, bool(spatial))
+        self.cells_ = None if needs_decoder(self.space) else self._make_cells(X)
+
+    def _make_cells(self, X):
+        axes = {"bands": self.bands, "windows": self.windows, "sfreq": self.sfreq_, "ch_names": self.ch_names_}
+        cells = make_cells(self.cells, self.space, X=X, estimator=getattr(self, "estimator_", None), **axes)
         if self.decomposition == "shapley":
-            self._check_players()
+            self._check_players(cells)
+        return cells
 
-    def _make_cells(self, X, times, spatial):
-        n_times = X.shape[2]
-        parts = {
-            "bands": lambda: band_parts(self.bands, self.sfreq_, n_times),
-            "bins": lambda: bin_parts(self.sfreq_, n_times),
-            "windows": lambda: window_parts(self.windows, self.sfreq_, n_times),
-        }[times]()
-        names = [part.name for part in parts]
-        axis = {"frequency": [float(name) for name in names]} if times == "bins" else {times.removesuffix("s"): names}
-        if not spatial:
-            return Cells(axis, [Cell(part) for part in parts])
-        pairs = [SPACES[self.space](self.ch_names_, covariance(X, part)) for part in parts]
-        of_channels = zip(*pairs, strict=True)  # channels first, as on the axes of the map
-        cells = [Cell(part, one) for own in of_channels for part, one in zip(parts, own, strict=True)]
-        return Cells({"channel": self.ch_names_, **axis}, cells)
-
-    def _check_players(self):
-        """Players of a game must not overlap: what two share would be exchanged twice."""
-        cells = self.cells_.cells
-        if any(cell.pair is not None for cell in cells):
+    def _check_players(self, own):
+        """Players of a game must not overlap, and not be too many."""
+        check_disjoint(own)
+        if len(own.cells) >= MOST_PLAYERS:
             raise ValueError(
-                "Channels of one band overlap - what one electrode shows others show, too - so that there are no "
-                "Shapley values for them: use decomposition='unique' and 'alone'."
+                f"{len(own.cells)} cells and what none of them holds have {2 ** (len(own.cells) + 1)} coalitions: "
+                f"Shapley values are computed for at most {MOST_PLAYERS - 1} cells. Use fewer, wider ones."
             )
-        if len(cells) >= MOST_PLAYERS:
-            raise ValueError(
-                f"{len(cells)} cells and what none of them holds have {2 ** (len(cells) + 1)} coalitions: Shapley "
-                f"values are computed for at most {MOST_PLAYERS - 1} cells. Use fewer, wider ones."
-            )
-        masks = [cell.part.bins for cell in cells if cell.part.bins is not None]
-        if masks and (np.sum(masks, axis=0) > 1).any():
-            raise ValueError("These bands overlap: what two share would be exchanged twice. Give disjoint bands.")
 
     def _explain_training(self, X, y, groups):
         if type(self.estimator).__name__ != "FrozenEstimator":
@@ -242,6 +232,8 @@ class InformationMapper(Explainer):
                 "cross_validate_explanations, or explain_population of trials that it did not see.",
                 stacklevel=3,
             )
+        if self.cells_ is None:
+            self.cells_ = self._make_cells(X)
         dataset, self._reference = self._measured(X, y, groups)
         return dataset
 
@@ -332,7 +324,7 @@ class InformationMapper(Explainer):
             "corrected_p": (dims, tested.p_values.reshape(cells)),
             "interaction": (dims, np.reshape([one.effects.interaction for one in found], cells)),
         }
-        coordinates = {"output": outputs, **own.coords}
+        coordinates = {"output": outputs, **own.coords, **own.beside}
         inner = xr.Dataset(named, coordinates)
         return dataset.merge(inner) if self.decomposition != "shapley" else dataset.merge(inner, join="left")
 
