@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone, is_classifier
 from sklearn.utils.validation import has_fit_parameter
 
-from eegexplain._parallel import map_blocks, n_processes
+from eegexplain._units import STACK, Unit, run_units
 from eegexplain._validation import check_group_names, refuse_masked
 
 
@@ -90,11 +90,11 @@ def fit_many(
     jobs = [Job(**dict(zip(_FIELDS, values, strict=True))) for values in _broadcast(checked)]
     if is_classifier(estimator):
         _refuse_lost_classes(jobs)
-    batches = _batches([job.subset for job in jobs], n_jobs)
-    train = _Training(estimator, trials, jobs, groups)
+    stacks = _stacks([job.subset for job in jobs])
+    units = [Unit(_train, (estimator, trials, [jobs[place] for place in places], groups)) for places in stacks]
     fitted: list[Any] = [None] * len(jobs)
-    found = map_blocks(train, batches, n_jobs=n_jobs, verbose=verbose, desc="training")
-    for places, networks in zip(batches, found, strict=True):
+    found = run_units(units, n_jobs=n_jobs, verbose=verbose, desc="training")
+    for places, networks in zip(stacks, found, strict=True):
         for place, network in zip(places, networks, strict=True):
             fitted[place] = network
     return fitted
@@ -113,32 +113,24 @@ class Job:
 _FIELDS = tuple(Job.__dataclass_fields__)
 
 
-@dataclass(frozen=True)
-class _Training:
-    """Trains the networks of a batch, which have their trials in common."""
+def _train(estimator, X, jobs, groups):
+    """The networks of a stack, which have their trials in common."""
+    subset = jobs[0].subset
+    trials = X if subset is None else X[subset]
+    settings = {}
+    if groups is not None and has_fit_parameter(estimator, "groups"):
+        settings = {"groups": groups if subset is None else groups[subset]}
+    networks = [_network(estimator, job) for job in jobs]
+    targets = [job.target if subset is None else job.target[subset] for job in jobs]
+    together = getattr(estimator, "_fit_many", None)
+    if together is not None:
+        return together(networks, trials, targets, settings)
+    return [network.fit(trials, target, **settings) for network, target in zip(networks, targets, strict=True)]
 
-    estimator: Any
-    X: Any
-    jobs: list[Job]
-    groups: Any
 
-    def __call__(self, places):
-        subset = self.jobs[places[0]].subset
-        trials = self.X if subset is None else self.X[subset]
-        settings = {}
-        if self.groups is not None and has_fit_parameter(self.estimator, "groups"):
-            settings = {"groups": self.groups if subset is None else self.groups[subset]}
-        networks = [self._network(self.jobs[place]) for place in places]
-        targets = [self.jobs[place].target for place in places]
-        targets = targets if subset is None else [target[subset] for target in targets]
-        together = getattr(self.estimator, "_fit_many", None)
-        if together is not None:
-            return together(networks, trials, targets, settings)
-        return [network.fit(trials, target, **settings) for network, target in zip(networks, targets, strict=True)]
-
-    def _network(self, job):
-        network = clone(self.estimator).set_params(**job.params)
-        return network if job.random_state is None else network.set_params(random_state=job.random_state)
+def _network(estimator, job):
+    network = clone(estimator).set_params(**job.params)
+    return network if job.random_state is None else network.set_params(random_state=job.random_state)
 
 
 def _checked_subsets(subsets, n_trials):
@@ -201,11 +193,9 @@ def _refuse_lost_classes(jobs):
             )
 
 
-def _batches(subsets, n_jobs):
-    """Places of networks with equal subsets, one after another; as many parts as there are processes."""
+def _stacks(subsets):
+    """Places of networks with equal subsets, a few at a time: as many as sharing pays for, whatever the processes."""
     by_subset: dict[Any, list[int]] = {}
     for place, subset in enumerate(subsets):
         by_subset.setdefault(None if subset is None else subset.astype(np.int64).tobytes(), []).append(place)
-    n_parts = max(1, -(-n_processes(n_jobs) // len(by_subset)))
-    parts = [part.tolist() for places in by_subset.values() for part in np.array_split(places, n_parts)]
-    return [part for part in parts if part]
+    return [places[i : i + STACK] for places in by_subset.values() for i in range(0, len(places), STACK)]

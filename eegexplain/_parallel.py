@@ -1,10 +1,9 @@
-"""Map over blocks of trials with joblib: the same bits for any ``n_jobs``."""
+"""One thread, blocks of constant size, progress: what makes the same bits for any ``n_jobs``."""
 
 import contextlib
 import signal
 import threading
 
-import joblib
 import threadpoolctl
 import torch
 from tqdm.auto import tqdm
@@ -88,41 +87,3 @@ def trial_blocks(n_trials, size=BLOCK_SIZE):
 def progress(iterable, verbose, desc, total=None):
     """Return `iterable`, with one progress bar on stderr when `verbose` is at least 1."""
     return tqdm(iterable, desc=desc, total=total, leave=False) if verbose else iterable
-
-
-def n_processes(n_jobs):
-    """How many processes joblib would take for `n_jobs`."""
-    return joblib.effective_n_jobs(n_jobs)
-
-
-def _single_threaded(function, block):
-    with single_thread():
-        return function(block)
-
-
-def map_blocks(function, blocks, *, n_jobs=None, verbose=0, desc=""):
-    """Yield ``function(block)`` for every block, in order.
-
-    Parameters
-    ----------
-    function : callable
-        Takes one block; picklable when `n_jobs` asks for processes.
-    blocks : sequence
-        What to map over, usually slices of trials.
-    n_jobs : int, optional
-        joblib's; None is 1 unless a ``joblib.parallel_config`` context says otherwise.
-    verbose : int
-        1 shows one progress bar.
-    desc : str
-        Label of the bar.
-
-    Yields
-    ------
-    result : object
-        In the order of `blocks`, so that sums over results do not depend on `n_jobs`.
-    """
-    backend, _ = joblib.parallel.get_active_backend()
-    lazy = getattr(backend, "supports_return_generator", False)  # multiprocessing does not: all results at once
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator" if lazy else "list")
-    results = parallel(joblib.delayed(_single_threaded)(function, block) for block in blocks)
-    yield from progress(results, verbose, desc, total=len(blocks))

@@ -106,10 +106,37 @@ def spawn_seeds(estimator: Any, random_state: Any) -> Any:
     estimator : estimator instance
         Unfitted; all its seeds are ints, so that it can be fitted again with the same result.
     """
-    rng = check_random_state(random_state)
-    estimator = clone(estimator)
-    seeds = {name: random_seed(rng) for name in seeded_parameters(estimator)}
-    return estimator.set_params(**seeds) if seeds else estimator
+    return with_seeds(estimator, drawn_seeds(estimator, check_random_state(random_state)))
+
+
+def drawn_seeds(estimator: Any, rng: np.random.RandomState) -> dict[str, int]:
+    """Seeds for every nested `random_state` of an estimator, by the name of the parameter.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    dict of str to int
+    """
+    return {name: random_seed(rng) for name in seeded_parameters(estimator)}
+
+
+def with_seeds(estimator: Any, seeds: Mapping[str, int]) -> Any:
+    """Clone an estimator, with the seeds that `drawn_seeds` gave: to draw them and to fit may happen far apart.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+    seeds : dict of str to int
+
+    Returns
+    -------
+    estimator : estimator instance
+    """
+    return clone(estimator).set_params(**seeds)
 
 
 def as_trials(X: np.ndarray) -> np.ndarray:

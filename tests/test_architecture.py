@@ -21,7 +21,7 @@ LAYERS = {
     **dict.fromkeys(("_arrays", "_levels", "_text", "_validation", "_scale", "_settings"), 0),
     **dict.fromkeys(("_bands", "_meta", "_explanation", "_inner", "_module", "_outputs", "_torch", "_parallel", "_io",
                      "_folders", "_many", "_reading", "_calibration", "_judge", "_bits", "_ensemble", "_exchange",
-                     "_forward", "_subspace"), 1),
+                     "_forward", "_subspace", "_units", "_checkpoint", "_cluster", "_digest"), 1),
     **dict.fromkeys(("bases", "datasets", "models"), 2),
     **dict.fromkeys(
         ("perturbation", "reverse_correlation", "sinusoid", "attribution", "encoding", "timecourse", "information",
@@ -43,7 +43,7 @@ HEAVY = {
     "torch": ("_ensemble.py", "_module.py", "_torch.py", "_parallel.py", "models/", "attribution/",
               "reverse_correlation/_tracing.py", "encoding/parameters/_descent.py"),
     "skorch": ("_ensemble.py", "_torch.py", "models/"),
-    "joblib": ("_parallel.py",),
+    "joblib": ("_units.py",),
     "threadpoolctl": ("_parallel.py",),
     "tqdm": ("_parallel.py", "models/_training.py"),
 }  # fmt: skip

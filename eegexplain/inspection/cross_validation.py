@@ -2,22 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.utils.validation import _check_method_params, has_fit_parameter
 
 from eegexplain._inner import inner_target
 from eegexplain._many import fit_many
 from eegexplain._module import default_dtype
 from eegexplain._torch import is_skorch_net
+from eegexplain._units import Unit, run_units
 from eegexplain._validation import random_seed, seeded_parameters, spawn_seeds
 from eegexplain.inspection._splits import split_trials
-from eegexplain.inspection._tasks import run_tasks
 
 __all__ = [
     "Fold",
@@ -206,20 +206,21 @@ def train_targets(
         lists["targets"] = [targets[target] for target, _, _ in places]
         trained = iter(fit_many(estimator, X, None, **lists, groups=groups, n_jobs=n_jobs, verbose=verbose))
     else:
-        tasks = [
-            (one, targets[target], splits[number][0])
-            for one, (target, number, _) in zip(candidates, places, strict=True)
+        stacks = [candidates[first : first + n_seeds] for first in range(0, len(candidates), n_seeds)]
+        units = [
+            Unit(_train, (stack, X, targets[target], splits[number][0], extra))
+            for stack, (target, number, _) in zip(stacks, places[::n_seeds], strict=True)
         ]
-        trained = run_tasks(partial(_train, X, extra), tasks, n_jobs, verbose=verbose, desc="training")
+        trained = chain.from_iterable(run_units(units, n_jobs=n_jobs, verbose=verbose, desc="training"))
     return [
         [Fold(tuple(next(trained) for _ in range(n_seeds)), train, test) for train, test in splits] for _ in targets
     ]
 
 
-def _train(X, params, task):
-    model, y, inside = task
+def _train(models, X, y, inside, params):
+    """Models that differ by their seed, fitted on the same trials."""
     params = _check_method_params(X, params, indices=inside)
-    return clone(model).fit(_input_of(model, X[inside]), inner_target(y[inside], model), **params)
+    return [one.fit(_input_of(one, X[inside]), inner_target(y[inside], one), **params) for one in models]
 
 
 def _input_of(model, X):

@@ -1,7 +1,6 @@
 """Maps of cross-validated networks on the trials they never saw: averages over seeds and folds, with total errors."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 
 from eegexplain._explanation import make_explanation, population_error
-from eegexplain._validation import spawn_seeds
+from eegexplain._units import Unit, run_units
+from eegexplain._validation import drawn_seeds, with_seeds
 from eegexplain.inspection._errors import fold_errors
 from eegexplain.inspection._splits import Splits
-from eegexplain.inspection._tasks import run_tasks
 from eegexplain.inspection.cross_validation import Fold
 
 AVERAGES = (  # what `average_folds` gives
@@ -90,19 +89,22 @@ def explain_folds(
     ValueError
         Of the explainer, for trials that it cannot explain.
     """
-    rng, tasks = check_random_state(random_state), []
+    rng, units = check_random_state(random_state), []
     clustered = errors_over(folds, groups) != "trials"
     for fold in folds:
         clusters = groups[fold.test] if clustered and len(np.unique(groups[fold.test])) > 1 else None
-        explainers = (spawn_seeds(explainer, rng).set_params(estimator=FrozenEstimator(net)) for net in fold.nets)
-        tasks += [(one, fold.test, clusters) for one in explainers]
-    found = run_tasks(partial(_explain, X, y, read or _population), tasks, n_jobs, verbose=verbose, desc="explaining")
-    return [[next(found) for _ in fold.nets] for fold in folds]
+        seeds = [drawn_seeds(explainer, rng) for _ in fold.nets]
+        units.append(Unit(_explain, (explainer, seeds, fold, X, y, clusters, read or _population)))
+    return list(run_units(units, n_jobs=n_jobs, verbose=verbose, desc="explaining"))
 
 
-def _explain(X, y, read, task):
-    explainer, test, clusters = task
-    return read(explainer.fit(X[test], y[test], groups=clusters), X[test], y[test])
+def _explain(explainer, seeds, fold, X, y, clusters, read):
+    """What is kept of the explainers around the networks of a fold."""
+    X, y, found = X[fold.test], y[fold.test], []
+    for own, net in zip(seeds, fold.nets, strict=True):
+        one = with_seeds(explainer, own).set_params(estimator=FrozenEstimator(net))
+        found.append(read(one.fit(X, y, groups=clusters), X, y))
+    return found
 
 
 def _population(explainer, X, y):

@@ -12,11 +12,11 @@ from sklearn.base import clone
 from sklearn.utils.validation import _check_method_params
 
 from eegexplain._io import load_explanation, save_explanation
+from eegexplain._units import Unit, run_units
 from eegexplain._validation import random_seed
 from eegexplain.inspection._group_trials import count_trials, divide_trials
 from eegexplain.inspection._random_effects import summarize_groups
 from eegexplain.inspection._symmetry import imbalance, refuse_asymmetric
-from eegexplain.inspection._tasks import run_tasks
 from eegexplain.inspection.cross_validation import own_seed
 from eegexplain.inspection.explanations import CrossValidatedExplanation, cross_validate_explanations, require_explainer
 from eegexplain.inspection.models import check_trainable
@@ -287,17 +287,18 @@ def explain_groups(
     seed = random_seed(random_state)
     settings: dict[str, Any] = {"cv": cv, "n_seeds": n_seeds, "scoring": scoring, "return_estimator": return_estimator}
     explain = partial(_explain_group, explainer, checked, params, settings)
-    tasks = [(divided.name(code), part, own_seed(seed, code)) for code, part in enumerate(divided.parts)]
+    units = [
+        Unit(explain, (divided.name(code), part, own_seed(seed, code))) for code, part in enumerate(divided.parts)
+    ]
     names = divided.names.tolist()
-    found = dict(zip(names, run_tasks(explain, tasks, n_jobs, verbose=verbose, desc="groups"), strict=True))
+    found = dict(zip(names, run_units(units, n_jobs=n_jobs, verbose=verbose, desc="groups"), strict=True))
     dataset = summarize_groups({name: one.dataset for name, one in found.items()})
     dataset = dataset.assign(count_trials(checked, divided)).assign_attrs(seed=seed)
     return GroupExplanation(dataset, explainer, found if return_estimator else None)
 
 
-def _explain_group(explainer, checked, params, settings, task):
+def _explain_group(explainer, checked, params, settings, name, part, seed):
     """One group's cross-validation; what goes wrong is told with its name."""
-    name, part, seed = task
     one = clone(explainer).set_params(estimator=checked.inner)
     params = None if params is None else _check_method_params(checked.X, params, indices=part)
     try:

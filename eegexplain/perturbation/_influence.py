@@ -16,7 +16,7 @@ import scipy.fft
 
 from eegexplain._bands import frozen_bins
 from eegexplain._explanation import order_by_content
-from eegexplain._parallel import map_blocks
+from eegexplain._parallel import single_thread
 from eegexplain.perturbation._noise import SLOPES, draw_batches
 from eegexplain.perturbation._spectra import CrossSpectrum, Deviation, MedianDeviation, Spectra, gradient_spectrum
 from eegexplain.perturbation._sums import Totals
@@ -166,8 +166,8 @@ def size_slopes(model, noise, trials, n_draws):
     """
     chosen = order_by_content(trials.X)
     chosen = chosen[trials.pooled[chosen]][:_SLOPE_TRIALS]
-    [slopes] = map_blocks(partial(_slopes, model, noise, trials, n_draws), [chosen])
-    return slopes
+    with single_thread():
+        return _slopes(model, noise, trials, n_draws, chosen)
 
 
 def _slopes(model, noise, trials, n_draws, chosen):

@@ -1,11 +1,10 @@
 """Population maps, block by block: an estimate per part by one of the methods, added up."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
-from eegexplain._parallel import map_blocks
+from eegexplain._units import Unit, run_units
 from eegexplain.perturbation._gradient import GradientMethod
 from eegexplain.perturbation._influence import size_slopes
 from eegexplain.perturbation._kept import KeptHits, KeptVariance
@@ -158,8 +157,8 @@ def population_sums(method, trials, blocks, slopes=None, *, desc="", n_jobs=None
     PopulationSums
     """
     total, clusters = None, None
-    block = partial(_block, method, trials, slopes)
-    for found in map_blocks(block, blocks, n_jobs=n_jobs, verbose=verbose, desc=desc):
+    units = [Unit(_block, (method, trials, slopes, block)) for block in blocks]
+    for found in run_units(units, n_jobs=n_jobs, verbose=verbose, desc=desc):
         clusters = found.clusters if clusters is None else clusters + found.clusters
         if found.population is not None:
             total = found.population if total is None else total + found.population

@@ -11,8 +11,9 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metaestimators import available_if
 
 from eegexplain._explanation import order_by_content
-from eegexplain._parallel import map_blocks, trial_blocks
+from eegexplain._parallel import trial_blocks
 from eegexplain._settings import as_splits, check_numbers
+from eegexplain._units import Unit, run_units
 from eegexplain._validation import as_trials, lookup, seeded_parameters
 from eegexplain.timecourse._fit import SCORES, fit_block
 from eegexplain.timecourse.ordinal import OrdinalLogisticRegression, class_codes, ordinal_log_proba, warn_not_converged
@@ -118,7 +119,8 @@ class LinearModelsOverTime(BaseEstimator):
             target=self.target_, n_classes=len(getattr(self, "classes_", ())), seeds=seeds,
         )  # fmt: skip
         blocks = trial_blocks(X.shape[2], _TIME_BLOCK)
-        parts = list(map_blocks(work, blocks, n_jobs=self.n_jobs, verbose=self.verbose, desc="time points"))
+        units = [Unit(work, (block,)) for block in blocks]
+        parts = list(run_units(units, n_jobs=self.n_jobs, verbose=self.verbose, desc="time points"))
         if not all(part["converged"] for part in parts):
             warn_not_converged("A model at some time points")
         found = {key: np.concatenate([part[key] for part in parts]) for key in parts[0] if key != "converged"}

@@ -1,0 +1,194 @@
+"""One way to do long work: units that run here, in processes or on a cluster, with the same results."""
+
+import os
+import platform
+import warnings
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing import TimeoutError as PoolTimeout
+from typing import Any
+
+import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from eegexplain._parallel import progress, single_thread
+
+STACK = 8  # networks (or labelings) of one unit: a constant, so that no result depends on the number of processes
+TRIES = 3  # times that a unit may lose its process
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """A piece of work: a function of arguments which say all that its result depends on, seeds too.
+
+    Parameters
+    ----------
+    function : callable
+        Picklable: of a module, or a partial of one.
+    arguments : tuple
+    """
+
+    function: Callable[..., Any]
+    arguments: tuple
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """What a unit returned, and what it warned of in another process, whose filters are not the caller's.
+
+    Parameters
+    ----------
+    result : object
+    warnings : list of tuple
+        Arguments of `warnings.warn_explicit`.
+    """
+
+    result: Any
+    warnings: list[tuple] = field(default_factory=list)
+
+
+def run_units(
+    units: Sequence[Unit],
+    *,
+    n_jobs: int | None = None,
+    timeout: float | None = None,
+    verbose: int = 0,
+    desc: str = "",
+) -> Iterator[Any]:
+    """Run units of work, wherever the active joblib backend says.
+
+    Parameters
+    ----------
+    units : sequence of Unit
+    n_jobs : int, optional
+        joblib's; None is 1 unless a ``joblib.parallel_config`` context says otherwise, and every worker of a cluster.
+        1 stays in this process.
+    timeout : float, optional
+        Seconds without any unit coming to its end, after which those under way are given up.
+    verbose : int, default=0
+        1 shows one progress bar.
+    desc : str
+        What is done; label of the bar, and name of the units in errors.
+
+    Yields
+    ------
+    object
+        Results in the order of the units. What workers warned of is raised again, under the filters of the caller.
+
+    Raises
+    ------
+    RuntimeError
+        For a unit whose process died three times, naming it.
+    TimeoutError
+        Naming the units that were under way.
+    """
+    done, early = _Runner(units, n_jobs, timeout, desc).run(range(len(units))), {}
+    for place in progress(range(len(units)), verbose, desc, total=len(units)):
+        while place not in early:
+            finished, found = next(done)
+            early[finished] = found
+        found = early.pop(place)
+        for warning in found.warnings:
+            warnings.warn_explicit(*warning)
+        yield found.result
+    for _ in done:  # lets the pool end in good order
+        pass
+
+
+@dataclass(frozen=True, eq=False)
+class _Runner:
+    """Units, and how they are to be run."""
+
+    units: Sequence[Unit]
+    n_jobs: int | None
+    timeout: float | None
+    desc: str
+
+    def run(self, places: Sequence[int]) -> Iterator[tuple[int, Done]]:
+        """Yield places with what was found there, as it comes."""
+        if self.n_jobs == 1 or joblib.effective_n_jobs(self.n_jobs) == 1:
+            return self._here(places)
+        return self._in_pool(places)
+
+    def _here(self, places):
+        for place in places:
+            with single_thread():
+                found = Done(self.units[place].function(*self.units[place].arguments))
+            yield place, found
+
+    def _in_pool(self, places):
+        """In joblib's workers; those that were under way when one died run alone, so that its killer is known."""
+        tries, rounds = Counter(), deque([list(places)])
+        while rounds:
+            left, sent = dict.fromkeys(rounds.popleft()), []
+            try:
+                for place, found in self._parallel(left, sent):
+                    del left[place]
+                    yield place, found
+            except TerminatedWorkerError as error:
+                suspects = [place for place in sent if place in left]
+                tries.update(suspects)
+                for place in suspects:
+                    if tries[place] == TRIES:
+                        raise RuntimeError(f"{self._told([place])} {self._LOST}") from error
+                others = [place for place in left if place not in suspects]
+                rounds.extendleft(reversed([[place] for place in suspects] + [others] * bool(others)))
+            except (TimeoutError, PoolTimeout) as error:
+                raise self._late([place for place in sent if place in left]) from error
+
+    _LOST = f"lost its process {TRIES} times: was there too little memory for it?"
+
+    def _parallel(self, places, sent):
+        """Results as they come, where the backend can tell; notes what it takes from the list."""
+        backend, _ = joblib.parallel.get_active_backend()
+        lazy = getattr(backend, "supports_return_generator", False)  # multiprocessing does not: all results at once
+        parallel = joblib.Parallel(
+            self.n_jobs, return_as="generator_unordered" if lazy else "list", timeout=self.timeout
+        )
+        origin = _process()
+
+        def calls():
+            for place in list(places):
+                sent.append(place)
+                yield joblib.delayed(call_unit)(origin, place, self.units[place])
+
+        return parallel(calls())
+
+    def _late(self, places):
+        return TimeoutError(f"{self._told(places)} took longer than {self.timeout:g} s without any coming to its end.")
+
+    def _told(self, places):
+        """Units by name."""
+        return f"{self.desc or 'unit'} {', '.join(str(place + 1) for place in places)} of {len(self.units)}"
+
+
+def _process():
+    """What tells this process from those of other machines, too."""
+    return platform.node(), os.getpid()
+
+
+def call_unit(origin: tuple, place: int, unit: Unit) -> tuple[int, Done]:
+    """Run a unit in a worker: one thread, no workers of its own, warnings kept.
+
+    Parameters
+    ----------
+    origin : tuple
+        The process of the caller: where it is this one, warnings pass the caller's filters by themselves.
+    place : int
+    unit : Unit
+
+    Returns
+    -------
+    place : int
+    done : Done
+    """
+    with single_thread(), joblib.parallel_config("sequential"):
+        if origin == _process():
+            return place, Done(unit.function(*unit.arguments))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for kind in (DeprecationWarning, PendingDeprecationWarning):
+                warnings.simplefilter("ignore", kind)
+            result = unit.function(*unit.arguments)
+    return place, Done(result, [(str(one.message), one.category, one.filename, one.lineno) for one in caught])
