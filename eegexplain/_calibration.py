@@ -10,7 +10,7 @@ TOLERANCE = 1e-10  # of a Newton step, in nats; it also ends the climb where sco
 
 @dataclass(frozen=True)
 class Loss:
-    """How calibrated scores are judged.
+    """How calibrated scores are judged; several sets of scores of the same trials are calibrated at once.
 
     Parameters
     ----------
@@ -18,10 +18,10 @@ class Loss:
     formula : str
         Of a trial's loss, in nats.
     fit : callable (scores, targets) -> tuple
-        Slope and the rest; the slope is at least 0, and 0 for scores that do not vary.
+        Slopes and the rest, of every set; a slope is at least 0, and 0 for scores that do not vary.
     hold : callable (scores, targets, slope) -> tuple
-        The rest for a slope that is given.
-    per_trial : callable (scores, targets, fitted) -> ndarray of shape (n_trials,)
+        The rest for slopes that are given.
+    per_trial : callable (scores, targets, fitted) -> ndarray of shape (..., n_trials)
     """
 
     name: str
@@ -32,16 +32,21 @@ class Loss:
 
 
 def _softmax(logits):
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
+    odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return odds / odds.sum(axis=-1, keepdims=True)
+
+
+def _calibrated(scores, fitted):
+    slopes, intercepts = fitted
+    return np.asarray(slopes)[..., None, None] * scores + np.asarray(intercepts)[..., None, :]
 
 
 def _class_losses(scores, codes, fitted):
     """Cross-entropy of each trial, in nats."""
-    slope, intercepts = fitted
-    logits = slope * scores + intercepts
-    largest = logits.max(axis=1)
-    return largest + np.log(np.exp(logits - largest[:, None]).sum(axis=1)) - logits[np.arange(len(codes)), codes]
+    logits = _calibrated(scores, fitted)
+    largest = logits.max(axis=-1, keepdims=True)
+    own = logits[..., np.arange(len(codes)), codes]
+    return largest[..., 0] + np.log(np.exp(logits - largest).sum(axis=-1)) - own
 
 
 def fit_classes(scores, codes):
@@ -51,76 +56,94 @@ def fit_classes(scores, codes):
 
     Parameters
     ----------
-    scores : ndarray of shape (n_trials, n_classes)
+    scores : ndarray of shape (..., n_trials, n_classes)
     codes : ndarray of int of shape (n_trials,)
         Every class occurs.
 
     Returns
     -------
-    slope : float
-    intercepts : ndarray of shape (n_classes,)
+    slopes : ndarray of shape (...)
+    intercepts : ndarray of shape (..., n_classes)
     """
-    nothing = hold_classes(scores, codes, 0.0)
-    scores = scores - scores.mean(axis=1, keepdims=True)
-    spread = np.sqrt(((scores - scores.mean(axis=0)) ** 2).mean())
-    if not spread > 1e-12 * np.abs(scores).max(initial=0.0):
-        return nothing
-    fitted = _newton(scores, codes, nothing)
-    return fitted if fitted[0] > 0 else nothing
+    slopes, intercepts = hold_classes(scores, codes, 0.0)
+    scores = scores - scores.mean(axis=-1, keepdims=True)
+    spread = np.sqrt(np.square(scores - scores.mean(axis=-2, keepdims=True)).mean(axis=(-2, -1)))
+    varies = spread > 1e-12 * np.abs(scores).max(axis=(-2, -1), initial=0.0)
+    if varies.any():
+        found = _newton(scores[varies], codes, slopes[varies], intercepts[varies])
+        better = found[0] > 0
+        slopes[varies] = np.where(better, found[0], 0.0)
+        intercepts[varies] = np.where(better[:, None], found[1], intercepts[varies])
+    return slopes, intercepts
 
 
 def hold_classes(scores, codes, slope):
-    """Best intercepts for a given slope; for a slope of 0 they are the logarithms of the frequencies.
+    """Best intercepts for given slopes; for a slope of 0 they are the logarithms of the frequencies.
 
     Parameters
     ----------
-    scores : ndarray of shape (n_trials, n_classes)
+    scores : ndarray of shape (..., n_trials, n_classes)
     codes : ndarray of int of shape (n_trials,)
     slope : float
 
     Returns
     -------
-    slope : float
-    intercepts : ndarray of shape (n_classes,)
+    slopes : ndarray of shape (...)
+    intercepts : ndarray of shape (..., n_classes)
     """
-    start = slope, np.log(np.bincount(codes, minlength=scores.shape[1]) / len(codes))
-    return _newton(scores, codes, start, held=True) if slope else start
+    sets, n_classes = scores.shape[:-2], scores.shape[-1]
+    slopes = np.full(sets, float(slope))
+    shares = np.log(np.bincount(codes, minlength=n_classes) / len(codes))
+    intercepts = np.broadcast_to(shares, (*sets, n_classes)).copy()
+    if slope and slopes.size:
+        flat = scores.reshape(-1, *scores.shape[-2:])
+        _, found = _newton(flat, codes, slopes.ravel(), intercepts.reshape(-1, n_classes), held=True)
+        intercepts = found.reshape(intercepts.shape)
+    return slopes, intercepts
 
 
-def _newton(scores, codes, start, *, held=False, n_iterations=100):
-    """Least loss from a start on, with the slope held or not."""
-    slope, intercepts = start
-    hits = np.zeros(scores.shape)
-    hits[np.arange(len(codes)), codes] = 1
-    loss = _class_losses(scores, codes, start).sum()
+def _newton(scores, codes, slopes, intercepts, *, held=False, n_iterations=100):
+    """Least losses from starts on, with slopes held or not: of sets (n_sets, n_trials, n_classes), each by itself."""
+    slopes, intercepts = slopes.copy(), intercepts.copy()
+    losses = _class_losses(scores, codes, (slopes, intercepts)).sum(axis=-1)
+    free = slice(1, None) if held else slice(None)
+    active = np.arange(len(scores))
     for _ in range(n_iterations):
-        gradient, curvature = _derivatives(scores, _softmax(slope * scores + intercepts), hits)
-        step = np.zeros(len(gradient))
-        free = slice(1, None) if held else slice(None)
-        step[free] = np.linalg.solve(curvature[free, free] + 1e-12 * np.eye(len(step[free])), gradient[free])
-        factor = 1.0
-        while factor > 1e-9:  # a full step may overshoot where the curvature is small
-            new = slope - factor * step[0], intercepts - factor * np.append(0.0, step[1:])
-            new_loss = _class_losses(scores, codes, new).sum()
-            if new_loss <= loss:
+        own = scores[active]
+        gradient, curvature = _derivatives(own, _softmax(_calibrated(own, (slopes[active], intercepts[active]))), codes)
+        steps = np.zeros(gradient.shape)
+        damped = curvature[:, free, free] + 1e-12 * np.eye(steps[0, free].size)
+        steps[:, free] = np.linalg.solve(damped, gradient[:, free, None])[..., 0]
+        gained = np.zeros(len(active))
+        waiting = np.arange(len(active))  # a full step may overshoot where the curvature is small
+        for halvings in range(30):
+            if not len(waiting):
                 break
-            factor /= 2
-        else:
+            who, step = active[waiting], 0.5**halvings * steps[waiting]
+            moved = slopes[who] - step[:, 0], intercepts[who] - np.pad(step[:, 1:], ((0, 0), (1, 0)))
+            new = _class_losses(scores[who], codes, moved).sum(axis=-1)
+            good = new <= losses[who]
+            gained[waiting[good]] = losses[who[good]] - new[good]
+            slopes[who[good]], intercepts[who[good]] = moved[0][good], moved[1][good]
+            losses[who[good]], waiting = new[good], waiting[~good]
+        active = active[gained > TOLERANCE]
+        if not len(active):
             break
-        gained, (slope, intercepts), loss = loss - new_loss, new, new_loss
-        if gained <= TOLERANCE:
-            break
-    return slope, intercepts
+    return slopes, intercepts
 
 
-def _derivatives(scores, shares, hits):
-    """Gradient and curvature of the summed loss by slope and by the intercepts of all classes but the first."""
-    mean = (shares * scores).sum(axis=1, keepdims=True)
-    gradient = np.append(((shares - hits) * scores).sum(), (shares - hits).sum(axis=0)[1:])
-    curvature = np.empty((len(gradient), len(gradient)))
-    curvature[0, 0] = (shares * scores**2).sum() - (mean**2).sum()
-    curvature[0, 1:] = curvature[1:, 0] = (shares * (scores - mean)).sum(axis=0)[1:]
-    curvature[1:, 1:] = (np.diag(shares.sum(axis=0)) - shares.T @ shares)[1:, 1:]
+def _derivatives(scores, shares, codes):
+    """Gradient and curvature of the summed losses by slope and by the intercepts of all classes but the first."""
+    mean = (shares * scores).sum(axis=-1)
+    missed = shares.copy()
+    missed[..., np.arange(len(codes)), codes] -= 1
+    slope = (missed * scores).sum(axis=(-2, -1))
+    gradient = np.concatenate([slope[:, None], missed.sum(axis=-2)[:, 1:]], axis=1)
+    curvature = np.empty((len(gradient), gradient.shape[1], gradient.shape[1]))
+    curvature[:, 0, 0] = (shares * scores**2).sum(axis=(-2, -1)) - (mean**2).sum(axis=-1)
+    curvature[:, 0, 1:] = curvature[:, 1:, 0] = (shares * (scores - mean[..., None])).sum(axis=-2)[:, 1:]
+    own = np.eye(shares.shape[-1]) * shares.sum(axis=-2)[:, None, :] - np.swapaxes(shares, -2, -1) @ shares
+    curvature[:, 1:, 1:] = own[:, 1:, 1:]
     return gradient, curvature
 
 
@@ -129,39 +152,43 @@ def fit_numbers(scores, targets):
 
     Parameters
     ----------
-    scores, targets : ndarray of shape (n_trials,)
+    scores : ndarray of shape (..., n_trials)
+    targets : ndarray of shape (n_trials,)
 
     Returns
     -------
-    slope, intercept, variance : float
+    slopes, intercepts, variances : ndarray of shape (...)
     """
-    spread, slope = scores.var(), 0.0
-    if np.sqrt(spread) > 1e-12 * np.abs(scores).max(initial=0.0):
-        slope = max(0.0, float(((scores - scores.mean()) * targets).mean() / spread))
-    return hold_numbers(scores, targets, slope)
+    spread = scores.var(axis=-1)
+    varies = np.sqrt(spread) > 1e-12 * np.abs(scores).max(axis=-1, initial=0.0)
+    products = ((scores - scores.mean(axis=-1, keepdims=True)) * targets).mean(axis=-1)
+    return hold_numbers(scores, targets, np.where(varies, np.maximum(products / np.where(varies, spread, 1), 0), 0.0))
 
 
 def hold_numbers(scores, targets, slope):
-    """Best intercept and variance for a given slope.
+    """Best intercepts and variances for given slopes.
 
     Parameters
     ----------
-    scores, targets : ndarray of shape (n_trials,)
-    slope : float
+    scores : ndarray of shape (..., n_trials)
+    targets : ndarray of shape (n_trials,)
+    slope : float or ndarray of shape (...)
 
     Returns
     -------
-    slope, intercept, variance : float
+    slopes, intercepts, variances : ndarray of shape (...)
     """
-    intercept = targets.mean() - slope * scores.mean()
-    variance = ((targets - intercept - slope * scores) ** 2).mean()
-    return slope, intercept, max(variance, 1e-12 * targets.var(), np.finfo(float).tiny)
+    slopes = np.broadcast_to(np.asarray(slope, dtype=float), scores.shape[:-1]).copy()
+    intercepts = np.asarray(targets.mean() - slopes * scores.mean(axis=-1))
+    variances = np.square(targets - intercepts[..., None] - slopes[..., None] * scores).mean(axis=-1)
+    least = max(1e-12 * targets.var(), np.finfo(float).tiny)
+    return slopes, intercepts, np.asarray(np.maximum(variances, least))
 
 
 def _number_losses(scores, targets, fitted):
     """Negative log density of each trial, in nats."""
-    slope, intercept, variance = fitted
-    return (np.log(2 * np.pi * variance) + (targets - intercept - slope * scores) ** 2 / variance) / 2
+    slopes, intercepts, variances = (np.asarray(one)[..., None] for one in fitted)
+    return (np.log(2 * np.pi * variances) + np.square(targets - intercepts - slopes * scores) / variances) / 2
 
 
 CLASSES = Loss("cross-entropy", "-log softmax(a z + b)_y", fit_classes, hold_classes, _class_losses)

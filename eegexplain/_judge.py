@@ -60,14 +60,14 @@ class UsableInformation:
     @property
     def p_value_given_networks(self) -> float:
         """One-sided p of 0 or less, from the spread over trials or groups: of these networks."""
-        return _p_value(self.value, self.standard_error, self.degrees_of_freedom)
+        return one_sided_p(self.value, self.standard_error, self.degrees_of_freedom)
 
     @property
     def p_value(self) -> float:
         """One-sided p of 0 or less, from the spread over folds where there are several: of the whole procedure."""
         if np.isnan(self.fold_error):
             return self.p_value_given_networks
-        return _p_value(self.value, self.fold_error, len(self.fold_values) - 1)
+        return one_sided_p(self.value, self.fold_error, len(self.fold_values) - 1)
 
     @property
     def above_zero(self) -> bool:
@@ -90,9 +90,9 @@ class Calibrated:
 
     Parameters
     ----------
-    losses, free_losses : ndarray of shape (n_trials,)
+    losses, free_losses : ndarray of shape (..., n_trials)
         With slopes of at most 1, and with any.
-    slopes : ndarray of shape (n_trials,)
+    slopes : ndarray of shape (..., n_trials)
     """
 
     losses: NDArray
@@ -141,21 +141,29 @@ class Judge:
 
         Parameters
         ----------
-        scores : ndarray of shape (n_trials, n_classes) or (n_trials,)
-            Logits, or predicted numbers.
+        scores : ndarray of shape (..., n_trials, n_classes) or (..., n_trials)
+            Logits, or predicted numbers; of several sets, each is calibrated by itself.
 
         Returns
         -------
         Calibrated
         """
-        losses, slopes = np.empty((2, len(self.targets))), np.empty(len(self.targets))
+        sets = scores.shape[: -1 if self.loss is NUMBERS else -2]
+        bounded, free, slopes = (np.empty((*sets, len(self.targets))) for _ in range(3))
+        inner = (slice(None),) * len(sets)
         for inside, outside in self.calibrations:
-            free = self.loss.fit(scores[inside], self.targets[inside])
-            bounded = free if free[0] <= 1 else self.loss.hold(scores[inside], self.targets[inside], 1.0)
-            for row, fitted in enumerate((bounded, free)):
-                losses[row, outside] = self.loss.per_trial(scores[outside], self.targets[outside], fitted)
-            slopes[outside] = bounded[0]
-        return Calibrated(*(losses / UNITS[self.unit]), slopes)
+            own, others = scores[(*inner, inside)], scores[(*inner, outside)]
+            found = self.loss.fit(own, self.targets[inside])
+            free[..., outside] = self.loss.per_trial(others, self.targets[outside], found)
+            steep = found[0] > 1
+            if steep.any():
+                held = self.loss.hold(own[steep], self.targets[inside], 1.0)
+                for one, other in zip(found, held, strict=True):
+                    one[steep] = other
+            bounded[..., outside] = self.loss.per_trial(others, self.targets[outside], found)
+            slopes[..., outside] = found[0][..., None]
+        unit = UNITS[self.unit]
+        return Calibrated(bounded / unit, free / unit, slopes)
 
     def error(self, values: NDArray) -> float:
         """Standard error of a mean over trials, clustered by groups.
@@ -206,8 +214,19 @@ class Judge:
         )
 
 
-def _p_value(value, error, degrees_of_freedom):
-    """One-sided t; 1 for what never varies and is not above 0, NaN without an error."""
+def one_sided_p(value: float, error: float, degrees_of_freedom: int) -> float:
+    """One-sided p of t for a value of 0 or less.
+
+    Parameters
+    ----------
+    value, error : float
+    degrees_of_freedom : int
+
+    Returns
+    -------
+    float
+        1 for what never varies and is not above 0, NaN without an error.
+    """
     if np.isnan(error) or (error == 0 and value <= 0):
         return float("nan") if np.isnan(error) else 1.0
     with np.errstate(divide="ignore"):

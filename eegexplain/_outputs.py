@@ -176,11 +176,13 @@ class ScikitOutputs:
 
     def _raw(self, X):
         """What the estimator returns: predictions, probabilities or decision values."""
-        X = self.convert(X.reshape(len(X), *self.trial_shape))
         if not is_classifier(self.estimator):
-            return np.asarray(self.estimator.predict(X))
-        method = "predict_proba" if hasattr(self.estimator, "predict_proba") else "decision_function"
-        return np.asarray(getattr(self.estimator, method)(X))
+            return self.of("predict", X)
+        return self.of("predict_proba" if hasattr(self.estimator, "predict_proba") else "decision_function", X)
+
+    def of(self, method, X):
+        """Return what a method of the estimator says of trials ``(n_trials, n_channels, n_times)``."""
+        return np.asarray(getattr(self.estimator, method)(self.convert(X.reshape(len(X), *self.trial_shape))))
 
     def _respond(self, raw, response):
         raw = raw.astype(float)

@@ -228,11 +228,16 @@ class TorchNet:
 
     def _forward(self, x):
         """Raw outputs ``(batch, n)`` for a tensor ``(batch, n_channels, n_times)``; crops are averaged."""
-        raw = _first(self.module(x.reshape(x.shape[0], *self.input_shape)))
+        raw = self.raw(x)
         if not isinstance(raw, torch.Tensor) or raw.shape[:1] != x.shape[:1]:
             shape = tuple(getattr(raw, "shape", ()))
             raise ValueError(f"The network must return one row per trial, got {shape} for {x.shape[0]} trials.")
-        return raw.flatten(2).mean(-1) if raw.ndim > 2 else raw
+        return raw
+
+    def raw(self, x):
+        """What the module returns for a tensor ``(batch, n_channels, n_times)``; crops are averaged."""
+        raw = _first(self.module(x.reshape(x.shape[0], *self.input_shape)))
+        return raw.flatten(2).mean(-1) if isinstance(raw, torch.Tensor) and raw.ndim > 2 else raw
 
     def tensor(self, X):
         """Copy trials to a tensor ``(batch, n_channels, n_times)`` of the network's dtype and device."""
@@ -253,8 +258,10 @@ class TorchNet:
             "logit" (for nets that emit probabilities their logarithm: the logit up to a constant per trial),
             "centered_logit", "logprob", "prob", "margin" (logit minus the largest other logit), "output", "auto".
         """
-        response = self.check_response(response)
-        raw = self._forward(x)
+        return self.answer(self._forward(x), self.check_response(response))
+
+    def answer(self, raw, response):
+        """Return what is explained, from what the module returned."""
         if self.emits == "values":
             return raw.reshape(len(raw), -1)
         return RESPONSES[response].of(self._logits(raw), torch)
@@ -279,8 +286,9 @@ class TorchNet:
         response = self.check_response(response)
         for part in trial_blocks(len(X), batch_size):
             with gradient_mode(self.module):  # per batch: no mode may outlive or overlap a `yield`
-                values, gradients = differentiate(partial(self.respond, response=response), self.tensor(X[part]),
-                                                  closed=sums_to_zero(response))
+                values, gradients = differentiate(
+                    partial(self.respond, response=response), self.tensor(X[part]), closed=sums_to_zero(response)
+                )
             yield Gradients(part, values.cpu().numpy(), gradients.cpu().numpy())
 
     def activations(self, X, layers, batch_size=64):
@@ -359,4 +367,3 @@ def _emission(net, probe):
         "The network is trained with NLLLoss but returns neither probabilities nor log-probabilities: end it with "
         "Softmax or LogSoftmax, or train it with CrossEntropyLoss."
     )
-

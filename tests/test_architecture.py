@@ -20,8 +20,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = {
     **dict.fromkeys(("_arrays", "_levels", "_text", "_validation", "_scale", "_settings"), 0),
     **dict.fromkeys(("_bands", "_meta", "_explanation", "_inner", "_module", "_outputs", "_torch", "_parallel", "_io",
-                     "_folders", "_many", "_reading", "_calibration", "_judge", "_bits", "_ensemble", "_exchange",
-                     "_forward", "_subspace", "_units", "_checkpoint", "_cluster", "_digest"), 1),
+                     "_folders", "_many", "_reading", "_calibration", "_judge", "_bits", "_stages", "_ensemble",
+                     "_exchange", "_forward", "_subspace", "_units", "_checkpoint", "_cluster", "_digest"), 1),
     **dict.fromkeys(("bases", "datasets", "models"), 2),
     **dict.fromkeys(
         ("perturbation", "reverse_correlation", "sinusoid", "attribution", "encoding", "timecourse", "information",
@@ -40,7 +40,7 @@ ALLOWED = {
 LIBRARIES_AT_MODULE_LEVEL = {"numpy", "scipy", "sklearn", "eegexplain", *sys.stdlib_module_names}
 # Heavy libraries imported at module level, and where.
 HEAVY = {
-    "torch": ("_ensemble.py", "_module.py", "_torch.py", "_parallel.py", "models/", "attribution/",
+    "torch": ("_ensemble.py", "_module.py", "_torch.py", "_stages.py", "_parallel.py", "models/", "attribution/",
               "reverse_correlation/_tracing.py", "encoding/parameters/_descent.py"),
     "skorch": ("_ensemble.py", "_torch.py", "models/"),
     "joblib": ("_units.py",),
@@ -235,6 +235,7 @@ PRIVATE_IMPORTS = {
         "attribution/test_path.py": "the gradient at one point, which the path integral must sum up",
         "models/syncnet/test_estimators.py": "activations of each pool",
         "test_outputs.py": "the network's side of the table of responses",
+        "test_stages.py": "a network divided in two is compared with the network",
     },
     "_validation": {"test_scale.py": "bands that only warn"},
     "attribution._baselines": {"attribution/test_engine.py": "an engine is put together from its parts"},

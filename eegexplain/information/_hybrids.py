@@ -1,83 +1,101 @@
 """Outputs of hybrids: trials with the cell of another, or with everything but the cell."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eegexplain.information._asked import Asked
 from eegexplain.information._cells import Cell, Part
-from eegexplain.information._partners import Effects, fit_effects
 
-ROWS_AT_ONCE = 64
-KEPT = 2**28  # bytes of a part of all trials that may be kept; beyond, it is computed anew for each block
+KEPT = 2**28  # bytes of cells of all trials that may be kept; beyond, they are computed anew for each block
+AT_ONCE = 2**23  # bytes of hybrids that are asked at once: they stay in the cache
+MOST_AT_ONCE = 512
 
 
 @dataclass(eq=False)
 class Parts:
-    """Parts of trials by their places in an order; the last part is kept where memory allows.
+    """Features of cells of trials by their places in an order, computed once each where memory allows.
 
     Parameters
     ----------
     X : ndarray of shape (n_trials, n_channels, n_times)
         Perhaps on disk.
     order : ndarray of int of shape (n_trials,)
+    asked : Asked
     """
 
     X: NDArray
     order: NDArray
-    part: Part | None = None
-    values: NDArray | None = None
+    asked: Asked
+    _kept: dict = field(default_factory=dict, repr=False)
+    _part: tuple[Part | None, Any] = (None, None)
 
-    def of(self, part: Part | None, places: NDArray) -> NDArray:
-        """The part of some trials.
+    @cached_property
+    def n_bytes(self) -> int:
+        """Of the features of all trials."""
+        one = self._features(np.asarray(self.X[self.order[:1]]))
+        return int(np.prod(one.shape)) * one.dtype.itemsize * len(self.order)
+
+    @cached_property
+    def n_at_once(self) -> int:
+        """How many hybrids are asked at once: a function of shapes, so that results are of no machine."""
+        return max(1, min(MOST_AT_ONCE, AT_ONCE * len(self.order) // self.n_bytes))
+
+    def of(self, cell: Cell | None, places: NDArray) -> Any:
+        """Features of a cell of some trials.
 
         Parameters
         ----------
-        part : Part or None
+        cell : Cell or None
             None is the whole trial.
         places : ndarray of int
 
         Returns
         -------
-        ndarray of shape (*places.shape, n_channels, n_times)
+        array or tensor of shape (*places.shape, ...)
         """
-        places = self.order[places]
-        if part is None or self.X.nbytes > KEPT:  # each trial is read once
-            unique, back = np.unique(places, return_inverse=True)
-            found = np.asarray(self.X[unique])
-            return (found if part is None else part.of(found))[back.reshape(places.shape)]
-        if self.part is not part:
-            self.part, self.values = part, part.of(np.asarray(self.X))
-        return self.values[places]
+        if 2 * self.n_bytes <= KEPT:
+            if cell not in self._kept:
+                self._keep(cell)
+            return self._kept[cell][places]
+        unique, back = np.unique(places, return_inverse=True)  # each trial is read once
+        found = np.asarray(self.X[self.order[unique]])
+        return self._features(found if cell is None else cell.of(found))[back.reshape(places.shape)]
+
+    def whole(self) -> NDArray:
+        """Outputs of whole trials.
+
+        Returns
+        -------
+        ndarray of shape (n_trials, n_outputs)
+        """
+        blocks = np.split(np.arange(len(self.order)), range(self.n_at_once, len(self.order), self.n_at_once))
+        return np.concatenate([self.asked.outputs(self.of(None, block)) for block in blocks])
+
+    def _keep(self, cell):
+        """Compute a cell of all trials; the oldest makes room, whole trials stay."""
+        while (len(self._kept) + 1) * self.n_bytes > KEPT:
+            del self._kept[next(one for one in self._kept if one is not None)]
+        self._kept[cell] = self._features(self.X[self.order] if cell is None else self._cut_out(cell))
+
+    def _cut_out(self, cell):
+        """A cell of all trials; what cells of several channels share is computed once."""
+        if self._part[0] is not cell.part:
+            self._part = cell.part, cell.part.of(self.X[self.order])
+        return self._part[1] if cell.pair is None else cell.pair.of(self._part[1])
+
+    def _features(self, X):
+        return self.asked.features(X.astype(self.X.dtype, copy=False))
 
 
-def cell_difference(parts: Parts, cell: Cell, one: NDArray, other: NDArray) -> NDArray:
-    """The cell of some trials less that of others.
+def cross(parts: Parts, partners: NDArray, cells: list[Cell], *, alone: bool = False) -> NDArray:
+    """Outputs of every trial with some cells of each of its partners.
 
     Parameters
     ----------
-    parts : Parts
-    cell : Cell
-    one, other : ndarray of int of the same shape
-
-    Returns
-    -------
-    ndarray of shape (*one.shape, n_channels, n_times)
-    """
-    found = parts.of(cell.part, one) - parts.of(cell.part, other)
-    return found if cell.pair is None else cell.pair.of(found)
-
-
-def exchange(
-    ask: Callable[[NDArray], NDArray], parts: Parts, partners: NDArray, cells: list[Cell], *, alone: bool = False
-) -> Effects:
-    """Cross every trial with its partners in some cells, and take the outputs apart.
-
-    Parameters
-    ----------
-    ask : callable
-        Gives outputs (n_trials, n_outputs) of trials.
     parts : Parts
     partners : ndarray of int of shape (n_trials, n_partners)
     cells : list of Cell
@@ -87,15 +105,18 @@ def exchange(
 
     Returns
     -------
-    Effects
-        Rows are the trials whose cells (with `alone`: whose rest) are averaged out.
+    ndarray of shape (n_trials, n_partners, n_outputs)
     """
-    outputs = []
-    for start in range(0, len(partners), ROWS_AT_ONCE):
-        whom = partners[start : start + ROWS_AT_ONCE]
-        own = np.broadcast_to(np.arange(start, start + len(whom))[:, None], whom.shape)
-        stay, come = (whom, own) if alone else (own, whom)
-        hybrids = parts.of(None, stay) + sum(cell_difference(parts, cell, come, stay) for cell in cells)
-        found = ask(hybrids.reshape(-1, *hybrids.shape[2:]).astype(parts.X.dtype, copy=False))
+    outputs, n_rows = [], max(1, parts.n_at_once // partners.shape[1])
+    for start in range(0, len(partners), n_rows):
+        whom = partners[start : start + n_rows]
+        own = np.arange(start, start + len(whom))
+        hybrids = sum(parts.of(cell, whom) for cell in cells)
+        if alone:
+            hybrids = parts.of(None, whom) - hybrids
+            hybrids += sum(parts.of(cell, own) for cell in cells)[:, None]
+        else:
+            hybrids += (parts.of(None, own) - sum(parts.of(cell, own) for cell in cells))[:, None]
+        found = parts.asked.outputs(hybrids.reshape(-1, *hybrids.shape[2:]))
         outputs.append(found.reshape(*whom.shape, -1))
-    return fit_effects(np.concatenate(outputs), partners)
+    return np.concatenate(outputs)

@@ -85,27 +85,27 @@ class Effects:
 
     Parameters
     ----------
-    rows : ndarray of shape (n_trials, n_outputs)
+    rows : ndarray of shape (..., n_trials, n_outputs)
         The output of a trial with the cell averaged out, over partners alike for all trials.
-    columns : ndarray of shape (n_trials, n_outputs)
+    columns : ndarray of shape (..., n_trials, n_outputs)
         What the cell of a trial adds to the outputs of others; their mean over trials that were partners is 0. NaN for
         trials that were partners of none.
-    interaction : float
+    interaction : ndarray of shape (...)
         Share of the variance of the hybrids' outputs that neither explains.
     """
 
     rows: NDArray
     columns: NDArray
-    interaction: float
+    interaction: NDArray
 
 
 def fit_effects(outputs: NDArray, partners: NDArray) -> Effects:
-    """Least squares of ``outputs[n, k] = rows[n] + columns[partners[n, k]]``.
+    """Least squares of ``outputs[..., n, k, :] = rows[..., n, :] + columns[..., partners[n, k], :]``.
 
     Parameters
     ----------
-    outputs : ndarray of shape (n_trials, n_partners, n_outputs)
-        Of each trial with the cell of each of its partners.
+    outputs : ndarray of shape (..., n_trials, n_partners, n_outputs)
+        Of each trial with the cell of each of its partners; of several cells at once.
     partners : ndarray of int of shape (n_trials, n_partners)
 
     Returns
@@ -117,17 +117,20 @@ def fit_effects(outputs: NDArray, partners: NDArray) -> Effects:
     incidence = sparse.csr_matrix(
         (np.ones(partners.size), (np.repeat(np.arange(n_trials), n_partners), partners.ravel())), (n_trials, n_trials)
     )
-    center = outputs.mean(axis=(0, 1))
-    rest = outputs - outputs.mean(axis=1, keepdims=True)  # rows are eliminated: what is left is a system in columns
-    right = np.zeros((n_trials, outputs.shape[2]))
+    cells, n_outputs = outputs.shape[:-3], outputs.shape[-1]
+    flat = np.moveaxis(outputs.reshape(-1, *partners.shape, n_outputs), 0, 2).reshape(*partners.shape, -1)
+    rest = flat - flat.mean(axis=1, keepdims=True)  # rows are eliminated: what is left is a system in columns
+    right = np.zeros((n_trials, flat.shape[2]))
     np.add.at(right, partners, rest)
     columns = _solve(incidence, times, right, n_partners)
     columns -= (times[:, None] * columns).sum(axis=0) / times.sum()
-    rows = outputs.mean(axis=1) - columns[partners].mean(axis=1)
-    left = outputs - rows[:, None] - columns[partners]
-    varied = np.square(outputs - center).sum()
+    rows = flat.mean(axis=1) - columns[partners].mean(axis=1)
+    left = np.square(flat - rows[:, None] - columns[partners]).sum(axis=(0, 1))
+    varied = np.square(flat - flat.mean(axis=(0, 1))).sum(axis=(0, 1))
+    left, varied = (one.reshape(*cells, n_outputs).sum(axis=-1) for one in (left, varied))
     columns[times == 0] = np.nan
-    return Effects(rows, columns, float(np.square(left).sum() / varied) if varied > 0 else 0.0)
+    rows, columns = (np.moveaxis(one.reshape(n_trials, *cells, n_outputs), 0, -2) for one in (rows, columns))
+    return Effects(rows, columns, np.where(varied > 0, left / np.where(varied > 0, varied, 1), 0.0))
 
 
 def _solve(incidence, times, right, n_partners):

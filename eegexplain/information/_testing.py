@@ -1,5 +1,6 @@
 """Whether a cell's evidence speaks for the true labels: their permutations, largest over cells."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,14 +30,18 @@ class Tested:
     p_values: NDArray
 
 
-def check_units(y: NDArray, groups: NDArray | None, classes: bool) -> None:
-    """Refuse trials and groups that are too few to be told from chance.
+def check_units(y: NDArray, groups: NDArray | None, classes: bool) -> bool:
+    """Refuse labels that tell the group, and say whether trials and groups are enough to be told from chance.
 
     Parameters
     ----------
     y : ndarray of shape (n_trials,)
     groups : ndarray of int of shape (n_trials,) or None
     classes : bool
+
+    Returns
+    -------
+    bool
 
     Raises
     ------
@@ -54,15 +59,18 @@ def check_units(y: NDArray, groups: NDArray | None, classes: bool) -> None:
                     )
     n_units = len(y) if groups is None else len(np.unique(groups))
     least, what = (LEAST_TRIALS, "trials") if groups is None else (LEAST_GROUPS, "groups")
-    if n_units < least:
-        arrangements = ""
-        if classes:
-            design = exchangeable(codes, np.zeros(len(y), int), groups)
-            count = np.exp(min(log_arrangements(codes, design), 40.0))
-            arrangements = f" Their labels have {count:.3g} arrangements within the design."
-        raise ValueError(
-            f"{n_units} {what} are too few to tell information from chance: give at least {least}.{arrangements}"
-        )
+    if n_units >= least:
+        return True
+    arrangements = ""
+    if classes:
+        count = np.exp(min(log_arrangements(codes, exchangeable(codes, np.zeros(len(y), int), groups)), 40.0))
+        arrangements = f" Their labels have {count:.3g} arrangements within the design."
+    warnings.warn(
+        f"{n_units} {what} are too few to tell information from chance (at least {least} are needed): there are no p "
+        f"values.{arrangements}",
+        stacklevel=3,
+    )
+    return False
 
 
 def test_evidence(
@@ -95,9 +103,8 @@ def test_evidence(
     scaled = columns / np.where(size > 0, size, 1.0)[:, None, None]
     flat = scaled.transpose(1, 2, 0).reshape(-1, len(columns))  # trials and outputs, by cells
     design = exchangeable(codes, np.zeros_like(codes), groups)
-    permuted, maxima = permuted_labels(codes, design, n_permutations, rng), []
-    for labels in permuted:
-        maxima.append((_weights(names[labels], columns.shape[2]).ravel() @ flat).max())
+    permuted = permuted_labels(codes, design, n_permutations, rng)
+    maxima = [(_weights(names[labels], columns.shape[2]).ravel() @ flat).max() for labels in permuted]
     statistic = weights.ravel() @ flat
     reached = np.searchsorted(np.sort(maxima), statistic - 1e-9 * np.abs(statistic))
     p = (1 + n_permutations - reached) / (1 + n_permutations)

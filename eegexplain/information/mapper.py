@@ -9,46 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegexplain._bits import make_judge
-from eegexplain._explanation import make_explanation, order_by_content
-from eegexplain._judge import UNITS, Judge
+from eegexplain._explanation import order_by_content
+from eegexplain._judge import UNITS
 from eegexplain._meta import Explainer
-from eegexplain._parallel import progress
 from eegexplain._settings import Number
 from eegexplain._validation import check_option, random_seed
-from eegexplain.information._hybrids import Parts, exchange
-from eegexplain.information._judging import (
-    MOST_PLAYERS,
-    coalition_values,
-    information_alone,
-    judged_scores,
-    shapley,
-    unique_information,
-)
+from eegexplain.information._asked import ask
+from eegexplain.information._hybrids import Parts
+from eegexplain.information._measured import Trials, decompose, lost_without, tabulate, warn_of_interactions
 from eegexplain.information._partners import draw_partners
 from eegexplain.information._spaces import check_disjoint, make_cells, needs_decoder
 from eegexplain.information._testing import check_units, test_evidence
+from eegexplain.information.total import total_information
 
 DECOMPOSITIONS = ("unique", "alone", "shapley")
-N_REFERENCE = 32  # trials that new ones are crossed with
-ADDITIVE = 0.1  # share of interactions above which cells do not add up
-
-
-@dataclass(frozen=True, eq=False)
-class Design:
-    """Who is judged by whom, and crossed with whom.
-
-    Parameters
-    ----------
-    judge : Judge
-    partners : ndarray of int of shape (n_trials, n_partners)
-    groups : ndarray of int of shape (n_trials,) or None
-    rng : numpy.random.RandomState
-    """
-
-    judge: Judge
-    partners: NDArray
-    groups: NDArray | None
-    rng: np.random.RandomState
+N_REFERENCE = 8  # trials that each new one is crossed with
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,19 +71,19 @@ class InformationMapper(Explainer):
     windows : int or sequence of float, default=4
         Number of windows, or their edges in seconds.
     decomposition : {"unique", "alone", "shapley"}, default="unique"
-        What is lost without a cell; what is known by it alone; its share in all coalitions of at most 9 cells and of
-        what no cell holds, which add up to the total.
+        What is lost without a cell; what is known by it alone; its share in all coalitions of cells and of what no
+        cell holds, which add up to the total; beyond 9 cells in random orders, with an error.
     n_partners : int, default=4
         Trials that each is crossed with.
     unit : {"bit", "nat"}, default="bit"
         Numbers instead of classes are in nats of a Gaussian.
     n_permutations : int, default=999
         Of the labels, for the p values.
+    n_orders : int, default=32
+        In which more than 9 cells join for their Shapley values; an even number.
     sfreq : float, optional
         Sampling frequency in Hz.
     ch_names : list of str, optional
-    batch_size : int, default=256
-        Hybrids per forward pass.
     random_state : int, RandomState instance or None
         Draws partners, and parts that calibrate each other.
     verbose : int, default=0
@@ -167,7 +142,11 @@ class InformationMapper(Explainer):
     """
 
     _trial_label = "evidence (nats of log odds)"
-    _numbers = {"n_partners": Number(least=3, whole=True), "n_permutations": Number(least=19, whole=True)}
+    _numbers = {
+        "n_partners": Number(least=3, whole=True),
+        "n_permutations": Number(least=19, whole=True),
+        "n_orders": Number(least=4, whole=True),
+    }
 
     def __init__(
         self,
@@ -181,9 +160,9 @@ class InformationMapper(Explainer):
         n_partners: int = 4,
         unit: str = "bit",
         n_permutations: int = 999,
+        n_orders: int = 32,
         sfreq: float | None = None,
         ch_names: Sequence[str] | None = None,
-        batch_size: int = 256,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -196,9 +175,9 @@ class InformationMapper(Explainer):
         self.n_partners = n_partners
         self.unit = unit
         self.n_permutations = n_permutations
+        self.n_orders = n_orders
         self.sfreq = sfreq
         self.ch_names = ch_names
-        self.batch_size = batch_size
         self.random_state = random_state
         self.verbose = verbose
 
@@ -213,17 +192,8 @@ class InformationMapper(Explainer):
         axes = {"bands": self.bands, "windows": self.windows, "sfreq": self.sfreq_, "ch_names": self.ch_names_}
         cells = make_cells(self.cells, self.space, X=X, estimator=getattr(self, "estimator_", None), **axes)
         if self.decomposition == "shapley":
-            self._check_players(cells)
+            check_disjoint(cells)
         return cells
-
-    def _check_players(self, own):
-        """Players of a game must not overlap, and not be too many."""
-        check_disjoint(own)
-        if len(own.cells) >= MOST_PLAYERS:
-            raise ValueError(
-                f"{len(own.cells)} cells and what none of them holds have {2 ** (len(own.cells) + 1)} coalitions: "
-                f"Shapley values are computed for at most {MOST_PLAYERS - 1} cells. Use fewer, wider ones."
-            )
 
     def _explain_training(self, X, y, groups):
         if type(self.estimator).__name__ != "FrozenEstimator":
@@ -238,95 +208,35 @@ class InformationMapper(Explainer):
         return dataset
 
     # ------------------------------------------------------------- explain
-    def _ask(self):
-        """The outputs that are explained, as a function of trials."""
-        net = self._outputs()
-        response = net.check_response("auto")
-        return lambda X: net.outputs(X, response, self.batch_size)
-
     def _explain_population(self, X, y, groups):
         if y is None:
             raise ValueError("Information is about labels: give y.")
         return self._measured(X, y, groups)[0]
 
     def _measured(self, X, y, groups):
-        """The explanation, and trials with which new ones may be crossed."""
+        """The table, and trials with which new ones may be crossed."""
         order = order_by_content(X)  # nothing may depend on where a trial stands, or on what a group is called
-        y = np.asarray(y)[order]
+        y, rng = np.asarray(y)[order], np.random.RandomState(self._seed)
         groups = None if groups is None else _renamed(np.asarray(groups)[order])
-        ask, parts = self._ask(), Parts(X, order)
-        whole = ask(X)[order]
-        design = self._design(y, groups, whole)
-        found = [
-            unique_information(design.judge, whole, exchange(ask, parts, design.partners, [cell]))
-            for cell in progress(self.cells_.cells, self.verbose, "information")
-        ]
-        rows = np.stack([one.effects.rows[:N_REFERENCE] for one in found])
-        reference = Reference(np.asarray(X[order[:N_REFERENCE]]), rows)
-        values, errors, coords = self._decomposed(design, ask, parts, whole, found)
-        return self._dataset(design, whole, found, values, errors, coords), reference
-
-    def _design(self, y, groups, whole):
-        """Who is judged and crossed with whom."""
-        check_units(y, groups, hasattr(self, "classes_"))
-        kind = "logits" if hasattr(self, "classes_") else "predictions"
-        scores = whole if kind == "logits" else whole[:, 0]
-        settings = {"groups": groups, "kind": kind, "unit": self.unit, "random_state": self._seed}
-        judge, _ = make_judge(y, scores, **settings)
-        rng = np.random.RandomState(self._seed)
+        testable = check_units(y, groups, hasattr(self, "classes_"))
+        parts = Parts(X, order, ask(self._outputs(), X))
+        whole = parts.whole()
+        judge = self._judge(y, whole, groups)
         blocks = np.arange(len(y)) if groups is None else groups
-        return Design(judge, draw_partners(blocks, self.n_partners, rng), groups, rng)
+        trials = Trials(judge, parts, draw_partners(blocks, self.n_partners, rng), whole, testable)
+        lost = lost_without(trials, self.cells_, self.verbose)
+        tested = test_evidence(lost.effects.columns, judge, groups, self.n_permutations, rng)
+        decomposed = decompose(trials, self.cells_, lost, self.decomposition, self.n_orders, rng)
+        dataset = tabulate(trials, self.cells_, lost, decomposed, tested, self.output_names_)
+        warn_of_interactions(dataset)
+        return dataset, Reference(np.asarray(X[order[:N_REFERENCE]]), lost.effects.rows[:, :N_REFERENCE])
 
-    def _decomposed(self, design, ask, parts, whole, found):
-        """Values and errors of the decomposition that is wanted, and their axes."""
-        judge, cells, coords = design.judge, self.cells_.cells, self.cells_.coords
-        if self.decomposition == "unique":
-            return [one.information for one in found], [one.standard_error for one in found], coords
-        if self.decomposition == "alone":
-            rests = [exchange(ask, parts, design.partners, [cell], alone=True) for cell in cells]
-            values, errors = zip(*(information_alone(judge, one) for one in rests), strict=True)
-            return values, errors, coords
-        known = coalition_values(judge, ask, parts, design.partners, cells, whole)
-        shares = shapley(known, len(cells) + 1)
-        ((axis, names),) = coords.items()
-        return shares.mean(axis=1), [judge.error(one) for one in shares], {axis: [*names, "outside"]}
-
-
-    def _dataset(self, design, whole, found, values, errors, coords):
-        """All numbers with names."""
-        shape, judge = tuple(len(one) for one in coords.values()), design.judge
-        own = self.cells_
-        total = judge.information(judged_scores(judge, whole))
-        columns = np.stack([one.effects.columns for one in found])
-        tested = test_evidence(columns, judge, design.groups, self.n_permutations, design.rng)
-        outputs = self.output_names_
-        facts = {
-            "method": "information",
-            "unit": self.unit,
-            "decomposition": self.decomposition,
-            "label": f"information ({self.unit}s)",
-            "total": total.value,
-            "total_error": total.standard_error,
-            "total_p": total.p_value,
-            "slope": total.slope,
-            "entropy": total.baseline,
-            "degrees_of_freedom": judge.degrees_of_freedom,
-        }
-        dataset = make_explanation(
-            np.reshape(values, shape), tuple(coords), coords, standard_error=np.reshape(errors, shape), **facts
-        )
-        import xarray as xr
-
-        cells, dims = own.shape, tuple(own.coords)
-        named = {
-            "evidence_value": (("output", *dims), tested.evidence.T.reshape(len(outputs), *cells)),
-            "evidence_standard_error": (("output", *dims), tested.errors.T.reshape(len(outputs), *cells)),
-            "corrected_p": (dims, tested.p_values.reshape(cells)),
-            "interaction": (dims, np.reshape([one.effects.interaction for one in found], cells)),
-        }
-        coordinates = {"output": outputs, **own.coords, **own.beside}
-        inner = xr.Dataset(named, coordinates)
-        return dataset.merge(inner) if self.decomposition != "shapley" else dataset.merge(inner, join="left")
+    def _judge(self, y, whole, groups):
+        if self.n_targets_ > 1:
+            raise ValueError(f"Information is about one number, but y has {self.n_targets_} targets: explain each.")
+        classes = hasattr(self, "classes_")
+        scores, kind = (whole, "logits") if classes else (whole[:, 0], "predictions")
+        return make_judge(y, scores, groups=groups, kind=kind, unit=self.unit, random_state=self._seed)[0]
 
     # -------------------------------------------------------- single trials
     def _trial_coords(self):
@@ -335,31 +245,31 @@ class InformationMapper(Explainer):
 
     def _explain_trials(self, X):
         """What the cells of new trials add to the outputs of stored ones, for each output."""
-        reference, ask = self._reference, self._ask()
-        own, cells = np.asarray(X), self.cells_.cells
-        found = np.empty((len(X), len(cells), reference.rows.shape[2]))
-        whom = (np.arange(len(X))[:, None] + np.arange(self.n_partners)) % len(reference.X)
+        reference, asked, n_new = self._reference, ask(self._outputs(), self._reference.X), len(X)
+        n_stored, cells = len(reference.X), self.cells_.cells
+        both = np.concatenate([reference.X, X])
+        parts = Parts(both, np.arange(len(both)), asked)
+        found = np.empty((n_new, len(cells), reference.rows.shape[2]))
         for number, cell in enumerate(cells):
-            for start in range(0, len(X), self.batch_size):
-                part = slice(start, start + self.batch_size)
-                others = whom[part]
-                stored = reference.X[others]
-                moved = cell.of(own[part])[:, None] - cell.of(reference.X)[others]
-                hybrids = (stored + moved).reshape(-1, *own.shape[1:]).astype(own.dtype, copy=False)
-                outputs = ask(hybrids).reshape(*others.shape, -1)
-                found[part, number] = (outputs - reference.rows[number][others]).mean(axis=1)
+            own = np.arange(n_stored)
+            bare = parts.of(None, own) - parts.of(cell, own)
+            for start in range(0, n_new, rows := max(1, parts.n_at_once // n_stored)):
+                news = np.arange(start, min(start + rows, n_new))
+                hybrids = bare[None] + parts.of(cell, n_stored + news)[:, None]
+                outputs = asked.outputs(hybrids.reshape(-1, *hybrids.shape[2:])).reshape(len(news), n_stored, -1)
+                found[news, number] = (outputs - reference.rows[number]).mean(axis=1)
         found = np.moveaxis(found, 2, 1)
         found = found[:, 0] if found.shape[1] == 1 else found
-        return found.reshape(len(X), *(len(one) for one in self._trial_coords().values()))
+        return found.reshape(n_new, *(len(one) for one in self._trial_coords().values()))
 
     def _store(self, dataset):
-        attrs = dataset.attrs
+        total = total_information(dataset)
         self.information_, self.standard_errors_ = dataset["value"].values, dataset["standard_error"].values
         self.evidence_ = dataset["evidence_value"].values
         self.evidence_errors_ = dataset["evidence_standard_error"].values
         self.p_values_, self.interaction_ = dataset["corrected_p"].values, dataset["interaction"].values
-        self.total_, self.total_error_, self.total_p_ = (attrs[name] for name in ("total", "total_error", "total_p"))
-        self.slope_ = attrs["slope"]
+        self.total_, self.total_error_, self.total_p_ = total.value, total.standard_error, total.p_value
+        self.slope_ = dataset.attrs["slope"]
 
 
 def _renamed(groups):

@@ -1,0 +1,87 @@
+"""Decoders as functions of hybrids: behind an affine first stage where there is one, and always as logits."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegexplain._bits import SMALLEST_PROBABILITY
+from eegexplain._outputs import ScikitOutputs
+from eegexplain._stages import affine_stage
+
+AGREES = 1e-3  # of logits and log odds, beyond which decision values are no logits
+COMPARED = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A decoder as a function of hybrids, which may be formed behind its first stage where that is affine.
+
+    Parameters
+    ----------
+    features : callable
+        From trials (n_trials, n_channels, n_times) to features (n_trials, ...), an array or tensor: affine.
+    outputs : callable
+        From features to outputs (n_trials, n_outputs): logits that sum to 0, or predicted numbers.
+    """
+
+    features: Callable[[NDArray], Any]
+    outputs: Callable[[Any], NDArray]
+
+
+def ask(net: Any, X: NDArray) -> Asked:
+    """Make a decoder a function of hybrids.
+
+    Parameters
+    ----------
+    net : TorchNet or ScikitOutputs
+    X : ndarray of shape (n_trials, n_channels, n_times)
+        Some of these trials are tried.
+
+    Returns
+    -------
+    Asked
+
+    Warns
+    -----
+    UserWarning
+        For probabilities below 1e-6, which are raised to it, with their number.
+    """
+    if isinstance(net, ScikitOutputs):
+        return Asked(np.asarray, _logits(net, np.asarray(X[:COMPARED])))
+    stage = affine_stage(net, X)
+    if stage is not None:
+        return Asked(stage.features, stage.outputs)
+    return Asked(np.asarray, lambda hybrids: net.outputs(hybrids, batch_size=max(len(hybrids), 1)))
+
+
+def _logits(net, X):
+    """Decision values where they are the logarithm of the odds - these never saturate -, else log probabilities."""
+    if net.check_response("auto") == "output" or not hasattr(net.estimator, "predict_proba"):
+        return net.outputs
+    probabilities = net.of("predict_proba", X)
+    inside = ((probabilities > SMALLEST_PROBABILITY) & (probabilities < 1 - SMALLEST_PROBABILITY)).all(axis=1)
+    if hasattr(net.estimator, "decision_function") and inside.any():
+        decided = _centered(_columns(net.of("decision_function", X)))
+        expected = _centered(np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)))
+        if decided.shape == expected.shape and np.abs((decided - expected)[inside]).max() < AGREES:
+            return lambda hybrids: _centered(_columns(net.of("decision_function", hybrids)))
+    if not inside.all():
+        warnings.warn(
+            f"{int((~inside).sum())} of {len(inside)} trials have a probability below {SMALLEST_PROBABILITY:g}, which "
+            "is raised to it: information then depends on this limit. A calibrated classifier has no such trials.",
+            stacklevel=6,
+        )
+    return lambda hybrids: _centered(np.log(np.maximum(net.of("predict_proba", hybrids), SMALLEST_PROBABILITY)))
+
+
+def _columns(decided):
+    """One column per class; one decision value is the difference of two logits."""
+    return decided if decided.ndim > 1 else np.stack([-decided / 2, decided / 2], axis=1)
+
+
+def _centered(logits):
+    return logits - logits.mean(axis=1, keepdims=True)

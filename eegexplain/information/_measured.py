@@ -1,0 +1,208 @@
+"""All that one decoder's held-out trials say about cells, and its table."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegexplain._judge import Judge
+from eegexplain._parallel import progress
+from eegexplain.information._cells import Cells
+from eegexplain.information._game import MOST_PLAYERS, Game, sampled_shapley_values, shapley_values
+from eegexplain.information._hybrids import Parts, cross
+from eegexplain.information._judging import Lost, information, judged_scores, lost_information
+from eegexplain.information._partners import fit_effects
+from eegexplain.information._testing import Tested
+
+ADDITIVE = 0.1  # share of interactions above which cells do not add up
+OUTSIDE = "outside"  # the player that holds what no cell does
+UNDERCONFIDENT = (
+    "The calibration wants to amplify the output: the head is underconfident, and the total a lower bound (free_total "
+    "is without this limit)."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Held-out trials, who is crossed with whom, and who judges.
+
+    Parameters
+    ----------
+    judge : Judge
+    parts : Parts
+    partners : ndarray of int of shape (n_trials, n_partners)
+    whole : ndarray of shape (n_trials, n_outputs)
+        Outputs of whole trials.
+    testable : bool
+        Whether there are enough of them for p values.
+    """
+
+    judge: Judge
+    parts: Parts
+    partners: NDArray
+    whole: NDArray
+    testable: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Decomposed:
+    """Information of cells, trial by trial.
+
+    Parameters
+    ----------
+    kind : {"unique", "alone", "shapley"}
+    values : ndarray of shape (n_cells, n_trials)
+    sampling_errors : ndarray of shape (n_cells,)
+        Of means over trials, by the choice of orders.
+    """
+
+    kind: str
+    values: NDArray
+    sampling_errors: NDArray
+
+
+def lost_without(trials: Trials, cells: Cells, verbose: int = 0) -> Lost:
+    """What is lost without each cell; cells that share a part in time and frequency are crossed one after another.
+
+    Parameters
+    ----------
+    trials : Trials
+    cells : Cells
+    verbose : int, default=0
+
+    Returns
+    -------
+    Lost
+    """
+    first = {id(cell.part): number for number, cell in reversed(list(enumerate(cells.cells)))}
+    order = sorted(range(len(cells.cells)), key=lambda number: first[id(cells.cells[number].part)])
+    outputs: dict[int, NDArray] = {}
+    for number in progress(order, verbose, "information"):
+        outputs[number] = cross(trials.parts, trials.partners, [cells.cells[number]])
+    effects = fit_effects(np.stack([outputs[number] for number in range(len(order))]), trials.partners)
+    return lost_information(trials.judge, trials.whole, effects)
+
+
+def decompose(
+    trials: Trials, cells: Cells, lost: Lost, kind: str, n_orders: int, rng: np.random.RandomState
+) -> Decomposed:
+    """What cells are worth.
+
+    Parameters
+    ----------
+    trials : Trials
+    cells : Cells
+    lost : Lost
+    kind : {"unique", "alone", "shapley"}
+    n_orders : int
+        Of players, where there are too many for all coalitions.
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    Decomposed
+    """
+    values = lost.values
+    if kind == "alone":
+        outputs = np.stack([cross(trials.parts, trials.partners, [cell], alone=True) for cell in cells.cells])
+        values = information(trials.judge, fit_effects(outputs, trials.partners).rows)
+    elif kind == "shapley":
+        game = Game(trials.judge, trials.parts, trials.partners, cells.cells)
+        exact = game.n_players <= MOST_PLAYERS
+        shares = shapley_values(game) if exact else sampled_shapley_values(game, n_orders, rng)
+        return Decomposed(kind, shares.values, shares.sampling_errors)
+    return Decomposed(kind, values, np.zeros(len(values)))
+
+
+def tabulate(
+    trials: Trials, cells: Cells, lost: Lost, decomposed: Decomposed, tested: Tested, outputs: list[str]
+) -> Any:
+    """Everything with names.
+
+    Parameters
+    ----------
+    trials : Trials
+    cells : Cells
+    lost : Lost
+    decomposed : Decomposed
+        Of the cells, perhaps with what is outside of them.
+    tested : Tested
+    outputs : list of str
+
+    Returns
+    -------
+    xarray.Dataset
+    """
+    import xarray as xr
+
+    from eegexplain import __version__
+
+    judge, dims, shape = trials.judge, tuple(cells.coords), cells.shape
+    coords, tests = cells.coords, tested.p_values if trials.testable else np.full(len(tested.p_values), np.nan)
+    variables = {
+        "evidence_value": (("output", *dims), tested.evidence.T.reshape(len(outputs), *shape)),
+        "evidence_standard_error": (("output", *dims), tested.errors.T.reshape(len(outputs), *shape)),
+        "corrected_p": (dims, tests.reshape(shape)),
+        "interaction": (dims, lost.effects.interaction.reshape(shape)),
+    }
+    if decomposed.kind != "unique":
+        variables |= _with_error("unique_", dims, lost.values, judge, shape)
+    if decomposed.kind == "alone":  # negative where cells say more together than each by itself
+        variables |= _with_error("redundancy_", dims, decomposed.values - lost.values, judge, shape)
+    inner = xr.Dataset(variables, {"output": outputs, **coords, **cells.beside})
+    if decomposed.kind == "shapley":
+        coords = {dims[0]: [*coords[dims[0]], OUTSIDE]}
+        shape = (len(coords[dims[0]]),)
+        inner = inner.reindex(coords)
+    main = _with_error("", dims, decomposed.values, judge, shape)
+    main["standard_error"] = dims, np.hypot(main["standard_error"][1], decomposed.sampling_errors.reshape(shape))
+    total = judge.information(judged_scores(judge, trials.whole))
+    variables = {
+        **main,
+        **inner.data_vars,
+        "sampling_error": (dims, decomposed.sampling_errors.reshape(shape)),
+        "total_value": total.value,
+        "total_standard_error": total.standard_error,
+        "entropy_value": total.baseline,
+    }
+    facts = {
+        "version": __version__,
+        "method": "information",
+        "decomposition": decomposed.kind,
+        "label": f"information ({judge.unit}s)",
+        "unit": judge.unit,
+        "slope": total.slope,
+        "free_total": total.free_value,
+        "calibrated_over": total.calibrated_over,
+        "degrees_of_freedom": judge.degrees_of_freedom,
+    }
+    dataset = xr.Dataset(variables, {"output": outputs, **coords, **inner.coords}, facts)
+    if total.at_limit:
+        dataset.attrs["note"] = UNDERCONFIDENT
+    return dataset
+
+
+def warn_of_interactions(dataset: Any) -> None:
+    """Say when cells do not add up.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+    """
+    largest = float(dataset["interaction"].max())
+    if largest > ADDITIVE:
+        warnings.warn(
+            f"Trial and cell do not add up: {largest:.0%} of the variance of the outputs of hybrids is due to certain "
+            "pairs of trials. What a cell says then depends on the rest of the trial, and its evidence is a mean.",
+            stacklevel=5,
+        )
+
+
+def _with_error(prefix, dims, values, judge, shape):
+    errors = np.array([judge.error(one) for one in values])
+    return {
+        f"{prefix}value": (dims, values.mean(axis=1).reshape(shape)),
+        f"{prefix}standard_error": (dims, errors.reshape(shape)),
+    }
