@@ -21,7 +21,8 @@ LAYERS = {
     **dict.fromkeys(("_arrays", "_levels", "_text", "_validation", "_scale", "_settings"), 0),
     **dict.fromkeys(("_bands", "_meta", "_explanation", "_inner", "_module", "_outputs", "_torch", "_parallel", "_io",
                      "_folders", "_many", "_reading", "_calibration", "_judge", "_bits", "_stages", "_ensemble",
-                     "_exchange", "_forward", "_subspace", "_units", "_checkpoint", "_cluster", "_digest"), 1),
+                     "_exchange", "_forward", "_subspace", "_total", "_units", "_checkpoint", "_cluster",
+                     "_digest"), 1),
     **dict.fromkeys(("bases", "datasets", "models"), 2),
     **dict.fromkeys(
         ("perturbation", "reverse_correlation", "sinusoid", "attribution", "encoding", "timecourse", "information",

@@ -13,6 +13,7 @@ from eegexplain._explanation import order_by_content
 from eegexplain._judge import UNITS
 from eegexplain._meta import Explainer
 from eegexplain._settings import Number
+from eegexplain._total import total_information
 from eegexplain._validation import check_option, random_seed
 from eegexplain.information._asked import ask
 from eegexplain.information._hybrids import Parts
@@ -20,7 +21,6 @@ from eegexplain.information._measured import Trials, decompose, lost_without, ta
 from eegexplain.information._partners import draw_partners
 from eegexplain.information._spaces import check_disjoint, make_cells, needs_decoder
 from eegexplain.information._testing import check_units, test_evidence
-from eegexplain.information.total import total_information
 
 DECOMPOSITIONS = ("unique", "alone", "shapley")
 N_REFERENCE = 8  # trials that each new one is crossed with

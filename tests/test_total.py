@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from eegexplain.information.total import total_information
+from eegexplain._total import total_information
 
 
 def explanation(value, error, degrees=9, folds=False):
