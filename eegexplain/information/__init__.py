@@ -1,5 +1,6 @@
 """How much of the information about the label a decoder takes from a channel, a band, a moment: in bits."""
 
 from eegexplain.information.mapper import InformationMapper
+from eegexplain.information.source_space import SourceSpace
 
-__all__ = ["InformationMapper"]
+__all__ = ["InformationMapper", "SourceSpace"]

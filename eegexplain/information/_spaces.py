@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,7 @@ from eegexplain.bases import Basis, Spatial
 from eegexplain.information._cells import Cell, Cells, Pair, covariances, filter_pair
 from eegexplain.information._learned import learned_filters
 from eegexplain.information._parts import find_parts
-
-TOGETHER = 1e-6  # size of P_i P_j, relative to that of both, below which cells do not overlap
+from eegexplain.information.source_space import SourceSpace
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +53,7 @@ def make_cells(
     Parameters
     ----------
     cells : {"bands", "bins", "windows"} or Basis
-    space : None, str, dict, array, Spatial
+    space : None, str, dict, array, SourceSpace or Spatial
         As in `InformationMapper`.
     bands : "eeg" or dict of str to (float, float)
     windows : int or sequence of float
@@ -97,7 +95,7 @@ def find_space(space: Any, ch_names: list[str], estimator: Any = None) -> Space:
 
     Parameters
     ----------
-    space : str, dict, array, Spatial
+    space : str, dict, array, SourceSpace or Spatial
     ch_names : list of str
     estimator : estimator, optional
 
@@ -114,6 +112,8 @@ def find_space(space: Any, ch_names: list[str], estimator: Any = None) -> Space:
     """
     if isinstance(space, str):
         return lookup(SPACES, space, "space")(ch_names, estimator)
+    if isinstance(space, SourceSpace):
+        return _places(space, ch_names)
     if isinstance(space, Spatial):
         return _components(space, ch_names)
     if isinstance(space, Basis):
@@ -126,7 +126,7 @@ def find_space(space: Any, ch_names: list[str], estimator: Any = None) -> Space:
         return Space("component", list(blocks), partial(_pairs, blocks))
     raise TypeError(
         f"space must be None, one of {', '.join(map(repr, SPACES))}, groups of channels or filters by name, an array "
-        f"of filters (n_components, n_channels) or a spatial basis, got {type(space).__name__}."
+        f"of filters (n_components, n_channels), a SourceSpace or a spatial basis, got {type(space).__name__}."
     )
 
 
@@ -153,6 +153,18 @@ def _patterns(ch_names, estimator):
     """What each filter of the decoder sees, with its pattern."""
     blocks = learned_filters(estimator, len(ch_names))
     return Space("filter", list(range(len(blocks))), partial(_pairs, dict(enumerate(blocks)), silent=True))
+
+
+def _sources(ch_names, estimator):
+    """Places in a head of spheres."""
+    return _places(SourceSpace.spherical(ch_names), ch_names)
+
+
+def _places(sources, ch_names):
+    """What a beamformer sees at each place in the brain."""
+    sources.for_channels(ch_names)  # other channels are told here, before any training
+    along = {axis: ("source", values) for axis, values in zip("xyz", sources.positions.T, strict=True)}
+    return Space("source", list(sources.names), partial(sources.beamformers, ch_names), along)
 
 
 def _components(basis, ch_names):
@@ -291,7 +303,7 @@ def _pairs(blocks, C, silent=False):
     return [filter_pair(name, filters, C, silent=silent) for name, filters in blocks.items()]
 
 
-SPACES = {"channels": _channels, "innovation": _innovations, "patterns": _patterns}
+SPACES = {"channels": _channels, "innovation": _innovations, "patterns": _patterns, "sources": _sources}
 
 
 def needs_decoder(space: Any) -> bool:
@@ -306,55 +318,3 @@ def needs_decoder(space: Any) -> bool:
     bool
     """
     return isinstance(space, str) and space == "patterns"
-
-
-def check_disjoint(cells: Cells) -> None:
-    """Refuse cells that overlap as players of a game: what two share would be exchanged twice.
-
-    Parts of time and frequency act on moments, pairs on channels, so that a cell that is taken out of another, P_i P_j,
-    is nothing where the parts share nothing or neither filter sees the other's pattern. Windows and cells of a basis
-    that share moments add up to the trial all the same.
-
-    Parameters
-    ----------
-    cells : Cells
-
-    Raises
-    ------
-    ValueError
-        Naming the two.
-    """
-    names = ["@".join(map(str, one)) for one in _labels(cells)]
-    for (i, one), (j, other) in combinations(enumerate(cells.cells), 2):
-        if _share_time(one, other) and _share_space(one.pair, other.pair):
-            raise ValueError(
-                f"The cells {names[i]} and {names[j]} overlap: what they share would be exchanged twice, so that there "
-                "are no Shapley values for them. Use decomposition='unique' and 'alone', or cells that share nothing."
-            )
-
-
-def _labels(cells):
-    grids = np.meshgrid(*(np.arange(n) for n in cells.shape), indexing="ij")
-    axes = list(cells.coords.values())
-    return [[axes[k][i] for k, i in enumerate(place)] for place in zip(*(grid.ravel() for grid in grids), strict=True)]
-
-
-def _share_time(one, other):
-    if one.part is other.part:
-        return True
-    if one.part.bins is None or other.part.bins is None:
-        return False
-    return bool((one.part.bins & other.part.bins).any())
-
-
-def _share_space(one, other):
-    if one is None or other is None:
-        return True
-    return _seen(one, other) or _seen(other, one)
-
-
-def _seen(one, other):
-    """Whether the filters of one see the patterns of another."""
-    product = one.patterns @ (one.filters.T @ other.patterns) @ other.filters.T
-    size = np.linalg.norm(one.patterns @ one.filters.T) * np.linalg.norm(other.patterns @ other.filters.T)
-    return bool(np.linalg.norm(product) > TOGETHER * size)

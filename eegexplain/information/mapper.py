@@ -18,8 +18,9 @@ from eegexplain._validation import check_option, random_seed
 from eegexplain.information._asked import ask
 from eegexplain.information._hybrids import Parts
 from eegexplain.information._measured import Trials, decompose, lost_without, tabulate, warn_of_interactions
+from eegexplain.information._overlap import as_players
 from eegexplain.information._partners import draw_partners
-from eegexplain.information._spaces import check_disjoint, make_cells, needs_decoder
+from eegexplain.information._spaces import make_cells, needs_decoder
 from eegexplain.information._testing import check_units, test_evidence
 
 DECOMPOSITIONS = ("unique", "alone", "shapley")
@@ -55,7 +56,7 @@ class InformationMapper(Explainer):
         Parts of time and frequency: bands, bins 2 Hz wide, windows, or the cells of any basis of `eegexplain.bases` but
         a spatial one. Cells of short-time and wavelet bases share moments, as neighboring windows do: one of them alone
         holds little that its neighbors do not show, too.
-    space : None, str, dict, array or Spatial, default=None
+    space : None, str, dict, array, SourceSpace or Spatial, default=None
         Places on the head, each in every part: None is all channels together.
 
         - "channels": what an electrode shows, wherever on the head it appears.
@@ -65,6 +66,8 @@ class InformationMapper(Explainer):
         - dict of names to lists of channels (names or numbers): groups of channels.
         - array of shape (n_components, n_channels), one filter per row as in ``components_`` of scikit-learn, or a dict
           of names to such blocks. A complex filter is what its real and its imaginary part see.
+        - `SourceSpace`: places in the brain, each seen by a beamformer; "sources" is `SourceSpace.spherical` of the
+          trials' channels, which must have names of the 10-05 system.
         - `eegexplain.bases.spatial(...)`: components, with the patterns that their decomposition gave them.
     bands : "eeg" or dict of str to (float, float), default="eeg"
         In Hz.
@@ -192,7 +195,7 @@ class InformationMapper(Explainer):
         axes = {"bands": self.bands, "windows": self.windows, "sfreq": self.sfreq_, "ch_names": self.ch_names_}
         cells = make_cells(self.cells, self.space, X=X, estimator=getattr(self, "estimator_", None), **axes)
         if self.decomposition == "shapley":
-            check_disjoint(cells)
+            cells = as_players(cells)
         return cells
 
     def _explain_training(self, X, y, groups):

@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 
 from eegexplain.bases import STFT, Time, spatial
 from eegexplain.information import InformationMapper
-from eegexplain.information._spaces import check_disjoint, find_space, make_cells
+from eegexplain.information._spaces import find_space, make_cells
 from tests.estimators import fast_classifier
 from tests.information.test_mapper import mapper, trials
 
@@ -128,6 +128,7 @@ def test_a_complex_filter_sees_through_two_real_ones_whatever_its_phase():
         ({"left": ["a"], "filter": np.ones(5)}, "groups of channels .left. and filters"),
         ("channel", "Did you mean 'channels'"),
         ("patterns", "no decoder has neither"),
+        ("sources", "No position for electrode 'a'"),
     ],
 )
 def test_what_fits_no_trials_is_refused(space, message):
@@ -201,25 +202,17 @@ def test_decoders_whose_filters_are_of_other_channels_are_refused():
         mapper(space="patterns").fit(X, y)
 
 
-def test_only_cells_that_share_something_overlap():
-    left, right = RNG.standard_normal((2, 5))
-    check_disjoint(cells(None))
-    check_disjoint(cells(None, "windows"))
-    check_disjoint(cells(None, STFT()))
-    check_disjoint(cells(spatial(PCA(5).fit(X[0].T))))
-    with pytest.raises(ValueError, match="cells a and b overlap"):
-        check_disjoint(cells(None, bands={"a": (4, 9), "b": (8, 20)}))
-    with pytest.raises(ValueError, match="cells component0@a and component1@a overlap"):
-        check_disjoint(cells(np.stack([left, right])))
-
-
-def test_shapley_values_of_orthogonal_components_add_up_to_the_total():
+def test_components_that_share_nothing_have_shapley_values():
     X, y = trials()
-    halves = spatial(np.eye(4)[:, [1, 2]], names=["one", "two"])
-    found = mapper(space=halves, bands={"alpha": (8.0, 12.0)}, decomposition="unique").fit(X, y)
-    assert found.information_.shape == (2, 1) and found.information_[0, 0] > 0.2
+    settings = {"bands": {"alpha": (8.0, 12.0)}, "decomposition": "shapley"}
     with pytest.raises(ValueError, match="ch0@alpha and ch1@alpha overlap"):
-        mapper(space="channels", bands={"alpha": (8.0, 12.0)}, decomposition="shapley").fit(X, y)
+        mapper(space="channels", **settings).fit(X, y)
+    components = spatial(np.eye(4)[:, [1, 2]], names=["one", "two"])
+    found = mapper(space=components, **settings).fit(X, y)
+    shares = dict(zip(found.explanation_["cell"].values, found.information_, strict=True))
+    assert list(shares) == ["one@alpha", "two@alpha", "outside"]
+    assert sum(shares.values()) == pytest.approx(found.total_, abs=1e-9)
+    assert shares["one@alpha"] > 0.2 > 0.05 > abs(shares["two@alpha"])
 
 
 def test_a_group_of_all_channels_is_the_whole_band():
