@@ -116,8 +116,8 @@ class SourceSpace:
         Returns
         -------
         SourceSpace
-            Positions in head radii (x to the right ear, y to the nose, z upwards), in the outer brain and down to a step
-            below the lowest electrode, named by them.
+            Positions in head radii (x to the right ear, y to the nose, z upwards), in the outer brain and down to one
+            step below the lowest electrode, named by them.
 
         Raises
         ------

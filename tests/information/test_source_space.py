@@ -103,7 +103,7 @@ def forward():
     places *= 0.09 / np.linalg.norm(places, axis=1, keepdims=True)
     montage = mne.channels.make_dig_montage(dict(zip(NAMES, places + [0, 0, 0.04], strict=True)), coord_frame="head")
     info = mne.create_info(NAMES, 100.0, "eeg").set_montage(montage)
-    sphere = mne.make_sphere_model((0, 0, 0.04), 0.09, verbose=False)
+    sphere = mne.make_sphere_model((0, 0, 0.0401), 0.09, verbose=False)
     places = mne.setup_volume_source_space(pos=40.0, sphere=(0, 0.01, 0.05, 0.06), exclude=10.0, verbose=False)
     return mne.make_forward_solution(info, None, places, sphere, meg=False, eeg=True, verbose=False)
 
@@ -124,6 +124,7 @@ def test_forward_solutions_of_mne_have_their_places_and_gains(forward):
     np.testing.assert_allclose(one.leadfield[..., 0], free.leadfield[..., 2], rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:Trial and cell do not add up")
 def test_source_spaces_survive_cloning_and_their_positions_reach_the_map():
     from tests.information.test_mapper import PowerReader, trials
 
