@@ -17,6 +17,7 @@ from eegexplain import (
     bases,
     datasets,
     encoding,
+    information,
     inspection,
     models,
     perturbation,
@@ -33,7 +34,7 @@ from eegexplain.sinusoid import SinusoidFitter
 from eegexplain.timecourse import OrdinalLogisticRegression, TimeResolvedCoefficients
 from tests.estimators import fast_classifier, fast_eegnet, fast_eegnet_regressor, fast_regressor
 
-MODULES = (attribution, bases, datasets, encoding, inspection, models, perturbation, plotting, report,
+MODULES = (attribution, bases, datasets, encoding, information, inspection, models, perturbation, plotting, report,
            reverse_correlation, sinusoid, timecourse)  # fmt: skip
 
 
@@ -250,6 +251,10 @@ DOORS = {
     ),
     "unit_responses": Door(
         lambda X: encoding.unit_responses(FrozenEstimator(network()), X), arrays={"X": X}
+    ),
+    # information
+    "InformationMapper": analysis(
+        information.InformationMapper, cells="windows", windows=2, n_permutations=19, random_state=0
     ),
     # inspection
     "artifact_audit": Door(
@@ -565,11 +570,11 @@ NO_ARRAYS = {
                 "ExplanationComparison", "GroupExplanation", "ReferenceComparison", "Decoding", "DeletionCurve",
                 "SanityCheck", "Parameter", "Perturbation", "ReceptiveField", "Significance", "Stability",
                 "SinusoidFit", "Source", "Job", "Options", "Figure", "Findings", "Section", "Trials",
-                "TruthScore", "UncoveredBand", "UsableInformation"),
+                "TotalInformation", "TruthScore", "UncoveredBand", "UsableInformation"),
     "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet"),
     "names, files, epochs and labelled results": ("as_basis", "class_contrast", "compare_explanations", "fetch_uci_eeg",
                                                   "from_epochs", "ideal_observer_accuracy", "load_trials",
-                                                  "load_uci_eeg"),
+                                                  "load_uci_eeg", "total_information"),
     "torch modules": ("EEGNet", "FrequencyDomainModel", "SyncNet"),
     "bases of facades, without a network": ("NetworkClassifier", "NetworkRegressor"),
     "drawn from a `DeletionCurve`": ("FaithfulnessDisplay",),

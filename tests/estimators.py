@@ -6,7 +6,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from eegexplain import bases
 from eegexplain.attribution import FLEXAttributor
+from eegexplain.information import InformationMapper
 from eegexplain.models import (
     EEGNetClassifier,
     EEGNetRegressor,
@@ -133,6 +135,17 @@ def fast_envelopes(**params):
     return EnvelopeCorrelator(fast_classifier(), layer="pool_out", random_state=0, **params)
 
 
+def fast_information(**params):
+    """Information in channels."""
+    settings = {"cells": bases.Fourier(), "n_permutations": 19, "random_state": 0}
+    return InformationMapper(**{"estimator": closed_classifier(), **settings, "space": "channels", **params})
+
+
+def fast_information_on_numbers(**params):
+    """Information in bands, about numbers."""
+    return fast_information(**{"estimator": closed_regressor(), "space": None, **params})
+
+
 def small_ensemble(**params):
     """A mean of a network and of what is none."""
     return EnsembleClassifier([closed_classifier(), AmplitudeClassifier()], **{"random_state": 0, **params})
@@ -167,6 +180,8 @@ CASES = [
     Case(
         "SinusoidFitter", lambda: SinusoidFitter(fast_classifier()), 61, map_attributes=(("err_lin_", 1),)
     ),
+    Case("InformationMapper", fast_information, 61, map_attributes=(("information_", 0),)),
+    Case("InformationMapper-numbers", fast_information_on_numbers, 59, regression=True),
     Case("TimeResolvedCoefficients", lambda: TimeResolvedCoefficients(LogisticRegression()), 61, searched="C"),
     Case("TimeResolvedCoefficients-ridge", over_time_ridge, 58, regression=True, searched="alpha"),
     Case("TimeResolvedCoefficients-ordinal", over_time_ordinal, 61, searched="C"),

@@ -11,6 +11,7 @@ from eegexplain._explanation import population_error
 from eegexplain._judge import Judge
 
 LEAST_TRIALS, LEAST_GROUPS = 20, 4
+LEAST_PARTNERS = 3  # with fewer, rows and columns of hybrids cannot be told apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,8 @@ def check_units(y: NDArray, groups: NDArray | None, classes: bool) -> bool:
     ------
     ValueError
     """
+    if len(y) < 2 * LEAST_PARTNERS:
+        raise ValueError(f"n_samples = {len(y)} is too few: every trial is crossed with others. Give at least 20.")
     if classes:
         names, codes = np.unique(y, return_inverse=True)
         if len(names) < 2:

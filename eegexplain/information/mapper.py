@@ -21,7 +21,7 @@ from eegexplain.information._measured import Trials, decompose, lost_without, ta
 from eegexplain.information._overlap import as_players
 from eegexplain.information._partners import draw_partners
 from eegexplain.information._spaces import make_cells, needs_decoder
-from eegexplain.information._testing import check_units, test_evidence
+from eegexplain.information._testing import LEAST_PARTNERS, check_units, test_evidence
 
 DECOMPOSITIONS = ("unique", "alone", "shapley")
 N_REFERENCE = 8  # trials that each new one is crossed with
@@ -146,7 +146,7 @@ class InformationMapper(Explainer):
 
     _trial_label = "evidence (nats of log odds)"
     _numbers = {
-        "n_partners": Number(least=3, whole=True),
+        "n_partners": Number(least=LEAST_PARTNERS, whole=True),
         "n_permutations": Number(least=19, whole=True),
         "n_orders": Number(least=4, whole=True),
     }
@@ -240,6 +240,12 @@ class InformationMapper(Explainer):
         classes = hasattr(self, "classes_")
         scores, kind = (whole, "logits") if classes else (whole[:, 0], "predictions")
         return make_judge(y, scores, groups=groups, kind=kind, unit=self.unit, random_state=self._seed)[0]
+
+    def __sklearn_tags__(self):
+        """One target: information is about one label."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = False
+        return tags
 
     # -------------------------------------------------------- single trials
     def _trial_coords(self):
