@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 TOLERANCE = 1e-10  # of a Newton step, in nats; it also ends the climb where scores separate the classes
+ROUNDING = 1e-13  # a last step may seem to lose as much; refused, it would leave the error of the step before
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _newton(scores, codes, slopes, intercepts, *, held=False, n_iterations=100):
             who, step = active[waiting], 0.5**halvings * steps[waiting]
             moved = slopes[who] - step[:, 0], intercepts[who] - np.pad(step[:, 1:], ((0, 0), (1, 0)))
             new = _class_losses(scores[who], codes, moved).sum(axis=-1)
-            good = new <= losses[who]
+            good = new <= losses[who] * (1 + ROUNDING)
             gained[waiting[good]] = losses[who[good]] - new[good]
             slopes[who[good]], intercepts[who[good]] = moved[0][good], moved[1][good]
             losses[who[good]], waiting = new[good], waiting[~good]

@@ -256,6 +256,10 @@ DOORS = {
     "InformationMapper": analysis(
         information.InformationMapper, cells="windows", windows=2, n_permutations=19, random_state=0
     ),
+    "SourceSpace": Door(
+        lambda leadfield, positions: information.SourceSpace(leadfield, positions),
+        arrays={"leadfield": rng.standard_normal((5, 2)), "positions": rng.standard_normal((2, 3))},
+    ),
     # inspection
     "artifact_audit": Door(
         lambda X, y, groups, sfreq, line_frequency: inspection.artifact_audit(

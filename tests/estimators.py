@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -22,6 +23,11 @@ from eegexplain.reverse_correlation import EnvelopeCorrelator, ReverseCorrelator
 from eegexplain.sinusoid import SinusoidFitter
 from eegexplain.timecourse import OrdinalLogisticRegression, TimeResolvedCoefficients
 
+# small trials of no network's own make information maps say so
+FEW_TRIALS = [
+    pytest.mark.filterwarnings("ignore:.*are too few to tell information", "ignore:Trial and cell do not add up"),
+    pytest.mark.filterwarnings("ignore:These trials have trained the network"),
+]
 N_TRIALS, N_CHANNELS, N_TIMES, SFREQ = 12, 3, 32, 64.0
 FAST = {
     "readout": "max",
@@ -180,8 +186,8 @@ CASES = [
     Case(
         "SinusoidFitter", lambda: SinusoidFitter(fast_classifier()), 61, map_attributes=(("err_lin_", 1),)
     ),
-    Case("InformationMapper", fast_information, 61, map_attributes=(("information_", 0),)),
-    Case("InformationMapper-numbers", fast_information_on_numbers, 59, regression=True),
+    Case("InformationMapper", fast_information, 61),  # partners depend on what trials hold, channel by channel
+    Case("InformationMapper-numbers", fast_information_on_numbers, 58, regression=True),
     Case("TimeResolvedCoefficients", lambda: TimeResolvedCoefficients(LogisticRegression()), 61, searched="C"),
     Case("TimeResolvedCoefficients-ridge", over_time_ridge, 58, regression=True, searched="alpha"),
     Case("TimeResolvedCoefficients-ordinal", over_time_ordinal, 61, searched="C"),

@@ -4,15 +4,14 @@ import pytest
 import torch
 from sklearn.utils import estimator_checks as checks
 
-from tests.estimators import CASES
+from tests.estimators import CASES, FEW_TRIALS
 
 # the battery's classes differ in ways that amplitudes need not show
 pytestmark = [
     pytest.mark.filterwarnings("ignore:after [0-9]+ draws per trial"),
     # of few samples
     pytest.mark.filterwarnings("ignore:trials of .* tell apart", "ignore:.*trials have (no|next to no) power"),
-    pytest.mark.filterwarnings("ignore:.*are too few to tell information", "ignore:Trial and cell do not add up"),
-    pytest.mark.filterwarnings("ignore:These trials have trained the network"),  # the battery knows no held-out ones
+    *FEW_TRIALS,
 ]
 
 EXTRA = [

@@ -5,7 +5,9 @@ import pytest
 import torch
 from sklearn.frozen import FrozenEstimator
 
-from tests.estimators import CASES, fast_gradient, fast_sampling, trials
+from tests.estimators import CASES, FEW_TRIALS, fast_gradient, fast_sampling, trials
+
+pytestmark = FEW_TRIALS
 
 N_TRIALS = 24
 TRIAL_POSITIONS = ("window_index",)  # which trial a window was cut from: follows the permutation

@@ -11,7 +11,9 @@ from torch import nn
 from eegexplain import FLEXAttributor, PerturbationCorrelator
 from eegexplain import _scale as s
 from eegexplain._validation import check_bands
-from tests.estimators import CASES, fast_classifier, fast_regressor, trials
+from tests.estimators import CASES, FEW_TRIALS, fast_classifier, fast_regressor, trials
+
+pytestmark = FEW_TRIALS
 
 
 def said(function, *args):
@@ -30,7 +32,7 @@ def test_every_door_warns_of_another_unit(case, factor):
     estimator = case.make().fit(X, y)
     doors = [estimator.predict]
     if hasattr(estimator, "explain"):
-        doors += [estimator.explain, estimator.transform, estimator.explain_population]
+        doors += [estimator.explain, estimator.transform, lambda X: estimator.explain_population(X, y)]
     for door in doors:
         assert "same unit" in said(door, X * factor)
         door(X * 3)  # within what recordings differ: a warning would be an error here

@@ -12,7 +12,9 @@ from sklearn.model_selection import KFold
 from eegexplain import TimeResolvedCoefficients
 from eegexplain._settings import AT_LEAST_ONE, COMMON, Number, as_splits
 from eegexplain.encoding import GaussianTuningModel, ParameterFitter, StimulusDecoder, WeightFitter
-from tests.estimators import CASES, fast_classifier, trials
+from tests.estimators import CASES, FEW_TRIALS, fast_classifier, trials
+
+pytestmark = FEW_TRIALS
 
 NONSENSE = (np.inf, -np.inf, np.nan, -1, 1.5, "x", None, [1, 2], 1j)
 
@@ -45,8 +47,8 @@ TAKES = {
 
 def takes(estimator, name, value):
     """Whether the documentation allows it."""
-    if name == "alpha" and isinstance(value, list):
-        return True  # candidates
+    if name in {"alpha", "windows"} and isinstance(value, list):
+        return True  # candidates, edges
     if name == "tol" and value is None:
         return "PerturbationCorrelator" in type(estimator).__name__
     return any(value is known or value == known for known, names in TAKES.items() if name in names)

@@ -120,7 +120,9 @@ def window_parts(windows: Any, sfreq: float, n_times: int) -> list[Part]:
         For windows shorter than 4 samples, and edges that do not rise or leave the trial.
     """
     end = n_times / sfreq
-    edges = np.linspace(0, end, windows + 1) if np.ndim(windows) == 0 else np.asarray(windows, dtype=float)
+    if np.ndim(windows) == 0:
+        windows = np.linspace(0, end, windows + 1)
+    edges = np.asarray(windows, dtype=float)
     lengths = np.diff(edges)
     if len(edges) < 2 or (lengths * sfreq < 4).any() or edges[0] < 0 or edges[-1] > end * (1 + 1e-9):
         raise ValueError(

@@ -12,7 +12,7 @@ from eegexplain._bits import make_judge
 from eegexplain._explanation import order_by_content
 from eegexplain._judge import UNITS
 from eegexplain._meta import Explainer
-from eegexplain._settings import Number
+from eegexplain._settings import AT_LEAST_ONE, Number
 from eegexplain._total import total_information
 from eegexplain._validation import check_option, random_seed
 from eegexplain.information._asked import ask
@@ -188,6 +188,8 @@ class InformationMapper(Explainer):
     def _prepare(self, X, y):
         check_option("decomposition", self.decomposition, DECOMPOSITIONS)
         check_option("unit", self.unit, tuple(UNITS))
+        if np.ndim(self.windows) == 0:
+            AT_LEAST_ONE.check("windows", self.windows)
         self._seed = random_seed(self.random_state)
         self.cells_ = None if needs_decoder(self.space) else self._make_cells(X)
 
