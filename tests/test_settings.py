@@ -82,7 +82,7 @@ def test_common_names_mean_the_same_in_every_signature():
     for make, _ in ESTIMATORS.values():
         estimator = make()
         known = {*COMMON, *getattr(estimator, "_numbers", {}), *getattr(estimator, "_parameter_constraints", {})}
-        assert set(numeric_parameters(estimator)) <= known | {"sfreq", "random_state", "alpha"}
+        assert set(numeric_parameters(estimator)) <= known | {"sfreq", "random_state", "alpha", "windows"}
 
 
 @pytest.mark.parametrize("limit", [1, 10, 1000.0])
