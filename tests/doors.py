@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+import xarray as xr
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 
@@ -94,6 +95,13 @@ def explainer():
 def contrast():
     """How the data of the classes differ, by frequency."""
     return inspection.power_contrast(X, y, sfreq=64.0, ch_names=["Fp1", "C3", "T8"])
+
+
+def bits():
+    """What a network takes from each band."""
+    amounts = {"value": ("band", np.arange(5.0) / 10), "standard_error": ("band", np.full(5, 0.05))}
+    whole = {"total_value": 0.8, "total_standard_error": 0.1, "entropy_value": 1.0}
+    return xr.Dataset(amounts | whole, {"band": list("abcde")}, {"unit": "bit", "degrees_of_freedom": 4})
 
 
 def fit(make, **params):
@@ -440,6 +448,9 @@ DOORS = {
     ),
     "HRFDisplay": display(lambda times, responses: plotting.HRFDisplay([times], [responses], ["a"]),
                           times=np.arange(5.0), responses=np.arange(5.0)),
+    "InformationDisplay": display(
+        lambda unique: plotting.InformationDisplay(bits(), truth={"unique": unique}), unique=rng.random(5)
+    ),
     "R2Display": display(plotting.R2Display, ("r2", "null"), r2=np.linspace(0, 0.5, 9), null=np.zeros(9)),
     "SpectralMapDisplay": display(
         lambda values, frequencies, standard_error: plotting.SpectralMapDisplay(

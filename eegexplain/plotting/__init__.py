@@ -10,6 +10,7 @@ _LAZY = {
     "TrialMapDisplay": "eegexplain.plotting.displays.attribution",
     "CHANNEL_10_20_APPROX": "eegexplain.plotting.scalp.classic",
     "HRFDisplay": "eegexplain.plotting.displays.encoding",
+    "InformationDisplay": "eegexplain.plotting.displays.information",
     "R2Display": "eegexplain.plotting.displays.encoding",
     "SpectralMapDisplay": "eegexplain.plotting.displays.spectra",
     "TRFDisplay": "eegexplain.plotting.displays.kernels",

@@ -102,7 +102,19 @@ def permutation():
     yield plotting.PermutationDisplay(null, null[:, 0], NASTY, null[:, 0] ** 2).plot().figure_, NASTY
 
 
+def information():
+    facts = {"degrees_of_freedom": 4, "unit": "bit"}
+    whole = {"total_value": 0.5, "total_standard_error": 0.1, "entropy_value": 1.0}
+    for axes in (("band",), ("channel", "band")):
+        values = RNG.normal(size=[5] * len(axes))
+        amounts = {"value": (axes, values), "standard_error": (axes, abs(values))}
+        data = xr.Dataset(amounts | whole, dict.fromkeys(axes, NASTY), facts | {"label": NASTY[0]})
+        yield plotting.InformationDisplay(data).plot(title=NASTY[1]).figure_, NASTY
+    yield plotting.InformationDisplay(data).plot(positions=PLACES).figure_, NASTY
+
+
 DRAWN = {
+    "InformationDisplay": information,
     "CrossValidatedDisplay": cross_validated, "PermutationDisplay": permutation,
     "TopomapDisplay": topomap, "SpectralMapDisplay": spectral_map, "TemplateDisplay": template,
     "TimeFrequencyDisplay": time_frequency, "TrialMapDisplay": trial_map, "FaithfulnessDisplay": faithfulness,
