@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.frozen import FrozenEstimator
 
-from eegexplain.datasets import Dipole
+from eegexplain.datasets import Dipole, make_oscillatory_eeg
 from eegexplain.information import InformationMapper, SourceSpace
 
 NAMES = ["Fp1", "Fp2", "F3", "F4", "C3", "Cz", "C4", "P3", "P4", "O1", "O2"]
@@ -137,3 +138,32 @@ def test_source_spaces_survive_cloning_and_their_positions_reach_the_map():
     np.testing.assert_array_equal(found.explanation_["z"], places.positions[:, 2])
     with pytest.raises(ValueError, match="knows no channel 'ch0'"):
         mapper.fit(X, y)
+
+
+class Reader(ClassifierMixin, BaseEstimator):
+    """Log power of a band at two electrodes, beside the sources rather than over them, weighed against each other."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def decision_function(self, X):
+        power = np.log(np.abs(np.fft.rfft(X)) ** 2 + 1e-9)
+        back, left = power[:, -2:, 8:13].mean(axis=(1, 2)), power[:, [4, 7], 20:25].mean(axis=(1, 2))
+        return 2 * (left - back)
+
+    def predict(self, X):
+        return self.classes_[(self.decision_function(X) > 0).astype(int)]
+
+
+@pytest.mark.filterwarnings("ignore:Trial and cell do not add up")
+def test_planted_sources_are_found_within_a_step_of_the_grid():
+    """Not where the electrodes are that the decoder reads, but where their rhythms come from."""
+    eeg = make_oscillatory_eeg(80, NAMES, 64.0, 1.0, snr=2.0, reference="average", random_state=0)
+    places = SourceSpace.spherical(NAMES, spacing=0.3)
+    settings = {"bands": {"alpha": (8, 13), "beta": (20, 25)}, "n_partners": 3, "sfreq": 64.0, "ch_names": NAMES}
+    mapper = InformationMapper(FrozenEstimator(Reader().fit(eeg.X, eeg.y)), space=places, random_state=0, **settings)
+    value = mapper.fit(eeg.X, eeg.y).explanation_["value"]
+    for band, electrode in (("alpha", "Oz"), ("beta", "C3")):
+        away = np.linalg.norm(places.positions - Dipole(electrode).location(), axis=1)
+        assert away[value.sel(band=band).values.argmax()] <= 0.3

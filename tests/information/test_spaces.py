@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 from eegexplain.bases import STFT, Time, spatial
 from eegexplain.information import InformationMapper
 from eegexplain.information._spaces import find_space, make_cells
+from eegexplain.inspection import cross_validate_explanations
 from tests.estimators import fast_classifier
 from tests.information.test_mapper import mapper, trials
 
@@ -217,8 +218,18 @@ def test_components_that_share_nothing_have_shapley_values():
 
 def test_a_group_of_all_channels_is_the_whole_band():
     X, y = trials()
-    whole, group = (mapper(space=space).fit(X, y).information_ for space in (None, {"all": [0, 1, 2, 3]}))
+    bands = {"low": (2.0, 7.0), "alpha": (8.0, 12.0)}
+    whole, group = (mapper(space=one, bands=bands).fit(X, y).information_ for one in (None, {"all": [0, 1, 2, 3]}))
     np.testing.assert_allclose(group[0], whole, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:Trial and cell do not add up", "ignore:The whole map is 0")
+def test_maps_of_filters_are_of_one_network_only():
+    X, y = trials()
+    settings = {"sfreq": 64.0, "space": "patterns", "bands": {"alpha": (8.0, 12.0)}, "random_state": 0}
+    explainer = InformationMapper(fast_classifier(num_filters=1, max_epochs=1), **settings)
+    with pytest.raises(ValueError, match="A map over filters cannot be averaged over networks"):
+        cross_validate_explanations(explainer, X, y, cv=2)
 
 
 def test_networks_are_asked_for_their_filters_after_training():
