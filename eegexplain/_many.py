@@ -1,5 +1,6 @@
 """Train many estimators on one data set: those that know how share what does not depend on labels."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone, is_classifier
 from sklearn.utils.validation import has_fit_parameter
 
+from eegexplain._checkpoint import Checkpoint, open_checkpoint
 from eegexplain._units import STACK, Unit, run_units
 from eegexplain._validation import check_group_names, refuse_masked
 
@@ -23,6 +25,7 @@ def fit_many(
     params: Any = None,
     groups: ArrayLike | None = None,
     n_jobs: int | None = None,
+    checkpoint: str | os.PathLike | Checkpoint | None = None,
     verbose: int = 0,
 ) -> list[Any]:
     """Train many networks on one data set, as clones of one estimator.
@@ -53,6 +56,9 @@ def fit_many(
         Passed to ``fit``, where this takes groups.
     n_jobs : int, optional
         Processes; the result does not depend on it.
+    checkpoint : str or path-like, optional
+        Folder that keeps what is trained: the same call goes on from there after an interruption. It holds pickles, so
+        resume only what you trust. Give `random_states` with it, or an estimator that has one.
     verbose : int
         1 shows a progress bar.
 
@@ -64,7 +70,8 @@ def fit_many(
     Raises
     ------
     ValueError
-        For lists of several lengths, for trials that are not there, and for a subset that lacks a class of its target.
+        For lists of several lengths, for trials that are not there, for a subset that lacks a class of its target, and
+        for a damaged checkpoint, or one of another call.
 
     Examples
     --------
@@ -93,7 +100,8 @@ def fit_many(
     stacks = _stacks([job.subset for job in jobs])
     units = [Unit(_train, (estimator, trials, [jobs[place] for place in places], groups)) for places in stacks]
     fitted: list[Any] = [None] * len(jobs)
-    found = run_units(units, n_jobs=n_jobs, verbose=verbose, desc="training")
+    kept = open_checkpoint(checkpoint, "networks", {"estimator": estimator, "X": trials, "groups": groups})
+    found = run_units(units, n_jobs=n_jobs, checkpoint=kept, verbose=verbose, desc="training")
     for places, networks in zip(stacks, found, strict=True):
         for place, network in zip(places, networks, strict=True):
             fitted[place] = network

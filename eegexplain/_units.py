@@ -12,6 +12,7 @@ from typing import Any
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from eegexplain._checkpoint import Checkpoint
 from eegexplain._parallel import progress, single_thread
 
 STACK = 8  # networks (or labelings) of one unit: a constant, so that no result depends on the number of processes
@@ -52,6 +53,7 @@ def run_units(
     units: Sequence[Unit],
     *,
     n_jobs: int | None = None,
+    checkpoint: Checkpoint | None = None,
     timeout: float | None = None,
     verbose: int = 0,
     desc: str = "",
@@ -64,6 +66,8 @@ def run_units(
     n_jobs : int, optional
         joblib's; None is 1 unless a ``joblib.parallel_config`` context says otherwise, and every worker of a cluster.
         1 stays in this process.
+    checkpoint : Checkpoint, optional
+        Keeps what is finished; units that it holds do not run.
     timeout : float, optional
         Seconds without any unit coming to its end, after which those under way are given up.
     verbose : int, default=0
@@ -83,12 +87,15 @@ def run_units(
     TimeoutError
         Naming the units that were under way.
     """
-    done, early = _Runner(units, n_jobs, timeout, desc).run(range(len(units))), {}
+    keys = [] if checkpoint is None else [checkpoint.key(unit) for unit in units]
+    held = {place for place, key in enumerate(keys) if checkpoint is not None and checkpoint.holds(key)}
+    missing = [place for place in range(len(units)) if place not in held]
+    done, early = _Runner(units, n_jobs, timeout, desc, kept=checkpoint is not None).run(missing), {}
     for place in progress(range(len(units)), verbose, desc, total=len(units)):
-        while place not in early:
+        while place not in held and place not in early:
             finished, found = next(done)
-            early[finished] = found
-        found = early.pop(place)
+            early[finished] = found if checkpoint is None else checkpoint.keep(keys[finished], found)
+        found = checkpoint.load(keys[place]) if place in held else early.pop(place)
         for warning in found.warnings:
             warnings.warn_explicit(*warning)
         yield found.result
@@ -104,6 +111,7 @@ class _Runner:
     n_jobs: int | None
     timeout: float | None
     desc: str
+    kept: bool
 
     def run(self, places: Sequence[int]) -> Iterator[tuple[int, Done]]:
         """Yield places with what was found there, as it comes."""
@@ -114,7 +122,7 @@ class _Runner:
     def _here(self, places):
         for place in places:
             with single_thread():
-                found = Done(self.units[place].function(*self.units[place].arguments))
+                found = _recorded(self.units[place]) if self.kept else _plain(self.units[place])
             yield place, found
 
     def _in_pool(self, places):
@@ -146,7 +154,7 @@ class _Runner:
         parallel = joblib.Parallel(
             self.n_jobs, return_as="generator_unordered" if lazy else "list", timeout=self.timeout
         )
-        origin = _process()
+        origin = None if self.kept else _process()  # what is kept is kept with its warnings
 
         def calls():
             for place in list(places):
@@ -168,12 +176,12 @@ def _process():
     return platform.node(), os.getpid()
 
 
-def call_unit(origin: tuple, place: int, unit: Unit) -> tuple[int, Done]:
+def call_unit(origin: tuple | None, place: int, unit: Unit) -> tuple[int, Done]:
     """Run a unit in a worker: one thread, no workers of its own, warnings kept.
 
     Parameters
     ----------
-    origin : tuple
+    origin : tuple or None
         The process of the caller: where it is this one, warnings pass the caller's filters by themselves.
     place : int
     unit : Unit
@@ -184,11 +192,18 @@ def call_unit(origin: tuple, place: int, unit: Unit) -> tuple[int, Done]:
     done : Done
     """
     with single_thread(), joblib.parallel_config("sequential"):
-        if origin == _process():
-            return place, Done(unit.function(*unit.arguments))
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            for kind in (DeprecationWarning, PendingDeprecationWarning):
-                warnings.simplefilter("ignore", kind)
-            result = unit.function(*unit.arguments)
-    return place, Done(result, [(str(one.message), one.category, one.filename, one.lineno) for one in caught])
+        return place, _plain(unit) if origin == _process() else _recorded(unit)
+
+
+def _plain(unit):
+    return Done(unit.function(*unit.arguments))
+
+
+def _recorded(unit):
+    """Every warning is kept: which of them are shown is for the filters of the caller."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for kind in (DeprecationWarning, PendingDeprecationWarning):
+            warnings.simplefilter("ignore", kind)
+        result = unit.function(*unit.arguments)
+    return Done(result, [(str(one.message), one.category, one.filename, one.lineno) for one in caught])

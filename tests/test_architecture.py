@@ -41,10 +41,10 @@ ALLOWED = {
 LIBRARIES_AT_MODULE_LEVEL = {"numpy", "scipy", "sklearn", "eegexplain", *sys.stdlib_module_names}
 # Heavy libraries imported at module level, and where.
 HEAVY = {
-    "torch": ("_ensemble.py", "_module.py", "_torch.py", "_stages.py", "_parallel.py", "models/", "attribution/",
-              "reverse_correlation/_tracing.py", "encoding/parameters/_descent.py"),
+    "torch": ("_ensemble.py", "_module.py", "_torch.py", "_stages.py", "_parallel.py", "_digest.py", "models/",
+              "attribution/", "reverse_correlation/_tracing.py", "encoding/parameters/_descent.py"),
     "skorch": ("_ensemble.py", "_torch.py", "models/"),
-    "joblib": ("_units.py",),
+    "joblib": ("_units.py", "_digest.py"),
     "threadpoolctl": ("_parallel.py",),
     "tqdm": ("_parallel.py", "models/_training.py"),
 }  # fmt: skip
@@ -174,6 +174,7 @@ TESTED_TOGETHER = {
     "plotting/displays/kernels.py": "plotting/displays/test_encoding.py",
 }
 OF_NO_MODULE = {
+    "inspection/test_resume.py",  # every long call, interrupted and begun again
     "perturbation/test_truth.py",  # trained networks against planted truths
     "reverse_correlation/test_simulated.py",
     "plotting/test_displays.py",  # what all displays share
@@ -212,6 +213,7 @@ PRIVATE_IMPORTS = {
         "bases/test_bases.py": "Parseval's law with the weights of one-sided spectra",
         "perturbation/test_kinds.py": "bins whose phase is fixed",
     },
+    "_digest": {"test_checkpoint.py": "the names of units are digests"},
     "_io": {
         "attribution/test_flex.py": "an explanation is the same after saving",
         "damage.py": "files are written as the package writes them, then damaged",
@@ -238,6 +240,7 @@ PRIVATE_IMPORTS = {
         "test_outputs.py": "the network's side of the table of responses",
         "test_stages.py": "a network divided in two is compared with the network",
     },
+    "_units": {"test_checkpoint.py": "what is kept are units"},
     "_validation": {"test_scale.py": "bands that only warn"},
     "attribution._baselines": {"attribution/test_engine.py": "an engine is put together from its parts"},
     "attribution._methods": {"attribution/test_engine.py": "an engine is put together from its parts"},

@@ -136,6 +136,7 @@ class CrossValidatedExplanation:
         alpha: float = 0.05,
         random_state: Any = None,
         n_jobs: int | None = None,
+        checkpoint: str | os.PathLike | None = None,
         verbose: int = 0,
         **claimed: Any,
     ) -> Significance:
@@ -143,7 +144,7 @@ class CrossValidatedExplanation:
 
         Parameters
         ----------
-        kind, n_permutations, alpha, random_state, n_jobs, verbose
+        kind, n_permutations, alpha, random_state, n_jobs, checkpoint, verbose
             As in `eegexplain.inspection.permutation_test`; the contrast needs ``return_trials=True``.
         **claimed : dict
             ``statistic`` and ``alternative``.
@@ -153,7 +154,8 @@ class CrossValidatedExplanation:
         Significance
         """
         asked = claim(kind, n_permutations=n_permutations, **claimed)
-        return asked.test(self, alpha=alpha, random_state=random_state, n_jobs=n_jobs, verbose=verbose)
+        run: dict[str, Any] = {"n_jobs": n_jobs, "checkpoint": checkpoint, "verbose": verbose}
+        return asked.test(self, alpha=alpha, random_state=random_state, **run)
 
     def stability(self, **settings: Any) -> Stability:
         """Compare maps of disjoint halves of the trials.

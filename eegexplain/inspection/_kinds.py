@@ -117,7 +117,7 @@ def claim(
     return Claim(chosen, statistic, alternative, n_permutations)
 
 
-def _contrast(found, *, n_permutations, alpha, random_state, statistic, alternative, n_jobs, verbose):
+def _contrast(found, *, n_permutations, alpha, random_state, statistic, alternative, **run):
     """The evidence of held-out trials, contrasted between their labels."""
     data = found.dataset
     if "trial_value" not in data:
@@ -144,11 +144,10 @@ _CONTRAST = (
 )
 
 
-def _retraining(found, *, n_permutations, alpha, random_state, statistic, alternative, n_jobs, verbose):
+def _retraining(found, *, n_permutations, alpha, random_state, statistic, alternative, **run):
     """Networks trained again on permuted labels, with everything that follows."""
     if found.models is None or found.explainer is None:
         raise ValueError("A map from a file has no trials to train on: cross-validate them again.")
-    settings = {"n_jobs": n_jobs, "verbose": verbose, "random_state": random_state}
     return retrained_significance(
         found.models,
         found.explainer,
@@ -156,7 +155,8 @@ def _retraining(found, *, n_permutations, alpha, random_state, statistic, altern
         alternative=alternative,
         n_permutations=n_permutations,
         alpha=alpha,
-        **settings,
+        random_state=random_state,
+        **run,
     )
 
 

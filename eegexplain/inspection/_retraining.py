@@ -1,22 +1,23 @@
 """The null of a whole cross-validation: networks trained again on permuted labels, their maps and scores."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from eegexplain._exchange import Design, exchangeable, permuted_labels
+from eegexplain._checkpoint import open_checkpoint
+from eegexplain._exchange import Design, exchangeable
 from eegexplain._levels import is_shared
-from eegexplain._parallel import progress, single_thread
 from eegexplain._validation import random_seed
 from eegexplain.inspection._clusters import cell_adjacency, cluster_masses
-from eegexplain.inspection.cross_validation import Fold, fold_numbers, predict_held_out, train_targets
+from eegexplain.inspection._scheme import Labeling, Scheme, described_models, labelings, retrain
+from eegexplain.inspection.cross_validation import fold_numbers, predict_held_out
 from eegexplain.inspection.decoding import balanced_accuracy
-from eegexplain.inspection.fold_maps import explain_folds
+from eegexplain.inspection.fold_maps import draw_starts, explain_folds
 from eegexplain.inspection.significance import (
     SIDES,
     Significance,
@@ -25,8 +26,6 @@ from eegexplain.inspection.significance import (
     p_values,
     significance,
 )
-
-AT_ONCE = 16  # permutations whose networks are trained together and held in memory
 
 
 @dataclass(frozen=True)
@@ -78,8 +77,8 @@ STATISTICS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Unit:
-    """One whole cross-validation.
+class Whole:
+    """What is found of one whole cross-validation.
 
     Parameters
     ----------
@@ -125,6 +124,7 @@ def retrained_significance(
     alpha: float = 0.05,
     random_state: Any = None,
     n_jobs: int | None = None,
+    checkpoint: Any = None,
     verbose: int = 0,
 ) -> Significance:
     """Compare a mean map with those of networks that were trained, explained and averaged alike on permuted labels.
@@ -139,6 +139,8 @@ def retrained_significance(
     alpha : float
     random_state : int, RandomState or None
     n_jobs : int or None
+    checkpoint : str, path-like or None
+        Keeps what is found for permuted labels, whatever the statistic and the number of permutations.
     verbose : int
 
     Returns
@@ -161,18 +163,17 @@ def retrained_significance(
     if models.y.ndim != 1:
         raise ValueError(f"Labels of shape {models.y.shape} are not permuted: give one target.")
     rng, design = check_random_state(random_state), exchange(models, alpha)
-    side, observed = SIDES[alternative], _observed(models, explainer, rng)
-    retrained = permuted_networks(models, design, n_permutations, rng=rng, n_jobs=n_jobs)
-    units = (_unit(models, explainer, labels, folds, rng, n_jobs) for labels, folds in retrained)
-    units = progress(units, verbose, "retraining", n_permutations)
+    described = {**described_models(models), "explainer": explainer, "random_state": rng}
+    opened = open_checkpoint(checkpoint, "retraining", described, random_state)
+    run = {"n_jobs": n_jobs, "checkpoint": opened}
+    side, observed = SIDES[alternative], _observed(models, explainer, rng, run)
+    stacks = labelings(models, design, n_permutations, [explainer], rng)
     of_map = None if chosen.together else chosen.of(observed.gain.values[None], side, observed.gain)[0]
     scores, kept = [], []
-    with single_thread():  # once around all: to limit threads anew for each network costs as much as a small one
-        for unit in units:
-            scores.append(unit.score)
-            kept.append(
-                unit.gain.values if chosen.together else chosen.of(unit.gain.values[None], side, unit.gain).max()
-            )
+    for whole in retrain(models, stacks, partial(_whole, explainer), verbose=verbose, **run):
+        gain = whole.gain
+        scores.append(whole.score)
+        kept.append(gain.values if chosen.together else chosen.of(gain.values[None], side, gain).max())
     if chosen.together:
         every = chosen.of(np.stack([observed.gain.values, *kept]), side, observed.gain)
         of_map, kept = every[0], every[1:].reshape(len(kept), -1).max(axis=1)
@@ -209,65 +210,20 @@ def exchange(models: Any, alpha: float) -> Design:
     return design
 
 
-def _trainable(permuted, models):
-    """Labels of which every training part has all: the true ones are among these, so all are alike."""
-    for labels in permuted:
-        n_classes = len(np.unique(labels)) if models.held_out.classes is not None else 0
-        if n_classes == 0 or all(len(np.unique(labels[fold.train])) == n_classes for fold in models.folds):
-            yield labels
-
-
-def _observed(models, explainer, rng):
+def _observed(models, explainer, rng, run):
     """The true labels; networks that were not kept are trained again from their seeds."""
-    folds = models.folds
+    folds, scheme = models.folds, Scheme.of(models)
     if not folds[0].nets:
-        folds = next(_trained(models, [models.y], [random_seed(models.seed)], None))
-    return _unit(models, explainer, models.y, folds, rng, None)
+        [folds] = scheme.train([models.y], [random_seed(models.seed)], **run)
+    starts = draw_starts(explainer, [scheme.n_seeds] * len(folds), rng)
+    return _whole(explainer, scheme, Labeling(models.y, 0, [starts]), folds, **run)
 
 
-def permuted_networks(
-    models: Any, design: Design, n_permutations: int, *, rng: np.random.RandomState, n_jobs: int | None = None
-) -> Iterator[tuple[NDArray, list[Fold]]]:
-    """Train the networks of a whole cross-validation again on permuted labels.
-
-    One unit at first, by which the cost of all is known, then as many at once as memory should hold.
-
-    Parameters
-    ----------
-    models : CrossValidatedModels
-    design : Design
-    n_permutations : int
-    rng : numpy.random.RandomState
-    n_jobs : int or None
-
-    Yields
-    ------
-    labels : ndarray of shape (n_trials,)
-    folds : list of Fold
-    """
-    names, codes = np.unique(models.y, return_inverse=True)
-    permuted = (names[one] for one in _trainable(permuted_labels(codes, design, None, rng), models))
-    done = 0
-    while done < n_permutations:
-        size = min(AT_ONCE if done else 1, n_permutations - done)
-        targets = list(islice(permuted, size))
-        seeds = [random_seed(rng) for _ in targets]
-        yield from zip(targets, _trained(models, targets, seeds, n_jobs), strict=True)
-        done += size
-
-
-def _trained(models, targets, seeds, n_jobs):
-    """Folds of networks for each of the targets."""
-    splits = [(fold.train, fold.test) for fold in models.folds]
-    settings = {"groups": models.groups, "n_seeds": len(models.held_out.alone), "params": models.params}
-    return iter(train_targets(models.estimator, models.X, targets, splits, seeds=seeds, n_jobs=n_jobs, **settings))
-
-
-def _unit(models, explainer, y, folds, rng, n_jobs):
+def _whole(explainer, scheme, labeling, folds, **run):
     """Explain and score the networks of one labeling."""
-    settings = {"groups": models.groups, "random_state": rng, "n_jobs": n_jobs}
-    maps = explain_folds(explainer, folds, models.X, y, read=gain_of, **settings)
+    settings = {"groups": scheme.groups, "starts": labeling.starts[0], "read": gain_of, **run}
+    maps = explain_folds(explainer, folds, scheme.X, labeling.y, **settings)
     gain = maps[0][0].copy(data=np.mean([np.mean([one.values for one in fold], axis=0) for fold in maps], axis=0))
-    held_out = predict_held_out(folds, models.X)
-    score = None if held_out.classes is None else balanced_accuracy(y[held_out.trials], held_out.together)
-    return Unit(gain, score)
+    held_out = predict_held_out(folds, scheme.X)
+    y = labeling.y[held_out.trials]
+    return Whole(gain, None if held_out.classes is None else balanced_accuracy(y, held_out.together))

@@ -1,22 +1,24 @@
 """Do several analyses say the same? Agreement of maps on one grid, their consensus, and where they differ."""
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from eegexplain._checkpoint import open_checkpoint
 from eegexplain._exchange import LEVEL
 from eegexplain._explanation import make_explanation
-from eegexplain._parallel import progress, single_thread
 from eegexplain.inspection._compared import ExplanationComparison
 from eegexplain.inspection._cross_validated import CrossValidatedExplanation
 from eegexplain.inspection._differences import Placed, cell_p_values, ranks_of, tell_differences
 from eegexplain.inspection._families import Family, as_explanation, family_of
 from eegexplain.inspection._grid import Grid, channels_of, check_channels, resolve_bands, resolve_outputs
-from eegexplain.inspection._retraining import exchange, permuted_networks
+from eegexplain.inspection._retraining import exchange
+from eegexplain.inspection._scheme import described_models, labelings, retrain
 from eegexplain.inspection.fold_maps import explain_folds
 from eegexplain.inspection.halves import MEASURES
 from eegexplain.inspection.significance import check_permutations, p_values
@@ -42,6 +44,7 @@ def compare_explanations(
     n_permutations: int = 99,
     random_state: Any = None,
     n_jobs: int | None = None,
+    checkpoint: str | os.PathLike | None = None,
     verbose: int = 0,
 ) -> ExplanationComparison:
     """Bring maps of several analyses to one channel x band grid, and say where they agree and where they differ.
@@ -65,6 +68,9 @@ def compare_explanations(
     random_state : int, RandomState or None
     n_jobs : int, optional
         Processes; the result does not depend on it.
+    checkpoint : str or path-like, optional
+        Folder that keeps what is finished: the same call goes on from there after an interruption. It holds pickles, so
+        resume only what you trust.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -119,6 +125,7 @@ def compare_explanations(
     if n_permutations:
         check_permutations(n_permutations, LEVEL)
         settings = {"rng": check_random_state(random_state), "n_jobs": n_jobs, "verbose": verbose}
+        settings["checkpoint"] = checkpoint
         null = _null(items, grid, signed, [pairs[place] for place in tested], models, n_permutations, **settings)
         _test(table, tested, null)
     placed = [_placed(*one, grid) for one in zip(items, values, signed, strict=True)]
@@ -209,24 +216,50 @@ def _table(items, values, signed, pairs):
     return pd.DataFrame(rows)
 
 
-def _null(items, grid, signed, pairs, models, n_permutations, *, rng, n_jobs, verbose):
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """One of the explanations that are asked for again, of other labels: a function of trials, or an explainer."""
+
+    function: Any
+    explainer: Any
+    item: _Item  # without its source
+
+    @classmethod
+    def of(cls, item):
+        function = item.source if _is_function(item.source) else None
+        return cls(function, None if function else item.source.explainer, replace(item, source=None))
+
+
+@dataclass(frozen=True, eq=False)
+class _Agreement:
+    """Rank agreement of pairs of maps of other labels."""
+
+    asked: dict
+    grid: Grid
+    signed: list
+    pairs: list
+
+    def __call__(self, scheme, labeling, folds):
+        starts, maps = iter(labeling.starts), {}
+        settings = {"groups": scheme.groups, "read": _map_of}
+        for place, one in self.asked.items():
+            if one.function is not None:
+                found = one.function(scheme.X, labeling.y)
+            else:
+                own = explain_folds(one.explainer, folds, scheme.X, labeling.y, starts=next(starts), **settings)
+                found = _mean(own, one.item.found)
+            maps[place] = self.grid.place(found, one.item.family, one.item.name)
+        return [_measured("spearman", maps[i], maps[j], self.signed[i] and self.signed[j]) for i, j in self.pairs]
+
+
+def _null(items, grid, signed, pairs, models, n_permutations, *, rng, checkpoint, **run):
     """Rank agreement of each pair for networks of permuted labels, (n_permutations, n_pairs)."""
-    wanted = sorted({place for pair in pairs for place in pair})
-    networks = permuted_networks(models, exchange(models, LEVEL), n_permutations, rng=rng, n_jobs=n_jobs)
-    settings = {"groups": models.groups, "random_state": rng, "n_jobs": n_jobs, "read": _map_of}
-    found = []
-    with single_thread():
-        for labels, folds in progress(networks, verbose, "permuted labels", n_permutations):
-            maps = {}
-            for place in wanted:
-                item = items[place]
-                if _is_function(item.source):
-                    one = item.source(models.X, labels)
-                else:
-                    one = _mean(explain_folds(item.source.explainer, folds, models.X, labels, **settings), item.found)
-                maps[place] = grid.place(one, item.family, item.name)
-            found.append([_measured("spearman", maps[i], maps[j], signed[i] and signed[j]) for i, j in pairs])
-    return np.array(found)
+    asked = {place: _Asked.of(items[place]) for place in sorted({place for pair in pairs for place in pair})}
+    explainers = [one.explainer for one in asked.values() if one.function is None]
+    described = {**described_models(models), **{f"explainer {k}": one for k, one in enumerate(explainers)}}
+    kept = open_checkpoint(checkpoint, "agreement", described | {"random_state": rng}, rng)
+    stacks = labelings(models, exchange(models, LEVEL), n_permutations, explainers, rng)
+    return np.array(list(retrain(models, stacks, _Agreement(asked, grid, signed, pairs), checkpoint=kept, **run)))
 
 
 def _map_of(explainer, X, y):

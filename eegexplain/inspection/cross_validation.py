@@ -11,6 +11,7 @@ from scipy.special import softmax
 from sklearn.base import is_classifier
 from sklearn.utils.validation import _check_method_params, has_fit_parameter
 
+from eegexplain._checkpoint import Checkpoint
 from eegexplain._inner import inner_target
 from eegexplain._many import fit_many
 from eegexplain._module import default_dtype
@@ -122,6 +123,7 @@ def train_folds(
     random_state: Any = None,
     params: Mapping[str, Any] | None = None,
     n_jobs: int | None = None,
+    checkpoint: Checkpoint | None = None,
     verbose: int = 0,
     notify: Callable[[str], Any] | None = None,
 ) -> list[Fold]:
@@ -143,6 +145,8 @@ def train_folds(
         Further arguments of ``fit``; those with an entry per trial are split along.
     n_jobs : int or None
         Processes; the models do not depend on it.
+    checkpoint : Checkpoint or None
+        Keeps what is trained.
     verbose : int, default=0
         1 shows a progress bar.
     notify : callable or None
@@ -159,6 +163,7 @@ def train_folds(
             f"{' or '.join(map(str, sizes[:: max(1, len(sizes) - 1)]))} trials each"
         )
     settings: dict[str, Any] = {"groups": groups, "params": params, "n_jobs": n_jobs, "verbose": verbose}
+    settings["checkpoint"] = checkpoint
     return train_targets(estimator, X, [y], splits, seeds=[random_seed(random_state)], n_seeds=n_seeds, **settings)[0]
 
 
@@ -173,13 +178,14 @@ def train_targets(
     n_seeds: int = 1,
     params: Mapping[str, Any] | None = None,
     n_jobs: int | None = None,
+    checkpoint: Checkpoint | None = None,
     verbose: int = 0,
 ) -> list[list[Fold]]:
     """Train models on each fold with each of several targets: what depends on no target is computed once where it can.
 
     Parameters
     ----------
-    estimator, X, splits, groups, n_seeds, params, n_jobs, verbose
+    estimator, X, splits, groups, n_seeds, params, n_jobs, checkpoint, verbose
         As in `train_folds`.
     targets : list of ndarray of shape (n_trials,)
         Permuted labels, say.
@@ -200,18 +206,19 @@ def train_targets(
     takes_groups = groups is not None and has_fit_parameter(estimator, "groups")
     extra = dict(params or {}) | ({"groups": groups} if takes_groups else {})
     candidates = [spawn_seeds(estimator, own_seed(seeds[target], *place)) for target, *place in places]
+    run: dict[str, Any] = {"n_jobs": n_jobs, "checkpoint": checkpoint, "verbose": verbose}
     if hasattr(estimator, "_fit_many") and not params:
         own = [{name: one.get_params()[name] for name in seeded_parameters(one)} for one in candidates]
         lists: dict[str, Any] = {"subsets": [splits[number][0] for _, number, _ in places], "params": own}
         lists["targets"] = [targets[target] for target, _, _ in places]
-        trained = iter(fit_many(estimator, X, None, **lists, groups=groups, n_jobs=n_jobs, verbose=verbose))
+        trained = iter(fit_many(estimator, X, None, **lists, groups=groups, **run))
     else:
         stacks = [candidates[first : first + n_seeds] for first in range(0, len(candidates), n_seeds)]
         units = [
             Unit(_train, (stack, X, targets[target], splits[number][0], extra))
             for stack, (target, number, _) in zip(stacks, places[::n_seeds], strict=True)
         ]
-        trained = chain.from_iterable(run_units(units, n_jobs=n_jobs, verbose=verbose, desc="training"))
+        trained = chain.from_iterable(run_units(units, desc="training", **run))
     return [
         [Fold(tuple(next(trained) for _ in range(n_seeds)), train, test) for train, test in splits] for _ in targets
     ]

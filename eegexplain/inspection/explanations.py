@@ -1,5 +1,6 @@
 """Cross-validated explanations: maps of held-out trials, averaged, with errors that contain the networks."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,9 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import get_scorer
 from sklearn.utils import check_random_state
 
+from eegexplain._checkpoint import open_checkpoint
 from eegexplain.inspection._cross_validated import CrossValidatedExplanation
+from eegexplain.inspection._scheme import described_models
 from eegexplain.inspection._trials import trial_values, trial_variables
 from eegexplain.inspection.fold_maps import average_folds, explain_folds
 from eegexplain.inspection.models import CrossValidatedModels, cross_validate_models
@@ -25,6 +28,7 @@ def explain_models(
     return_trials: bool = False,
     random_state: Any = None,
     n_jobs: int | None = None,
+    checkpoint: str | os.PathLike | None = None,
     verbose: int = 0,
 ) -> CrossValidatedExplanation:
     """Explain each model on the trials that it never saw, and average.
@@ -42,6 +46,9 @@ def explain_models(
         What the explainer draws, it draws anew for each model.
     n_jobs : int or None
         Processes; the result does not depend on it.
+    checkpoint : str or path-like, optional
+        Folder that keeps what is finished: the same call goes on from there after an interruption. It holds pickles, so
+        resume only what you trust. Each explainer needs a folder of its own.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -52,10 +59,15 @@ def explain_models(
     Raises
     ------
     ValueError
-        For maps that differ in shape between folds, and maps of filters, which mean something else in each network.
+        For maps that differ in shape between folds, maps of filters, which mean something else in each network, and a
+        damaged checkpoint, or one of another call.
     """
     read = _Reading(_scorers(scoring), return_trials)
-    settings = {"groups": models.groups, "random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
+    rng = check_random_state(random_state)
+    described = {**described_models(models), "seed": models.seed, "explainer": explainer, "random_state": rng}
+    described |= {"scoring": scoring, "return_trials": return_trials}
+    kept = open_checkpoint(checkpoint, "maps", described, random_state)
+    settings = {"groups": models.groups, "random_state": rng, "n_jobs": n_jobs, "checkpoint": kept, "verbose": verbose}
     found = explain_folds(explainer, models.folds, models.X, models.y, read=read, **settings)
     maps = [[one.explanation for one in fold] for fold in found]
     _check_alike(maps)
@@ -78,6 +90,7 @@ def cross_validate_explanations(
     scoring: Any = None,
     params: Mapping[str, Any] | None = None,
     n_jobs: int | None = None,
+    checkpoint: str | os.PathLike | None = None,
     return_estimator: bool = False,
     return_trials: bool = False,
     random_state: Any = None,
@@ -109,6 +122,9 @@ def cross_validate_explanations(
         Further arguments of the inner ``fit``; those with an entry per trial are split along.
     n_jobs : int, optional
         Processes; the result does not depend on it.
+    checkpoint : str or path-like, optional
+        Folder that keeps what is finished: the same call goes on from there after an interruption. It holds pickles, so
+        resume only what you trust.
     return_estimator : bool, default=False
         Whether to keep the trained networks (and a reference to the trials), which `stability` and `significance` of
         the result, and further explainers, need.
@@ -126,8 +142,8 @@ def cross_validate_explanations(
     ------
     ValueError
         For a frozen network, copies of a trial in training and test parts, a training part without all classes, fewer
-        groups than folds, and maps that differ in shape between folds or belong to filters, which mean something else
-        in each network.
+        groups than folds, maps that differ in shape between folds or belong to filters, which mean something else
+        in each network, and a damaged checkpoint, or one of another call.
 
     Notes
     -----
@@ -155,6 +171,7 @@ def cross_validate_explanations(
     """
     require_explainer(explainer)
     settings: dict[str, Any] = {"random_state": check_random_state(random_state), "n_jobs": n_jobs, "verbose": verbose}
+    settings["checkpoint"] = checkpoint
     models = cross_validate_models(explainer, X, y, groups=groups, cv=cv, n_seeds=n_seeds, params=params, **settings)
     found = explain_models(models, explainer, scoring=scoring, return_trials=return_trials, **settings)
     return found if return_estimator else replace(found, models=models.without_networks())

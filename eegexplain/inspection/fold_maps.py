@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 
+from eegexplain._checkpoint import Checkpoint
 from eegexplain._explanation import make_explanation, population_error
 from eegexplain._units import Unit, run_units
 from eegexplain._validation import drawn_seeds, with_seeds
@@ -54,7 +55,9 @@ def explain_folds(
     *,
     groups: NDArray | None = None,
     random_state: Any = None,
+    starts: list[list[dict[str, int]]] | None = None,
     n_jobs: int | None = None,
+    checkpoint: Checkpoint | None = None,
     read: Callable[[Any, NDArray, NDArray], Any] | None = None,
     verbose: int = 0,
 ) -> list[list[Any]]:
@@ -71,8 +74,12 @@ def explain_folds(
         Clusters for the errors; not used in a fold that holds out a single one.
     random_state : int, RandomState or None
         What the explainer draws, it draws anew for each network.
+    starts : list of list of dict, optional
+        What was drawn already, of `draw_starts`.
     n_jobs : int or None
         Processes; the explanations do not depend on it.
+    checkpoint : Checkpoint or None
+        Keeps what `read` returns.
     read : callable or None
         Takes the explainer fitted around a network, its trials and their targets, and returns what is kept of it; None
         keeps ``explanation_``.
@@ -89,13 +96,31 @@ def explain_folds(
     ValueError
         Of the explainer, for trials that it cannot explain.
     """
-    rng, units = check_random_state(random_state), []
+    if starts is None:
+        starts = draw_starts(explainer, [len(fold.nets) for fold in folds], check_random_state(random_state))
+    units = []
     clustered = errors_over(folds, groups) != "trials"
-    for fold in folds:
+    for fold, seeds in zip(folds, starts, strict=True):
         clusters = groups[fold.test] if clustered and len(np.unique(groups[fold.test])) > 1 else None
-        seeds = [drawn_seeds(explainer, rng) for _ in fold.nets]
         units.append(Unit(_explain, (explainer, seeds, fold, X, y, clusters, read or _population)))
-    return list(run_units(units, n_jobs=n_jobs, verbose=verbose, desc="explaining"))
+    return list(run_units(units, n_jobs=n_jobs, checkpoint=checkpoint, verbose=verbose, desc="explaining"))
+
+
+def draw_starts(explainer: Any, n_networks: list[int], rng: np.random.RandomState) -> list[list[dict[str, int]]]:
+    """Seeds of what an explainer draws around each network.
+
+    Parameters
+    ----------
+    explainer : explainer
+    n_networks : list of int
+        Of each fold.
+    rng : numpy.random.RandomState
+
+    Returns
+    -------
+    list of list of dict
+    """
+    return [[drawn_seeds(explainer, rng) for _ in range(count)] for count in n_networks]
 
 
 def _explain(explainer, seeds, fold, X, y, clusters, read):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from scipy import stats
 from sklearn.base import clone
 from sklearn.utils.validation import _check_method_params
 
+from eegexplain._checkpoint import open_checkpoint
 from eegexplain._io import load_explanation, save_explanation
 from eegexplain._units import Unit, run_units
 from eegexplain._validation import random_seed
@@ -204,6 +205,7 @@ def explain_groups(
     scoring: Any = None,
     params: Mapping[str, Any] | None = None,
     n_jobs: int | None = None,
+    checkpoint: str | os.PathLike | None = None,
     random_state: Any = None,
     verbose: int = 0,
     return_estimator: bool = False,
@@ -232,6 +234,9 @@ def explain_groups(
         Further arguments of the inner ``fit``; those with an entry per trial are split along.
     n_jobs : int, optional
         Groups worked on at a time, in processes; the result does not depend on it.
+    checkpoint : str or path-like, optional
+        Folder that keeps what is finished: the same call goes on from there after an interruption. It holds pickles, so
+        resume only what you trust.
     random_state : int, RandomState or None
     verbose : int, default=0
         1 shows a progress bar.
@@ -248,7 +253,8 @@ def explain_groups(
         For a network without an analysis around it.
     ValueError
         For a frozen network, one group, a label that is constant within a group, a class with fewer trials in a group
-        than folds (all naming the group), copies of a trial in two groups, and maps that differ in shape.
+        than folds (all naming the group), copies of a trial in two groups, maps that differ in shape, and a damaged
+        checkpoint, or one of another call.
 
     Warns
     -----
@@ -287,11 +293,14 @@ def explain_groups(
     seed = random_seed(random_state)
     settings: dict[str, Any] = {"cv": cv, "n_seeds": n_seeds, "scoring": scoring, "return_estimator": return_estimator}
     explain = partial(_explain_group, explainer, checked, params, settings)
+    described = {"explainer": explainer, "params": params, **settings, "X": checked.X, "y": checked.y}
+    kept = open_checkpoint(checkpoint, "groups", described | {"groups": divided.codes, "seed": seed}, random_state)
     units = [
         Unit(explain, (divided.name(code), part, own_seed(seed, code))) for code, part in enumerate(divided.parts)
     ]
     names = divided.names.tolist()
-    found = dict(zip(names, run_units(units, n_jobs=n_jobs, verbose=verbose, desc="groups"), strict=True))
+    run: dict[str, Any] = {"n_jobs": n_jobs, "checkpoint": kept, "verbose": verbose}
+    found = dict(zip(names, run_units(units, desc="groups", **run), strict=True))
     dataset = summarize_groups({name: one.dataset for name, one in found.items()})
     dataset = dataset.assign(count_trials(checked, divided)).assign_attrs(seed=seed)
     return GroupExplanation(dataset, explainer, found if return_estimator else None)
@@ -307,4 +316,4 @@ def _explain_group(explainer, checked, params, settings, name, part, seed):
         )
     except ValueError as error:
         raise ValueError(f"Group {name!r}: {error}") from error
-    return found
+    return found if settings["return_estimator"] else replace(found, models=None)

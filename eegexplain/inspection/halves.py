@@ -1,7 +1,9 @@
 """Would other trials and other networks give this map? Agreement of disjoint halves, against permuted labels."""
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -9,13 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import spearmanr
 from sklearn.utils import check_random_state
 
+from eegexplain._checkpoint import open_checkpoint
 from eegexplain._exchange import exchangeable, permuted_labels
 from eegexplain._levels import is_trait
-from eegexplain._parallel import progress, single_thread
+from eegexplain._units import Unit, run_units
 from eegexplain._validation import positive_int, random_seed
+from eegexplain.inspection._scheme import Scheme, described_models
 from eegexplain.inspection._splits import check_splits
-from eegexplain.inspection.cross_validation import train_targets
-from eegexplain.inspection.fold_maps import explain_folds
+from eegexplain.inspection.fold_maps import draw_starts, explain_folds
 from eegexplain.inspection.models import CrossValidatedModels, cross_validate_models
 from eegexplain.inspection.significance import p_values
 
@@ -133,6 +136,7 @@ def stability(
     n_permutations: int = 39,
     random_state: Any = None,
     n_jobs: int | None = None,
+    checkpoint: str | os.PathLike | None = None,
     verbose: int = 0,
 ) -> Stability:
     """Compare maps of disjoint halves of the trials, each trained and explained by itself.
@@ -156,6 +160,10 @@ def stability(
         n_folds * n_seeds networks. 0 gives no p values.
     random_state : int, RandomState or None
     n_jobs : int, optional
+        Processes; the result does not depend on it.
+    checkpoint : str or path-like, optional
+        Folder that keeps what is finished: the same call goes on from there after an interruption. It holds pickles, so
+        resume only what you trust.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -196,10 +204,12 @@ def stability(
     >>> found.halves, found.mean["cosine"] > 0.5
     ('trials', True)
     """
-    rng = check_random_state(random_state)
-    models = cross_validate_models(explainer, X, y, groups=groups, cv=n_folds, n_seeds=n_seeds, random_state=rng)
-    settings: dict[str, Any] = {"n_repeats": n_repeats, "n_permutations": n_permutations, "random_state": rng}
-    return models_stability(models, explainer, n_folds=n_folds, n_jobs=n_jobs, verbose=verbose, **settings)
+    run: dict[str, Any] = {"random_state": check_random_state(random_state), "n_jobs": n_jobs, "verbose": verbose}
+    run["checkpoint"] = checkpoint
+    models = cross_validate_models(explainer, X, y, groups=groups, cv=n_folds, n_seeds=n_seeds, **run)
+    return models_stability(
+        models, explainer, n_folds=n_folds, n_repeats=n_repeats, n_permutations=n_permutations, **run
+    )
 
 
 def models_stability(
@@ -211,6 +221,7 @@ def models_stability(
     n_permutations: int = 39,
     random_state: Any = None,
     n_jobs: int | None = None,
+    checkpoint: str | os.PathLike | None = None,
     verbose: int = 0,
 ) -> Stability:
     """Compare maps of disjoint halves of the trials that models were cross-validated on.
@@ -218,7 +229,7 @@ def models_stability(
     Parameters
     ----------
     models : CrossValidatedModels
-    explainer, n_folds, n_repeats, n_permutations, random_state, n_jobs, verbose
+    explainer, n_folds, n_repeats, n_permutations, random_state, n_jobs, checkpoint, verbose
         As in `stability`.
 
     Returns
@@ -239,60 +250,71 @@ def models_stability(
     names, codes = np.unique(models.y, return_inverse=True)
     design = exchangeable(codes, np.zeros_like(codes), models.groups)
     permuted = (names[one] for one in permuted_labels(codes, design, n_permutations, rng))
-    repeats = _Repeats(models, explainer, n_folds, n_repeats, n_jobs)
-    with single_thread():
-        agreement = repeats(models.y, rng)
-        units = (repeats(labels, rng) for labels in permuted)
-        units = progress(units, verbose, "halves of permuted labels", n_permutations)
-        null = [{name: np.mean(values) for name, values in one.items()} for one in units]
-    collected = {name: np.array([one[name] for one in null]) for name in MEASURES}
+    described = {**described_models(models), "explainer": explainer, "n_folds": n_folds, "n_repeats": n_repeats}
+    kept = open_checkpoint(checkpoint, "halves", described | {"random_state": rng}, random_state)
+    repeats = _Repeats(Scheme.of(models), explainer, n_folds, models.held_out.classes is not None)
+    units = [
+        Unit(repeats.agreement, (y, [repeats.draw(y, rng) for _ in range(n_repeats)]))
+        for y in chain([models.y], permuted)
+    ]
+    agreement, *null = run_units(units, n_jobs=n_jobs, checkpoint=kept, verbose=verbose, desc="halves")
+    collected = {name: np.array([np.mean(one[name]) for one in null]) for name in MEASURES}
     return Stability(agreement, collected, "trials" if models.groups is None else "groups")
 
 
 @dataclass(frozen=True, eq=False)
-class _Repeats:
-    """The scheme, for any labels."""
+class _Halved:
+    """Trials divided once: the folds of both halves, and the starts of networks and explainers."""
 
-    models: CrossValidatedModels
+    splits: list
+    n_first: int
+    seed: int
+    starts: list
+
+
+@dataclass(frozen=True, eq=False)
+class _Repeats:
+    """The scheme of halves, for any labels."""
+
+    scheme: Scheme
     explainer: Any
     n_folds: int | None
-    n_repeats: int
-    n_jobs: int | None
+    classes: bool
 
-    def __call__(self, y, rng):
-        """Agreement by measure, (n_repeats,)."""
-        found = [self._once(y, rng) for _ in range(self.n_repeats)]
-        return {name: np.array([measure(*pair) for pair in found]) for name, measure in MEASURES.items()}
-
-    def _once(self, y, rng):
-        """Flat maps of two halves."""
-        models = self.models
+    def draw(self, y, rng):
+        """Divide once."""
         parts = self._parts(y, rng)
         splits = [split for part in parts for split in part]  # seeds go by their number: none is shared between halves
-        settings = {"n_seeds": len(models.held_out.alone), "params": models.params, "n_jobs": self.n_jobs}
-        shared = {"groups": models.groups}
-        folds = train_targets(models.estimator, models.X, [y], splits, seeds=[random_seed(rng)], **shared, **settings)[
-            0
-        ]
-        maps = explain_folds(
-            self.explainer, folds, models.X, y, random_state=rng, n_jobs=self.n_jobs, read=_map_of, **shared
-        )
+        seed = random_seed(rng)
+        starts = draw_starts(self.explainer, [self.scheme.n_seeds] * len(splits), rng)
+        return _Halved(splits, len(parts[0]), seed, starts)
+
+    def agreement(self, y, halved):
+        """Agreement by measure, (n_repeats,)."""
+        found = [self._once(y, one) for one in halved]
+        return {name: np.array([measure(*pair) for pair in found]) for name, measure in MEASURES.items()}
+
+    def _once(self, y, halved):
+        """Flat maps of two halves."""
+        [folds] = replace(self.scheme, splits=halved.splits).train([y], [halved.seed])
+        settings = {"groups": self.scheme.groups, "starts": halved.starts, "read": _map_of}
+        maps = explain_folds(self.explainer, folds, self.scheme.X, y, **settings)
         of_folds = np.array([np.mean(seeds, axis=0) for seeds in maps])
-        return of_folds[: len(parts[0])].mean(axis=0), of_folds[len(parts[0]) :].mean(axis=0)
+        return of_folds[: halved.n_first].mean(axis=0), of_folds[halved.n_first :].mean(axis=0)
 
     def _parts(self, y, rng):
         """Splits of each half, in places of all trials."""
         for _ in range(N_DRAWS):
             try:
-                return [self._splits(y, half, rng) for half in halves_of(self._strata(y), self.models.groups, rng)]
+                return [self._splits(y, half, rng) for half in halves_of(self._strata(y), self.scheme.groups, rng)]
             except ValueError as error:
                 refusal = error
-        of = "trials" if self.models.groups is None else "groups"
+        of = "trials" if self.scheme.groups is None else "groups"
         raise ValueError(f"Halves of these {of} cannot be cross-validated: {refusal}. Use fewer folds, or more {of}.")
 
     def _splits(self, y, half, rng):
-        groups = None if self.models.groups is None else self.models.groups[half]
-        classes = self.models.held_out.classes is not None
+        groups = None if self.scheme.groups is None else self.scheme.groups[half]
+        classes = self.classes
         if classes and len(np.unique(y[half])) < len(np.unique(y)):
             raise ValueError("a half lacks a class")
         parts = check_splits(self.n_folds, y[half], groups, random_seed(rng), classes).parts
@@ -300,8 +322,8 @@ class _Repeats:
 
     def _strata(self, y):
         """Classes, which halves should share alike; of groups where the label is theirs."""
-        groups = self.models.groups
-        stratified = self.models.held_out.classes is not None and (groups is None or is_trait(y, groups))
+        groups = self.scheme.groups
+        stratified = self.classes and (groups is None or is_trait(y, groups))
         return np.unique(y, return_inverse=True)[1] if stratified else np.zeros(len(y), int)
 
 

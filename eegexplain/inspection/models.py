@@ -1,5 +1,6 @@
 """Cross-validated models and what they decode: trained once, whatever is asked about them afterwards."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
+from eegexplain._checkpoint import open_checkpoint
 from eegexplain._inner import is_continuous
 from eegexplain._meta import default_estimator
 from eegexplain._validation import check_groups, positive_int, random_seed, seeded_parameters, validate_trials
@@ -76,6 +78,7 @@ def cross_validate_models(
     identities: Mapping[str, ArrayLike] | None = None,
     references: Mapping[str, Any] | None = None,
     n_jobs: int | None = None,
+    checkpoint: str | os.PathLike | None = None,
     random_state: Any = None,
     verbose: int = 0,
     notify: Callable[[str], Any] | None = None,
@@ -103,6 +106,9 @@ def cross_validate_models(
         Decoders of `reference_decoders`, to be compared with on the same folds.
     n_jobs : int, optional
         Processes; the result does not depend on it.
+    checkpoint : str or path-like, optional
+        Folder that keeps what is finished: the same call goes on from there after an interruption. It holds pickles, so
+        resume only what you trust.
     random_state : int, RandomState or None
     verbose : int, default=0
         1 shows a progress bar.
@@ -116,8 +122,8 @@ def cross_validate_models(
     Raises
     ------
     ValueError
-        For a frozen estimator, copies of a trial in training and test parts, a training part without all classes, and
-        fewer groups than folds.
+        For a frozen estimator, copies of a trial in training and test parts, a training part without all classes,
+        fewer groups than folds, and a damaged checkpoint, or one of another call.
     """
     checked = check_trainable(estimator, X, y)
     inner, X, y, regression = checked.inner, checked.X, checked.y, checked.regression
@@ -127,8 +133,11 @@ def cross_validate_models(
     splits = check_splits(cv, y, codes, seed, classes=not regression)
     _refuse_copies(X, splits, codes)
     settings: dict[str, Any] = {"n_seeds": positive_int("n_seeds", n_seeds), "params": params}
-    settings |= {"n_jobs": n_jobs, "notify": notify, "verbose": verbose}
-    folds = train_folds(inner, X, y, splits.parts, groups=codes, random_state=seed, **settings)
+    settings |= {"groups": codes, "n_jobs": n_jobs, "notify": notify, "verbose": verbose}
+    described = {"estimator": inner, "params": params, "X": X, "y": y, "groups": codes, "folds": splits.parts}
+    described |= {"n_seeds": n_seeds, "seed": seed}
+    settings["checkpoint"] = open_checkpoint(checkpoint, "models", described, random_state)
+    folds = train_folds(inner, X, y, splits.parts, random_state=seed, **settings)
     held_out = predict_held_out(folds, X)
     decoding = None
     if not regression:

@@ -1,5 +1,6 @@
 """Permutation tests of maps, from trials to cells in one call."""
 
+import os
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -27,6 +28,7 @@ def permutation_test(
     alpha: float = 0.05,
     random_state: Any = None,
     n_jobs: int | None = None,
+    checkpoint: str | os.PathLike | None = None,
     verbose: int = 0,
 ) -> Significance:
     """Test which cells of a map permuted labels cannot explain, with a familywise error of `alpha`.
@@ -58,6 +60,10 @@ def permutation_test(
     alpha : float, default=0.05
     random_state : int, RandomState or None
     n_jobs : int, optional
+        Processes; the result does not depend on it.
+    checkpoint : str or path-like, optional
+        Folder that keeps what is finished: the same call goes on from there after an interruption. It holds pickles, so
+        resume only what you trust.
     verbose : int, default=0
         1 shows progress bars.
 
@@ -69,7 +75,8 @@ def permutation_test(
     Raises
     ------
     ValueError
-        For claims that a kind cannot make, an `alpha` that cannot be reached, and held-out parts with one class.
+        For claims that a kind cannot make, an `alpha` that cannot be reached, held-out parts with one class, and a
+        damaged checkpoint, or one of another call.
 
     Notes
     -----
@@ -106,6 +113,7 @@ def permutation_test(
     if type(getattr(explainer, "estimator", None)).__name__ == "FrozenEstimator":
         return _of_one_network(explainer, X, y, groups, kind, n_permutations=asked.n_permutations, **test)
     settings: dict[str, Any] = {"random_state": rng, "n_jobs": n_jobs, "verbose": verbose}
+    settings["checkpoint"] = checkpoint
     found = cross_validate_explanations(
         explainer,
         X,

@@ -24,7 +24,8 @@ from eegexplain.inspection import (
 )
 from eegexplain.inspection._differences import FILTERS, INDEPENDENT, READINGS, Placed, tell_differences
 from eegexplain.inspection._families import FAMILIES
-from eegexplain.inspection._retraining import exchange, permuted_networks
+from eegexplain.inspection._retraining import exchange
+from eegexplain.inspection._scheme import labelings, retrain
 from eegexplain.plotting import SpectralMapDisplay
 from tests.inspection.differences import Difference, Weights
 from tests.perturbation.nets import frozen
@@ -231,7 +232,8 @@ def test_permuted_labels_go_through_networks_and_functions_alike():
     found = compare_explanations(given, n_permutations=19, random_state=3).agreement
     assert found["p_value"].isna().tolist() == [False, False, True, False, True, True]
     null, rng = [], check_random_state(3)
-    for labels, folds in permuted_networks(models, exchange(models, 0.05), 19, rng=rng):
+    stacks = labelings(models, exchange(models, 0.05), 19, [read.explainer, held.explainer], rng)
+    for labels, folds in retrain(models, stacks, lambda scheme, one, folds: (one.y, folds)):
         weights = [X[f.train][labels[f.train] == 1].mean(0) - X[f.train][labels[f.train] == 0].mean(0) for f in folds]
         seen = [middle_difference(X[f.test], labels[f.test]) for f in folds]
         maps = [np.mean(weights, axis=0), np.mean(seen, axis=0), contrast(X, labels)["value"].values[1]]
