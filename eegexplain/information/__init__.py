@@ -3,5 +3,6 @@
 from eegexplain._total import TotalInformation, total_information
 from eegexplain.information.mapper import InformationMapper
 from eegexplain.information.source_space import SourceSpace
+from eegexplain.information.synchrony import SynchronyMapper
 
-__all__ = ["InformationMapper", "SourceSpace", "TotalInformation", "total_information"]
+__all__ = ["InformationMapper", "SourceSpace", "SynchronyMapper", "TotalInformation", "total_information"]

@@ -1,0 +1,173 @@
+"""All that is measured of phase relations: pairs, all of them together, and both controls, band by band."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegexplain.information._controls import (
+    Halves,
+    both_halves,
+    diagonal_relations,
+    half_coordinates,
+    make_halves,
+    reversed_in_time,
+)
+from eegexplain.information._coordinates import REST, Coordinates, same_units
+from eegexplain.information._pairs import NOTHING_SHOWN, UNKNOWN, Worth, pairs_lost, worth
+from eegexplain.information._question import Judged
+from eegexplain.information._rotations import Relations, Rotations, draw_rotations, n_rotations_for, relations
+from eegexplain.information._testing import Tested
+from eegexplain.information._testing import test_evidence as tested_evidence
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """How relations are measured.
+
+    Parameters
+    ----------
+    rotations : Rotations
+    n_components : int
+        Of the second control.
+    n_permutations : int
+    seed : int
+    """
+
+    rotations: Rotations
+    n_components: int
+    n_permutations: int
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Diagonal:
+    """The second control in all bands.
+
+    Parameters
+    ----------
+    names : list of str
+        Of the components.
+    worth : list of Worth
+        Of all relations of single components: what is left has many dims, some of them related by chance.
+    evidence : ndarray of shape (n_outputs, n_bands, n_pairs)
+    p_values : ndarray of shape (n_bands, n_pairs)
+        NaN for pairs with what is left.
+    """
+
+    names: list[str]
+    worth: list[Worth]
+    evidence: NDArray
+    p_values: NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was found in all bands.
+
+    Parameters
+    ----------
+    information : ndarray of shape (n_bands, n_pairs, n_trials)
+        Lost without each pair.
+    tested : Tested
+        Evidence of all pairs of all bands, one after another.
+    everything, reversal : list of Worth
+        All relations of a band; the first control.
+    diagonal : Diagonal
+    interaction : ndarray of shape (n_bands,)
+    """
+
+    information: NDArray
+    tested: Tested
+    everything: list[Worth]
+    reversal: list[Worth]
+    diagonal: Diagonal
+    interaction: NDArray
+
+
+def measure(trials: Judged, bands: Iterable[tuple[NDArray, Coordinates]], settings: Settings) -> Measured:
+    """Measure all relations, and both controls.
+
+    Parameters
+    ----------
+    trials : Judged
+    bands : iterable of (ndarray of bool, Coordinates)
+        Bins of each band, and what is turned in it.
+    settings : Settings
+
+    Returns
+    -------
+    Measured
+    """
+    all_bins, found, reversal = [], [], []
+    for bins, coordinates in bands:
+        all_bins.append(bins)
+        found.append(_related(trials, bins, coordinates, settings.rotations))
+        backwards = trials.question.outputs(lambda X, bins=bins: reversed_in_time(X, bins))
+        reversal.append(worth(trials, backwards))
+    lost = [pairs_lost(trials, one) for one in found]
+    rng = np.random.RandomState(settings.seed)
+    tested = _tested(trials, trials.judge, [one.effects.columns for one in lost], settings.n_permutations, rng)
+    return Measured(
+        np.stack([one.values for one in lost]),
+        tested,
+        [worth(trials, one.constant) for one in found],
+        reversal,
+        _diagonal(trials, all_bins, settings),
+        np.array([one.interaction for one in found]),
+    )
+
+
+def _tested(trials, judge, columns, n_permutations, rng):
+    """Evidence of all pairs; of none where there is a single unit; without p values where there are few trials."""
+    joined = np.concatenate(columns)
+    if not len(joined):
+        return Tested(*np.zeros((2, 0, joined.shape[2])), np.zeros(0))
+    found = tested_evidence(joined, judge, judge.groups, n_permutations, rng)
+    return found if trials.testable else Tested(found.evidence, found.errors, np.full(len(joined), np.nan))
+
+
+def _related(trials, bins, coordinates, rotations):
+    """Relations in a band; without pairs there are none, whatever one unit's own phase does."""
+    if len(rotations.pairs):
+        return relations(trials.question, bins, coordinates, rotations)
+    n_trials, n_outputs = trials.whole.shape
+    return Relations(trials.whole, np.zeros((n_trials, 0, n_outputs)), 0.0)
+
+
+def _diagonal(trials, all_bins, settings):
+    """The same pair map in coordinates that diagonalize all class covariances; NaN where halves lack a class."""
+    n_outputs, n_bands = trials.whole.shape[1], len(all_bins)
+    no_pairs = np.zeros((n_outputs, n_bands, 0)), np.zeros((n_bands, 0))
+    halves = make_halves(trials.judge, settings.seed)
+    if halves is None:
+        return Diagonal([], [UNKNOWN] * n_bands, *no_pairs)
+    both = [half_coordinates(trials, bins, halves, settings.n_components) for bins in all_bins]
+    flat = same_units([one for pair in both for one in pair])
+    names = flat[0].names
+    rotations = draw_rotations(len(names), n_rotations_for(len(names)), np.random.RandomState(settings.seed))
+    if not len(rotations.pairs):
+        return Diagonal(names, [NOTHING_SHOWN] * n_bands, *no_pairs)
+    found = [
+        diagonal_relations(trials.question, bins, flat[2 * k : 2 * k + 2], halves, rotations)
+        for k, bins in enumerate(all_bins)
+    ]
+    single = np.array([REST not in (names[i], names[j]) for i, j in rotations.pairs])
+    known = [worth(trials, trials.whole - one.values[:, single].sum(axis=1)) for one in found]
+    if not single.any():
+        return Diagonal(names, known, *no_pairs)
+    columns = [pairs_lost(trials, one).effects.columns[single] for one in found]
+    evidence, p_values = np.full((n_outputs, n_bands, len(single)), np.nan), np.full((n_bands, len(single)), np.nan)
+    found_evidence, found_p = _tested_halves(trials, halves, columns, settings)
+    evidence[..., single] = found_evidence.T.reshape(n_outputs, n_bands, -1)
+    p_values[:, single] = found_p.reshape(n_bands, -1)
+    return Diagonal(names, known, evidence, p_values)
+
+
+def _tested_halves(trials, halves: Halves, columns, settings):
+    """Evidence of both halves, and a p value for each pair from the two tests."""
+    rng, found = np.random.RandomState(settings.seed), []
+    for places, judge in zip(halves.places, halves.judges(trials.judge), strict=True):
+        found.append(_tested(trials, judge, [one[:, places] for one in columns], settings.n_permutations, rng))
+    return np.mean([one.evidence for one in found], axis=0), both_halves([one.p_values for one in found])

@@ -1,0 +1,102 @@
+"""The table of all that was found of phase relations."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from eegexplain._explanation import make_explanation
+from eegexplain.information._judging import judged_scores
+from eegexplain.information._measured import UNDERCONFIDENT
+from eegexplain.information._pairs import Worth, square
+from eegexplain.information._question import Judged
+from eegexplain.information._summary import CAUTION
+from eegexplain.information._synchrony import Measured
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What stands on the axes.
+
+    Parameters
+    ----------
+    dim : str
+        What the units are.
+    units, bands, outputs, electrodes : list of str
+    """
+
+    dim: str
+    units: list[str]
+    bands: list[str]
+    outputs: list[str]
+    electrodes: list[str]
+
+
+def tabulate(trials: Judged, found: Measured, axes: Axes) -> Any:
+    """Everything with names.
+
+    Parameters
+    ----------
+    trials : Judged
+    found : Measured
+    axes : Axes
+
+    Returns
+    -------
+    xarray.Dataset
+    """
+    judge, dims = trials.judge, ("band", axes.dim, f"other_{axes.dim}")
+    total = judge.information(judged_scores(judge, trials.whole))
+    errors = np.array([[judge.error(pair) for pair in band] for band in found.information])
+    size, n_bands = len(axes.units), len(axes.bands)
+    shape = (len(axes.outputs), n_bands, -1) if found.tested.evidence.size else (len(axes.outputs), n_bands, 0)
+    evidence, evidence_errors = (one.T.reshape(shape) for one in (found.tested.evidence, found.tested.errors))
+    variables = {
+        "evidence_value": (("output", *dims), square(evidence, size)),
+        "evidence_standard_error": (("output", *dims), square(evidence_errors, size)),
+        "corrected_p": (dims, square(found.tested.p_values.reshape(shape[1:]), size, 1.0)),
+        **_named("relations", found.everything),
+        **_named("reversal", found.reversal),
+        **_named("diagonal", found.diagonal.worth),
+        **_components(found.diagonal),
+        "reversal_z": ("band", [one.z for one in found.reversal]),
+        "interaction": ("band", found.interaction),
+        "total_value": ((), total.value),
+        "total_standard_error": ((), total.standard_error),
+        "entropy_value": ((), total.baseline),
+    }
+    coords = {"output": axes.outputs, "band": axes.bands, **dict.fromkeys(dims[1:], axes.units),
+              **dict.fromkeys(("diagonal", "other_diagonal"), found.diagonal.names),
+              "electrode": axes.electrodes}  # fmt: skip
+    facts = {
+        "method": "synchrony",
+        "label": f"information in phase relations ({judge.unit}s)",
+        "unit": judge.unit,
+        "slope": total.slope,
+        "free_total": total.free_value,
+        "calibrated_over": total.calibrated_over,
+        "degrees_of_freedom": judge.degrees_of_freedom,
+        "caution": CAUTION,
+        **({"note": UNDERCONFIDENT} if total.at_limit else {}),
+    }
+    values = square(found.information.mean(axis=2), size)
+    settings = {"standard_error": square(errors.reshape(n_bands, -1), size), "variables": variables}
+    return make_explanation(values, dims, coords, **settings, **facts)
+
+
+def _named(name: str, worth: list[Worth]) -> dict:
+    """Values, errors and p values of all bands."""
+    return {
+        f"{name}_value": ("band", [one.value for one in worth]),
+        f"{name}_standard_error": ("band", [one.error for one in worth]),
+        f"{name}_p": ("band", [one.p_value for one in worth]),
+    }
+
+
+def _components(diagonal):
+    """Pairs of components without covariances; components of other data are others, so that none is a "value"."""
+    size, dims = len(diagonal.names), ("band", "diagonal", "other_diagonal")
+    return {
+        "diagonal_evidence": (("output", *dims), square(diagonal.evidence, size)),
+        "diagonal_corrected_p": (dims, square(diagonal.p_values, size, 1.0)),
+    }
