@@ -14,6 +14,7 @@ from eegexplain._judge import UNITS
 from eegexplain._meta import Explainer
 from eegexplain._parallel import progress
 from eegexplain._settings import Number
+from eegexplain._total import total_information
 from eegexplain._validation import EEG_BANDS, check_bands, check_option, random_seed
 from eegexplain.information._asked import ask
 from eegexplain.information._coordinates import (
@@ -30,7 +31,6 @@ from eegexplain.information._summary import describe
 from eegexplain.information._synchrony import Settings, measure
 from eegexplain.information._table import Axes, tabulate
 from eegexplain.information._testing import check_units
-from eegexplain._total import total_information
 
 PRINCIPAL = "principal"
 N_PROBED = 64  # trials by which the outputs are tried
@@ -332,7 +332,8 @@ def _phased_bins(bands, sfreq, n_times):
     phased, preset = ~frozen_bins(n_times), isinstance(bands, str) and bands == "eeg"
     if preset and not (band_masks(frequencies, EEG_BANDS) & phased).any():
         warnings.warn(
-            f"Trials of {n_times} samples at {sfreq:g} Hz resolve {sfreq / n_times:g} Hz: all frequencies are one band.",
+            f"Trials of {n_times} samples at {sfreq:g} Hz resolve {sfreq / n_times:g} Hz: all frequencies are one "
+            "band.",
             stacklevel=5,
         )
         return {"all": phased}
