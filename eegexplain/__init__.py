@@ -22,6 +22,7 @@ _LAZY = {
     "HRFEncodingModel": "eegexplain.encoding",
     "HRFModel": "eegexplain.encoding",
     "InformationMapper": "eegexplain.information",
+    "SynchronyMapper": "eegexplain.information",
     "LinearModelWithBaseline": "eegexplain.encoding",
     "LinearModelWithBaselineHRF": "eegexplain.encoding",
     "OrdinalLogisticRegression": "eegexplain.timecourse",

@@ -264,6 +264,9 @@ DOORS = {
     "InformationMapper": analysis(
         information.InformationMapper, cells="windows", windows=2, n_permutations=19, random_state=0
     ),
+    "SynchronyMapper": analysis(
+        information.SynchronyMapper, bands={"alpha": (6, 14)}, space="channels", n_permutations=19, random_state=0
+    ),
     "SourceSpace": Door(
         lambda leadfield, positions: information.SourceSpace(leadfield, positions),
         arrays={"leadfield": rng.standard_normal((5, 2)), "positions": rng.standard_normal((2, 3))},

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from eegexplain import bases
 from eegexplain.attribution import FLEXAttributor
-from eegexplain.information import InformationMapper
+from eegexplain.information import InformationMapper, SynchronyMapper
 from eegexplain.models import (
     EEGNetClassifier,
     EEGNetRegressor,
@@ -27,6 +27,8 @@ from eegexplain.timecourse import OrdinalLogisticRegression, TimeResolvedCoeffic
 FEW_TRIALS = [
     pytest.mark.filterwarnings("ignore:.*are too few to tell information", "ignore:Trial and cell do not add up"),
     pytest.mark.filterwarnings("ignore:These trials have trained the network"),
+    pytest.mark.filterwarnings("ignore:One channel .* has no phase relations", "ignore:.* all frequencies are one"),
+    pytest.mark.filterwarnings("ignore:.* left out. trials of"),
 ]
 N_TRIALS, N_CHANNELS, N_TIMES, SFREQ = 12, 3, 32, 64.0
 FAST = {
@@ -152,6 +154,17 @@ def fast_information_on_numbers(**params):
     return fast_information(**{"estimator": closed_regressor(), "space": None, **params})
 
 
+def fast_synchrony(**params):
+    """Phase relations, few permutations."""
+    settings = {"estimator": closed_classifier(), "n_permutations": 19, "random_state": 0}
+    return SynchronyMapper(**{**settings, **params})
+
+
+def fast_synchrony_of_numbers(**params):
+    """Phase relations that a regressor reads."""
+    return fast_synchrony(**{"estimator": closed_regressor(), **params})
+
+
 def small_ensemble(**params):
     """A mean of a network and of what is none."""
     return EnsembleClassifier([closed_classifier(), AmplitudeClassifier()], **{"random_state": 0, **params})
@@ -188,6 +201,8 @@ CASES = [
     ),
     Case("InformationMapper", fast_information, 61),  # partners depend on what trials hold, channel by channel
     Case("InformationMapper-numbers", fast_information_on_numbers, 58, regression=True),
+    Case("SynchronyMapper", fast_synchrony, 61),  # angles are drawn channel by channel
+    Case("SynchronyMapper-numbers", fast_synchrony_of_numbers, 58, regression=True),
     Case("TimeResolvedCoefficients", lambda: TimeResolvedCoefficients(LogisticRegression()), 61, searched="C"),
     Case("TimeResolvedCoefficients-ridge", over_time_ridge, 58, regression=True, searched="alpha"),
     Case("TimeResolvedCoefficients-ordinal", over_time_ordinal, 61, searched="C"),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eegexplain._judge import one_sided_p
-from eegexplain.information._judging import Lost, lost_information
+from eegexplain._judge import Judge, one_sided_p
+from eegexplain.information._judging import NOTHING, lost_information
 from eegexplain.information._partners import Effects
 from eegexplain.information._question import Judged
 from eegexplain.information._rotations import Relations
@@ -32,44 +32,46 @@ class Worth:
         return self.value / self.error if self.error > 0 else self.value * self.error
 
 
-NOTHING_SHOWN, UNKNOWN = Worth(0.0, 0.0, 1.0), Worth(np.nan, np.nan, np.nan)
+UNKNOWN = Worth(np.nan, np.nan, np.nan)
 
 
-def lost_without(trials: Judged, added: NDArray) -> Lost:
+def lost_without(trials: Judged, added: NDArray) -> NDArray:
     """Information that outputs have more than outputs without what something adds to them.
 
     Parameters
     ----------
     trials : Judged
     added : ndarray of shape (n_cells, n_trials, n_outputs)
+        All at once: they are calibrated together.
 
     Returns
     -------
-    Lost
-        Exactly 0, also its evidence, where nothing but rounding is added.
+    ndarray of shape (n_cells, n_trials)
+        Exactly 0 where nothing but rounding is added.
     """
-    return lost_information(trials.judge, trials.whole, Effects(trials.whole - added, added, np.zeros(len(added))))
+    return lost_information(
+        trials.judge, trials.whole, Effects(trials.whole - added, added, np.zeros(len(added)))
+    ).values
 
 
-def worth(trials: Judged, without: NDArray) -> Worth:
-    """What outputs know more than outputs without something.
+def worth(judge: Judge, values: NDArray) -> Worth:
+    """Mean over trials, with its error.
 
     Parameters
     ----------
-    trials : Judged
-    without : ndarray of shape (n_trials, n_outputs)
+    judge : Judge
+    values : ndarray of shape (n_trials,)
 
     Returns
     -------
     Worth
     """
-    values = lost_without(trials, (trials.whole - without)[None]).values[0]
-    value, error = float(values.mean()), trials.judge.error(values)
-    return Worth(value, error, one_sided_p(value, error, trials.judge.degrees_of_freedom))
+    value, error = float(values.mean()), judge.error(values)
+    return Worth(value, error, one_sided_p(value, error, judge.degrees_of_freedom))
 
 
-def pairs_lost(trials: Judged, found: Relations) -> Lost:
-    """What is lost without each pair.
+def evidence_columns(trials: Judged, found: Relations) -> NDArray:
+    """What each pair says of each trial; exactly 0 for pairs that say nothing but rounding.
 
     Parameters
     ----------
@@ -78,12 +80,11 @@ def pairs_lost(trials: Judged, found: Relations) -> Lost:
 
     Returns
     -------
-    Lost
+    ndarray of shape (n_pairs, n_trials, n_outputs)
     """
-    if not found.values.shape[1]:
-        nothing = np.zeros((0, *trials.whole.shape))
-        return Lost(nothing[..., 0], Effects(nothing, nothing, np.zeros(0)))
-    return lost_without(trials, found.values.swapaxes(0, 1))
+    columns = found.values.swapaxes(0, 1)
+    speaks = np.abs(columns).max(axis=(1, 2), initial=0.0) > NOTHING * trials.whole.std()
+    return columns * speaks[:, None, None]
 
 
 def square(of_pairs: NDArray, n_units: int, diagonal: float = 0.0) -> NDArray:

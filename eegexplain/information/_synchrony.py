@@ -15,7 +15,7 @@ from eegexplain.information._controls import (
     reversed_in_time,
 )
 from eegexplain.information._coordinates import REST, Coordinates, same_units
-from eegexplain.information._pairs import NOTHING_SHOWN, UNKNOWN, Worth, pairs_lost, worth
+from eegexplain.information._pairs import UNKNOWN, Worth, evidence_columns, lost_without, worth
 from eegexplain.information._question import Judged
 from eegexplain.information._rotations import Relations, Rotations, draw_rotations, n_rotations_for, relations
 from eegexplain.information._testing import Tested
@@ -49,15 +49,16 @@ class Diagonal:
     ----------
     names : list of str
         Of the components.
-    worth : list of Worth
-        Of all relations of single components: what is left has many dims, some of them related by chance.
+    added : ndarray of shape (n_bands, n_trials, n_outputs) or None
+        What all relations of single components add to the outputs: what is left has many dims, some of them related by
+        chance. None where there are no two halves.
     evidence : ndarray of shape (n_outputs, n_bands, n_pairs)
     p_values : ndarray of shape (n_bands, n_pairs)
         NaN for pairs with what is left.
     """
 
     names: list[str]
-    worth: list[Worth]
+    added: NDArray | None
     evidence: NDArray
     p_values: NDArray
 
@@ -72,9 +73,9 @@ class Measured:
         Lost without each pair.
     tested : Tested
         Evidence of all pairs of all bands, one after another.
-    everything, reversal : list of Worth
-        All relations of a band; the first control.
-    diagonal : Diagonal
+    everything, reversal, diagonal : list of Worth
+        All relations of a band, and both controls.
+    components : Diagonal
     interaction : ndarray of shape (n_bands,)
     """
 
@@ -82,7 +83,8 @@ class Measured:
     tested: Tested
     everything: list[Worth]
     reversal: list[Worth]
-    diagonal: Diagonal
+    diagonal: list[Worth]
+    components: Diagonal
     interaction: NDArray
 
 
@@ -100,31 +102,37 @@ def measure(trials: Judged, bands: Iterable[tuple[NDArray, Coordinates]], settin
     -------
     Measured
     """
-    all_bins, found, reversal = [], [], []
+    all_bins, found, backwards, whole = [], [], [], trials.whole
     for bins, coordinates in bands:
         all_bins.append(bins)
         found.append(_related(trials, bins, coordinates, settings.rotations))
-        backwards = trials.question.outputs(lambda X, bins=bins: reversed_in_time(X, bins))
-        reversal.append(worth(trials, backwards))
-    lost = [pairs_lost(trials, one) for one in found]
-    rng = np.random.RandomState(settings.seed)
-    tested = _tested(trials, trials.judge, [one.effects.columns for one in lost], settings.n_permutations, rng)
+        backwards.append(trials.question.outputs(lambda X, bins=bins: reversed_in_time(X, bins)))
+    columns = [evidence_columns(trials, one) for one in found]
+    tested = _tested(trials, trials.judge, columns, settings, np.random.RandomState(settings.seed))
+    components = _diagonal(trials, all_bins, settings)
+    everything = [whole - one.constant for one in found]
+    controls = [whole - one for one in backwards] + list(() if components.added is None else components.added)
+    lost = lost_without(trials, np.concatenate([*columns, np.stack(everything + controls)]))
+    n_bands, n_pairs = len(found), len(columns[0])
+    pairs, totals = np.split(lost, [n_bands * n_pairs])
+    worths = [worth(trials.judge, one) for one in totals]
     return Measured(
-        np.stack([one.values for one in lost]),
+        pairs.reshape(n_bands, n_pairs, len(whole)),
         tested,
-        [worth(trials, one.constant) for one in found],
-        reversal,
-        _diagonal(trials, all_bins, settings),
+        worths[:n_bands],
+        worths[n_bands : 2 * n_bands],
+        worths[2 * n_bands :] or [UNKNOWN] * n_bands,
+        components,
         np.array([one.interaction for one in found]),
     )
 
 
-def _tested(trials, judge, columns, n_permutations, rng):
+def _tested(trials, judge, columns, settings, rng):
     """Evidence of all pairs; of none where there is a single unit; without p values where there are few trials."""
     joined = np.concatenate(columns)
     if not len(joined):
         return Tested(*np.zeros((2, 0, joined.shape[2])), np.zeros(0))
-    found = tested_evidence(joined, judge, judge.groups, n_permutations, rng)
+    found = tested_evidence(joined, judge, judge.groups, settings.n_permutations, rng)
     return found if trials.testable else Tested(found.evidence, found.errors, np.full(len(joined), np.nan))
 
 
@@ -137,37 +145,33 @@ def _related(trials, bins, coordinates, rotations):
 
 
 def _diagonal(trials, all_bins, settings):
-    """The same pair map in coordinates that diagonalize all class covariances; NaN where halves lack a class."""
+    """The same pair map in coordinates that diagonalize all class covariances, unless halves lack a class."""
     n_outputs, n_bands = trials.whole.shape[1], len(all_bins)
-    no_pairs = np.zeros((n_outputs, n_bands, 0)), np.zeros((n_bands, 0))
     halves = make_halves(trials.judge, settings.seed)
     if halves is None:
-        return Diagonal([], [UNKNOWN] * n_bands, *no_pairs)
+        return Diagonal([], None, np.zeros((n_outputs, n_bands, 0)), np.zeros((n_bands, 0)))
     both = [half_coordinates(trials, bins, halves, settings.n_components) for bins in all_bins]
     flat = same_units([one for pair in both for one in pair])
     names = flat[0].names
     rotations = draw_rotations(len(names), n_rotations_for(len(names)), np.random.RandomState(settings.seed))
-    if not len(rotations.pairs):
-        return Diagonal(names, [NOTHING_SHOWN] * n_bands, *no_pairs)
+    single = np.array([REST not in (names[i], names[j]) for i, j in rotations.pairs], bool)
+    evidence, p_values = np.full((n_outputs, n_bands, len(single)), np.nan), np.full((n_bands, len(single)), np.nan)
+    if not single.any():
+        return Diagonal(names, np.zeros((n_bands, *trials.whole.shape)), evidence, p_values)
     found = [
         diagonal_relations(trials.question, bins, flat[2 * k : 2 * k + 2], halves, rotations)
         for k, bins in enumerate(all_bins)
     ]
-    single = np.array([REST not in (names[i], names[j]) for i, j in rotations.pairs])
-    known = [worth(trials, trials.whole - one.values[:, single].sum(axis=1)) for one in found]
-    if not single.any():
-        return Diagonal(names, known, *no_pairs)
-    columns = [pairs_lost(trials, one).effects.columns[single] for one in found]
-    evidence, p_values = np.full((n_outputs, n_bands, len(single)), np.nan), np.full((n_bands, len(single)), np.nan)
+    columns = [evidence_columns(trials, one)[single] for one in found]
     found_evidence, found_p = _tested_halves(trials, halves, columns, settings)
     evidence[..., single] = found_evidence.T.reshape(n_outputs, n_bands, -1)
     p_values[:, single] = found_p.reshape(n_bands, -1)
-    return Diagonal(names, known, evidence, p_values)
+    return Diagonal(names, np.stack([one.sum(axis=0) for one in columns]), evidence, p_values)
 
 
 def _tested_halves(trials, halves: Halves, columns, settings):
     """Evidence of both halves, and a p value for each pair from the two tests."""
     rng, found = np.random.RandomState(settings.seed), []
     for places, judge in zip(halves.places, halves.judges(trials.judge), strict=True):
-        found.append(_tested(trials, judge, [one[:, places] for one in columns], settings.n_permutations, rng))
+        found.append(_tested(trials, judge, [one[:, places] for one in columns], settings, rng))
     return np.mean([one.evidence for one in found], axis=0), both_halves([one.p_values for one in found])

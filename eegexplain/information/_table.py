@@ -57,8 +57,8 @@ def tabulate(trials: Judged, found: Measured, axes: Axes) -> Any:
         "corrected_p": (dims, square(found.tested.p_values.reshape(shape[1:]), size, 1.0)),
         **_named("relations", found.everything),
         **_named("reversal", found.reversal),
-        **_named("diagonal", found.diagonal.worth),
-        **_components(found.diagonal),
+        **_named("diagonal", found.diagonal),
+        **_components(found.components),
         "reversal_z": ("band", [one.z for one in found.reversal]),
         "interaction": ("band", found.interaction),
         "total_value": ((), total.value),
@@ -66,7 +66,7 @@ def tabulate(trials: Judged, found: Measured, axes: Axes) -> Any:
         "entropy_value": ((), total.baseline),
     }
     coords = {"output": axes.outputs, "band": axes.bands, **dict.fromkeys(dims[1:], axes.units),
-              **dict.fromkeys(("diagonal", "other_diagonal"), found.diagonal.names),
+              **dict.fromkeys(("diagonal", "other_diagonal"), found.components.names),
               "electrode": axes.electrodes}  # fmt: skip
     facts = {
         "method": "synchrony",
@@ -93,10 +93,10 @@ def _named(name: str, worth: list[Worth]) -> dict:
     }
 
 
-def _components(diagonal):
+def _components(components):
     """Pairs of components without covariances; components of other data are others, so that none is a "value"."""
-    size, dims = len(diagonal.names), ("band", "diagonal", "other_diagonal")
+    size, dims = len(components.names), ("band", "diagonal", "other_diagonal")
     return {
-        "diagonal_evidence": (("output", *dims), square(diagonal.evidence, size)),
-        "diagonal_corrected_p": (dims, square(diagonal.p_values, size, 1.0)),
+        "diagonal_evidence": (("output", *dims), square(components.evidence, size)),
+        "diagonal_corrected_p": (dims, square(components.p_values, size, 1.0)),
     }

@@ -252,8 +252,6 @@ class SynchronyMapper(Explainer):
     def _explain_population(self, X, y, groups):
         if y is None:
             raise ValueError("Information is about labels: give y.")
-        if len(X) < 2:
-            raise ValueError("Got 1 sample (trial): information is judged on others than those that calibrate.")
         order = order_by_content(X)  # nothing may depend on where a trial stands, or on what a group is called
         y = np.asarray(y)[order]
         groups = None if groups is None else _renamed(np.asarray(groups)[order])
@@ -321,8 +319,9 @@ class SynchronyMapper(Explainer):
 
 
     def __sklearn_tags__(self):
+        """One target: information is about one label."""
         tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = False  # information is about one number
+        tags.target_tags.multi_output = False
         return tags
 
 
