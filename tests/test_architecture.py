@@ -208,6 +208,7 @@ def test_every_test_stands_beside_what_it_tests():
 # with its reason. A test of `_path.py` stands in `test_path.py` and takes what it likes from there; all other behavior
 # is asked for by public names.
 PRIVATE_IMPORTS = {
+    "_bits": {"information/test_controls.py": "a judge of trials"},
     "_arrays": {"test_validation.py": "blocks made small, so that several are read"},
     "_bands": {
         "bases/test_bases.py": "Parseval's law with the weights of one-sided spectra",
@@ -249,6 +250,9 @@ PRIVATE_IMPORTS = {
         "encoding/parameters/test_descent.py": "one step of a solver with given settings",
         "encoding/parameters/test_log.py": "what is noted with given settings",
     },
+    "information._asked": {"information/test_rotations.py": "functions instead of decoders"},
+    "information._coordinates": {"information/test_rotations.py": "what is turned"},
+    "information._question": {"information/test_rotations.py": "functions instead of decoders"},
     "perturbation._blocks": {"perturbation/test_sums.py": "sums over blocks are those over all trials"},
     "perturbation._changes": {"perturbation/test_sums.py": "sums over blocks are those over all trials"},
     "perturbation._gradient": {"perturbation/test_sums.py": "sums over blocks are those over all trials"},

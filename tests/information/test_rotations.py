@@ -5,15 +5,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from eegexplain.information._asked import Asked
-from eegexplain.information._controls import class_weights
-from eegexplain.information._coordinates import (
-    REST,
-    covariances,
-    diagonal_coordinates,
-    filter_coordinates,
-    principal_coordinates,
-    same_units,
-)
+from eegexplain.information._coordinates import covariances, filter_coordinates, principal_coordinates, same_units
 from eegexplain.information._question import Question
 from eegexplain.information._rotations import (
     draw_rotations,
@@ -202,67 +194,6 @@ def test_average_referenced_trials_stay_so(X, space):
     assert np.abs(found - X[:, None]).max() > 0.1
 
 
-def test_units_together_are_the_whole_space(X):
-    X = X - X.mean(axis=1, keepdims=True)
-    C = covariance(X)
-    filtered = groups(X), channel_coordinates(X), oblique(X)
-    for own in (principal_coordinates(2, C), principal_coordinates(8, C), *filtered):
-        np.testing.assert_allclose(own.patterns @ own.filters.T @ C, C, atol=1e-12)
-        whole = rotated(X, BINS, own, np.full((1, len(own.names)), np.pi))[:, 0]
-        np.testing.assert_allclose(whole, X - 2 * in_quadrature(X, BINS)[0], atol=1e-10)
-    assert principal_coordinates(2, C).names == ["1", "2", REST] and principal_coordinates(8, C).names == list("123")
-
-
-def test_covariances_are_those_of_filtered_trials(X):
-    weights = np.random.default_rng(0).standard_normal((2, N_TRIALS))
-    own = in_quadrature(X, BINS)[0]
-    expected = [sum(w * x @ x.T / N_TIMES for w, x in zip(row, own, strict=True)) for row in weights]
-    np.testing.assert_allclose(covariances(X, np.arange(N_TRIALS), BINS, weights), expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_diagonal_coordinates_have_no_covariance_in_any_class(n_classes):
-    rng = np.random.default_rng(0)
-    mixing = rng.standard_normal((5, 5))
-    classes = [mixing @ np.diag(rng.uniform(0.2, 2, 5)) @ mixing.T for _ in range(n_classes)]
-    C = np.mean(classes, axis=0)
-    contrasts = [classes[1] - classes[0]] if n_classes == 2 else [one - C for one in classes]
-    own = diagonal_coordinates(5, C, np.array(contrasts))
-    np.testing.assert_allclose(own.filters.T @ own.patterns, np.eye(5), atol=1e-7)
-    for one in classes:
-        inside = own.filters.T @ one @ own.filters
-        np.testing.assert_allclose(inside, np.diag(np.diag(inside)), atol=1e-6)
-    first = own.filters.T @ contrasts[0] @ own.filters
-    if n_classes == 2:
-        assert (np.diff(np.abs(np.diag(first))) <= 1e-9).all()  # the most different first
-
-
-def test_diagonal_coordinates_of_rank_deficient_data():
-    rng = np.random.default_rng(0)
-    basis = rng.standard_normal((5, 3))
-    classes = [basis @ np.diag(rng.uniform(0.2, 2, 3)) @ basis.T for _ in range(2)]
-    own = diagonal_coordinates(2, sum(classes) / 2, np.array([classes[1] - classes[0]]))
-    assert own.names == ["1", "2", REST] and own.filters.shape == (5, 3)
-    np.testing.assert_allclose(own.filters.T @ own.patterns, np.eye(3), atol=1e-8)
-
-
-def test_class_weights_average_classes_and_contrast_them():
-    y = np.array([0, 0, 0, 1])
-    overall, contrast = class_weights(y)
-    np.testing.assert_allclose(overall, [1 / 6] * 3 + [0.5])
-    np.testing.assert_allclose(contrast, [-1 / 3] * 3 + [1])
-    assert class_weights(np.array([0, 1, 2, 2])).shape == (4, 4)
-    overall, slope = class_weights(np.array([0.0, 1.0, 2.0, 5.0]))
-    np.testing.assert_allclose([overall.sum(), slope.sum()], [1, 0], atol=1e-12)
-
-
-def test_bands_of_different_rank_get_the_same_units():
-    full, poor = principal_coordinates(3, np.eye(4)), principal_coordinates(3, np.diag([2.0, 1, 0, 0]))
-    alike = same_units([full, poor])
-    assert alike[0].names == alike[1].names == ["1", "2", "3", REST]
-    assert alike[1].unit.tolist() == [0, 1] and alike[0].unit.tolist() == [0, 1, 2, 3]
-
-
 def test_missing_units_have_no_relations(X):
     alike = same_units([principal_coordinates(3, np.eye(4)), principal_coordinates(3, np.diag([2.0, 1, 0, 0]))])
     turns = draw_rotations(4, 60, np.random.RandomState(0))
@@ -271,15 +202,17 @@ def test_missing_units_have_no_relations(X):
     assert missing.sum() == 5 and (values[:, missing] == 0).all() and (values[:, ~missing] != 0).any()
 
 
-def test_filters_that_see_the_same_are_refused(X):
-    one = np.arange(1.0, 5.0)[:, None]
-    with pytest.raises(ValueError, match="see only 1 different things"):
-        filter_coordinates(["a", "b"], [one, 2 * one], covariance(X))
-
-
 def test_what_sees_nothing_is_not_turned(X):
     X[:, 2] = 0
     own = channel_coordinates(X)
     np.testing.assert_array_equal(own.patterns[:, 2], 0)
     turned = rotated(X, BINS, own, np.random.default_rng(0).uniform(0, 6, (2, 4)))
     np.testing.assert_array_equal(turned[:, :, 2], 0)
+
+
+def test_half_a_turn_of_all_units_turns_the_band(X):
+    X = X - X.mean(axis=1, keepdims=True)
+    C = covariance(X)
+    for own in (principal_coordinates(2, C), principal_coordinates(8, C), groups(X), channel_coordinates(X)):
+        whole = rotated(X, BINS, own, np.full((1, len(own.names)), np.pi))[:, 0]
+        np.testing.assert_allclose(whole, X - 2 * in_quadrature(X, BINS)[0], atol=1e-10)

@@ -9,7 +9,6 @@ from sklearn.frozen import FrozenEstimator
 
 from eegexplain.datasets import make_synchrony_eeg
 from eegexplain.information import SynchronyMapper
-from eegexplain.information._summary import CAUTION
 from eegexplain.inspection import cross_validate_explanations
 
 SFREQ, N_CHANNELS, N_TIMES = 64.0, 4, 64
@@ -139,7 +138,8 @@ def test_planted_weights_are_found_by_a_network(synchronous):
     assert found.total_p_ < 1e-3 and found.relations_p_[0] < 1e-3
     assert found.reversal_z_[0] > 4 and found.diagonal_p_[0] < 0.01
     text = found.summary()
-    assert "lags carry information" in text and CAUTION in text and found.explanation_.attrs["caution"] == CAUTION
+    assert "lags carry information" in text and text.endswith(found.explanation_.attrs["caution"])
+    assert "no test on the scalp tells them apart" in text
 
 
 @pytest.fixture(scope="module")
@@ -188,13 +188,13 @@ def test_a_decoder_that_says_nothing_has_nothing():
 
 @pytest.mark.filterwarnings("ignore:The whole map is 0")  # where calibration takes a slope of 0
 def test_permuted_labels_are_called_as_often_as_they_should():
-    X, y = trials(60)
+    X, y = trials(40)
     rng, called = np.random.RandomState(0), 0
-    for _ in range(30):
+    for _ in range(20):
         found = mapper(n_permutations=39, n_components=2).fit(X, rng.permutation(y))
         called += (found.p_values_ <= 0.05).any()
         assert found.total_p_ > 0.01
-    assert called <= 5
+    assert called <= 4
 
 
 @pytest.mark.filterwarnings("ignore:The whole map is 0")
