@@ -141,8 +141,10 @@ def _innovations(ch_names, estimator):
 
     def pairs(C):
         """Filters that leave the others' part out."""
-        size = np.sqrt(np.diag(C)) + (np.diag(C) == 0)
+        live = np.diag(C) > 0
+        size = np.where(live, np.sqrt(np.diag(C)), 1.0)
         inverse = np.linalg.pinv(C / np.outer(size, size), rcond=1e-8, hermitian=True) / np.outer(size, size)
+        inverse *= np.outer(live, live)  # nothing is what flat channels show, not rounding
         blocks = {name: column[:, None] for name, column in zip(ch_names, inverse, strict=True)}
         return _pairs(blocks, C, silent=True)
 

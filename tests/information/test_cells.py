@@ -39,7 +39,8 @@ def test_hybrids_keep_the_covariance_of_trials():
     part = Part("all")
     (C,) = covariances(X, [part])
     n = len(X)
-    for filters in (np.eye(5)[:, [1]], RNG.standard_normal((5, 2)), RNG.standard_normal((5, 4))):
+    rng = np.random.default_rng(1)
+    for filters in (np.eye(5)[:, [1]], rng.standard_normal((5, 2)), rng.standard_normal((5, 4))):
         cell = Cell(part, filter_pair("one", filters, C))
         taken = cell.of(X.astype(float))
         moment = np.zeros((5, 5))
