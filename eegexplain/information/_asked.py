@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from eegexplain._bits import SMALLEST_PROBABILITY
 from eegexplain._outputs import ScikitOutputs
 from eegexplain._stages import affine_stage
 
-AGREES = 1e-3  # of logits and log odds, beyond which decision values are no logits
+AGREES = 1e-4  # of probabilities and those of decision values, beyond which these are no logits
 COMPARED = 64
 
 
@@ -63,12 +64,11 @@ def _logits(net, X):
     if net.check_response("auto") == "output" or not hasattr(net.estimator, "predict_proba"):
         return net.outputs
     probabilities = net.of("predict_proba", X)
-    inside = ((probabilities > SMALLEST_PROBABILITY) & (probabilities < 1 - SMALLEST_PROBABILITY)).all(axis=1)
-    if hasattr(net.estimator, "decision_function") and inside.any():
-        decided = _centered(_columns(net.of("decision_function", X)))
-        expected = _centered(np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)))
-        if decided.shape == expected.shape and np.abs((decided - expected)[inside]).max() < AGREES:
+    if hasattr(net.estimator, "decision_function"):
+        decided = _columns(net.of("decision_function", X))
+        if decided.shape == probabilities.shape and np.abs(softmax(decided, axis=1) - probabilities).max() < AGREES:
             return lambda hybrids: _centered(_columns(net.of("decision_function", hybrids)))
+    inside = (probabilities > SMALLEST_PROBABILITY).all(axis=1)
     if not inside.all():
         warnings.warn(
             f"{int((~inside).sum())} of {len(inside)} trials have a probability below {SMALLEST_PROBABILITY:g}, which "

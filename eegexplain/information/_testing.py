@@ -53,9 +53,9 @@ def check_units(y: NDArray, groups: NDArray | None, classes: bool) -> bool:
     if classes:
         names, codes = np.unique(y, return_inverse=True)
         if len(names) < 2:
-            raise ValueError(f"Information about labels needs at least 2 classes, but all trials are of {names[0]!r}.")
+            raise ValueError(f"Information about labels needs at least 2 classes, but all trials are of {names.tolist()[0]!r}.")
         for group in () if groups is None else np.unique(groups):
-            for k, name in enumerate(names):
+            for k, name in enumerate(names.tolist()):
                 if (groups[codes == k] == group).all():
                     raise ValueError(
                         f"All trials of class {name!r} are of one group: to tell the class is to tell the group."
@@ -76,7 +76,7 @@ def check_units(y: NDArray, groups: NDArray | None, classes: bool) -> bool:
     return False
 
 
-def test_evidence(
+def evidence_test(
     columns: NDArray, judge: Judge, groups: NDArray | None, n_permutations: int, rng: np.random.RandomState
 ) -> Tested:
     """Contrast what cells say for each output between its class and the others; permute the labels.

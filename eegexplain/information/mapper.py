@@ -21,7 +21,7 @@ from eegexplain.information._measured import Trials, decompose, lost_without, ta
 from eegexplain.information._overlap import as_players
 from eegexplain.information._partners import draw_partners
 from eegexplain.information._spaces import make_cells, needs_decoder
-from eegexplain.information._testing import LEAST_PARTNERS, check_units, test_evidence
+from eegexplain.information._testing import LEAST_PARTNERS, check_units, evidence_test
 
 DECOMPOSITIONS = ("unique", "alone", "shapley")
 N_REFERENCE = 8  # trials that each new one is crossed with
@@ -230,7 +230,7 @@ class InformationMapper(Explainer):
         blocks = np.arange(len(y)) if groups is None else groups
         trials = Trials(judge, parts, draw_partners(blocks, self.n_partners, rng), whole, testable)
         lost = lost_without(trials, self.cells_, self.verbose)
-        tested = test_evidence(lost.effects.columns, judge, groups, self.n_permutations, rng)
+        tested = evidence_test(lost.effects.columns, judge, groups, self.n_permutations, rng)
         decomposed = decompose(trials, self.cells_, lost, self.decomposition, self.n_orders, rng)
         dataset = tabulate(trials, self.cells_, lost, decomposed, tested, self.output_names_)
         warn_of_interactions(dataset)
