@@ -382,7 +382,8 @@ def _real_table(rows):
     for row in rows:
         bands = ", ".join(f"{v:.3f} ± {e:.3f}" for v, e in zip(row["bands"], row["errors"], strict=True))
         yield (f"| {row['decoder']} | {row['partition']} | {row['accuracy']:.3f} | {row['verdict']} | "
-               f"{row['total']:.3f} ± {row['error']:.3f} ({row['total_given']:.3f}) | {row['p']:.3f} | {bands} |")  # fmt: skip
+               f"{row['total']:.3f} ± {row['error']:.3f} ({row['total_given']:.3f}) | {row['p']:.3f} | "
+               f"{bands} |")  # fmt: skip
 
 
 def _cost_table(rows):

@@ -18,8 +18,7 @@ from eegexplain.information._coordinates import REST, Coordinates, same_units
 from eegexplain.information._pairs import UNKNOWN, Worth, evidence_columns, lost_without, worth
 from eegexplain.information._question import Judged
 from eegexplain.information._rotations import Relations, Rotations, draw_rotations, n_rotations_for, relations
-from eegexplain.information._testing import Tested
-from eegexplain.information._testing import test_evidence as tested_evidence
+from eegexplain.information._testing import Tested, evidence_test
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +131,7 @@ def _tested(trials, judge, columns, settings, rng):
     joined = np.concatenate(columns)
     if not len(joined):
         return Tested(*np.zeros((2, 0, joined.shape[2])), np.zeros(0))
-    found = tested_evidence(joined, judge, judge.groups, settings.n_permutations, rng)
+    found = evidence_test(joined, judge, judge.groups, settings.n_permutations, rng)
     return found if trials.testable else Tested(found.evidence, found.errors, np.full(len(joined), np.nan))
 
 

@@ -53,7 +53,8 @@ def check_units(y: NDArray, groups: NDArray | None, classes: bool) -> bool:
     if classes:
         names, codes = np.unique(y, return_inverse=True)
         if len(names) < 2:
-            raise ValueError(f"Information about labels needs at least 2 classes, but all trials are of {names.tolist()[0]!r}.")
+            only = names.tolist()[0]
+            raise ValueError(f"Information about labels needs at least 2 classes, but all trials are of {only!r}.")
         for group in () if groups is None else np.unique(groups):
             for k, name in enumerate(names.tolist()):
                 if (groups[codes == k] == group).all():
