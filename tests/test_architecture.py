@@ -208,13 +208,17 @@ def test_every_test_stands_beside_what_it_tests():
 # with its reason. A test of `_path.py` stands in `test_path.py` and takes what it likes from there; all other behavior
 # is asked for by public names.
 PRIVATE_IMPORTS = {
-    "_bits": {"information/test_controls.py": "a judge of trials"},
+    "_bits": {
+        "information/test_controls.py": "a judge of trials",
+        "information/test_testing.py": "a judge of trials",
+    },
     "_arrays": {"test_validation.py": "blocks made small, so that several are read"},
     "_bands": {
         "bases/test_bases.py": "Parseval's law with the weights of one-sided spectra",
         "perturbation/test_kinds.py": "bins whose phase is fixed",
     },
     "_digest": {"test_checkpoint.py": "the names of units are digests"},
+    "_exchange": {"information/test_testing.py": "the permutations that a naive loop goes through"},
     "_io": {
         "attribution/test_flex.py": "an explanation is the same after saving",
         "damage.py": "files are written as the package writes them, then damaged",
@@ -253,6 +257,9 @@ PRIVATE_IMPORTS = {
     "information._asked": {"information/test_rotations.py": "functions instead of decoders"},
     "information._coordinates": {"information/test_rotations.py": "what is turned"},
     "information._question": {"information/test_rotations.py": "functions instead of decoders"},
+    "information._game": {"information/test_mapper.py": "a game of few players is played as one of many"},
+    "information._hybrids": {"information/test_mapper.py": "memory made small, so that nothing is kept"},
+    "information._partners": {"information/test_mapper.py": "the partners that a naive loop goes through"},
     "perturbation._blocks": {"perturbation/test_sums.py": "sums over blocks are those over all trials"},
     "perturbation._changes": {"perturbation/test_sums.py": "sums over blocks are those over all trials"},
     "perturbation._gradient": {"perturbation/test_sums.py": "sums over blocks are those over all trials"},
