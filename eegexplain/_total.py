@@ -47,13 +47,39 @@ class TotalInformation:
         width = float(stats.t.ppf(0.975, self.degrees_of_freedom)) * self.standard_error
         return self.value - width, self.value + width
 
-    def __str__(self):
+    @property
+    def amount(self) -> str:
+        """Value, entropy and interval in words."""
         low, high = self.interval
-        told = f"{self.value:.3f} of {self.entropy:.3f} {self.unit}s (95 % from {low:.3f} to {high:.3f})"
+        return f"{self.value:.3f} of {self.entropy:.3f} {self.unit}s (95 % from {low:.3f} to {high:.3f})"
+
+    @property
+    def units(self) -> str:
+        """How many of what the error is over."""
+        return f"{self.degrees_of_freedom + 1} {self.over}"
+
+    def __str__(self):
         if self.shown:
-            return f"The output holds {told}."
-        units = f"{self.degrees_of_freedom + 1} {self.over}"
-        return f"Information is not shown above 0 with {units}: {told}. It may decode all the same."
+            return f"The output holds {self.amount}."
+        return f"Information is not shown above 0 with {self.units}: {self.amount}. It may decode all the same."
+
+    def beside(self, verdict: str) -> str:
+        """Say it beside what is known of decoding: these are two verdicts, which may differ.
+
+        Parameters
+        ----------
+        verdict : str
+            A clause without its full stop; empty where nothing is known.
+
+        Returns
+        -------
+        str
+        """
+        if not verdict:
+            return str(self)
+        if self.shown:
+            return f"{verdict}. {self}"
+        return f"{verdict}; information not shown above 0 with {self.units}: {self.amount}."
 
 
 def total_information(explanation: Any) -> TotalInformation:

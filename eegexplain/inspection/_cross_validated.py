@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from eegexplain._io import load_explanation, save_explanation
+from eegexplain._total import TotalInformation, total_information
 from eegexplain.inspection._errors import beyond_zero, familywise_limit
 from eegexplain.inspection._kinds import claim
 from eegexplain.inspection._symmetry import mirrored
@@ -41,26 +42,33 @@ class CrossValidatedExplanation:
 
     def __str__(self):
         """What is estimated and how well, decoding first, then the cells beyond zero."""
-        data, decoding, decoded = self.dataset[["value", "standard_error"]], self.decoding_, ""
+        data, total = self.dataset[["value", "standard_error"]], self.total_
         folds, seeds = (self.dataset["fold_value"].sizes[dim] for dim in ("fold", "seed"))
         degrees, mask = self.dataset.attrs["degrees_of_freedom"], self.beyond_zero
         if mirrored(data["value"]):
             data, mask = data.isel(output=[1]), mask.isel(output=[1])
-        if decoding is not None:
-            decoded = (
-                f"{decoding.verdict.capitalize()}: balanced accuracy {decoding.balanced_accuracy:.3f} "
-                f"(p = {decoding.p_value:.2g}). "
-            )
-        one, first = (familywise_limit(n_cells, degrees) for n_cells in (1, mask.size))
+        verdict, one_sided = self._verdict(".3f"), total is not None
+        decoded, where = f"{verdict}. " if verdict else "", "beyond"
+        if total is not None:
+            decoded, where = f"{total.beside(verdict)} ", "above"
+        one, first = (familywise_limit(n_cells, degrees, one_sided=one_sided) for n_cells in (1, mask.size))
         strongest = np.argsort(-np.where(mask, np.abs(data["value"]), 0), axis=None, kind="stable")[: int(mask.sum())]
         cells = [dict(zip(mask.dims, place, strict=True)) for place in np.argwhere(np.ones(mask.shape))[strongest]]
         told = [_tell(data, index) for index in cells[:N_TOLD]] + ["..."] * (len(cells) > N_TOLD)
         return (
             f"Mean map of {folds * seeds} networks ({folds} folds), of trials that they never saw. {decoded}"
-            f"{len(cells)} of {mask.size} cells beyond zero, 5 % familywise{': ' if told else ''}{', '.join(told)}. "
+            f"{len(cells)} of {mask.size} cells {where} zero, 5 % familywise{': ' if told else ''}{', '.join(told)}. "
             f"Errors are those of the whole procedure, with other trials and other networks; t with {degrees} degrees "
             f"of freedom needs {one:.1f} errors for one cell, {first:.1f} for the first of so many."
         )
+
+    def _verdict(self, digits):
+        """How well held-out trials are decoded, as a clause; empty for numbers."""
+        found = self.decoding_
+        if found is None:
+            return ""
+        accuracy = f"{found.balanced_accuracy:{digits}} (p = {found.p_value:.2g})"
+        return f"{found.verdict.capitalize()}: balanced accuracy {accuracy}"
 
     @property
     def explanation_(self) -> Any:
@@ -86,13 +94,22 @@ class CrossValidatedExplanation:
         return self.models.decoding if self.models is not None else _decoding_of(self.dataset)
 
     @property
+    def total_(self) -> TotalInformation | None:
+        """How much the whole output holds, over folds, in information maps: the gate that their cells come after."""
+        return total_information(self.dataset) if "total_value" in self.dataset else None
+
+    @property
     def beyond_zero(self) -> Any:
         """Mask of the cells whose value is beyond zero, 5 % familywise over the map.
 
         By Holm's procedure on value over total error, t distributed; cells below a twentieth of the largest value do
-        not count. That a map differs from zero does not show that the network decodes: see `decoding_`.
+        not count. That a map differs from zero does not show that the network decodes: see `decoding_`. In information
+        maps the cells that are above zero, and none where the total is not shown to be, see `total_`.
         """
-        value, error = self.dataset["value"], self.dataset["standard_error"]
+        value, error, total = self.dataset["value"], self.dataset["standard_error"], self.total_
+        if total is not None:
+            degrees = self.dataset.attrs["degrees_of_freedom"]
+            return value.copy(data=total.shown & beyond_zero(value, error, degrees, one_sided=True))
         if mirrored(value):  # one map, told twice
             one = beyond_zero(value.isel(output=1), error.isel(output=1), self.dataset.attrs["degrees_of_freedom"])
             found = np.stack([one, one], axis=value.dims.index("output"))
@@ -108,23 +125,28 @@ class CrossValidatedExplanation:
         Parameters
         ----------
         output : label, optional
-            None is the last.
+            None is the last; information maps have none.
         significance : Significance, optional
             Whose cells are told from the others; None takes `beyond_zero`.
         n_cells : int, default=12
+            Of other maps than those of information.
         **options : dict
-            Of `CrossValidatedDisplay.from_explanation`.
+            Of ``from_explanation`` of the display.
 
         Returns
         -------
-        CrossValidatedDisplay
+        CrossValidatedDisplay, or InformationDisplay of information maps
         """
-        from eegexplain.plotting import CrossValidatedDisplay
+        from eegexplain.plotting import CrossValidatedDisplay, InformationDisplay
 
-        found, told = self.decoding_, ""
-        if found is not None:
-            told = f"{found.verdict}: balanced accuracy {found.balanced_accuracy:.2f} (p = {found.p_value:.2g})"
-        mask = self.beyond_zero if significance is None else significance.significant
+        mask, total = self.beyond_zero if significance is None else significance.significant, self.total_
+        verdict = self._verdict(".2f")
+        if total is not None:
+            # evidence is for each output, information about all of them
+            mask = mask.any("output") if "output" in mask.dims else mask
+            shown = InformationDisplay.from_explanation(self.dataset, mask=mask, **options)
+            return shown.plot(title=total.beside(verdict))
+        told = verdict[:1].lower() + verdict[1:]
         display = CrossValidatedDisplay.from_explanation(self.dataset, output=output, mask=mask, note=told, **options)
         return display.plot(n_cells=n_cells)
 
@@ -147,12 +169,14 @@ class CrossValidatedExplanation:
         kind, n_permutations, alpha, random_state, n_jobs, checkpoint, verbose
             As in `eegexplain.inspection.permutation_test`; the contrast needs ``return_trials=True``.
         **claimed : dict
-            ``statistic`` and ``alternative``.
+            ``statistic`` and ``alternative``, which is "greater" in information maps.
 
         Returns
         -------
         Significance
         """
+        if self.total_ is not None:
+            claimed = {"alternative": "greater"} | claimed
         asked = claim(kind, n_permutations=n_permutations, **claimed)
         run: dict[str, Any] = {"n_jobs": n_jobs, "checkpoint": checkpoint, "verbose": verbose}
         return asked.test(self, alpha=alpha, random_state=random_state, **run)

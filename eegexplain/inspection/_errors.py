@@ -90,23 +90,25 @@ def fold_errors(networks, given_networks, overlap, *, once=True, seeded=True):
     return FoldErrors(nadeau_bengio, jackknife, np.fmax(np.fmax(nadeau_bengio, mixed), over_trials), share)
 
 
-def familywise_limit(n_cells, degrees_of_freedom, alpha=0.05):
-    """How many errors the largest of so many cells must be from zero: Bonferroni's limit, two-sided t.
+def familywise_limit(n_cells, degrees_of_freedom, alpha=0.05, *, one_sided=False):
+    """How many errors the largest of so many cells must be from zero: Bonferroni's limit of t.
 
     Parameters
     ----------
     n_cells, degrees_of_freedom : int
     alpha : float, default=0.05
         Chance that any cell of a map that is zero everywhere is beyond.
+    one_sided : bool, default=False
+        Whether only cells above zero count.
 
     Returns
     -------
     float
     """
-    return float(stats.t.isf(alpha / 2 / n_cells, degrees_of_freedom))
+    return float(stats.t.isf(alpha / (1 if one_sided else 2) / n_cells, degrees_of_freedom))
 
 
-def beyond_zero(value, error, degrees_of_freedom, *, alpha=0.05, smallest=SMALLEST):
+def beyond_zero(value, error, degrees_of_freedom, *, alpha=0.05, smallest=SMALLEST, one_sided=False):
     """Tell the cells that are beyond zero with a familywise error of `alpha`, and large enough to matter.
 
     Holm's procedure: the largest ratio is held to Bonferroni's limit over all cells, the next to that of one cell
@@ -121,16 +123,19 @@ def beyond_zero(value, error, degrees_of_freedom, *, alpha=0.05, smallest=SMALLE
     alpha : float, default=0.05
     smallest : float, default=0.05
         Share of the largest absolute value below which no cell counts.
+    one_sided : bool, default=False
+        Whether only cells above zero count: amounts, whose negative values are no smaller amounts.
 
     Returns
     -------
     ndarray of bool of the same shape
     """
-    value, error = np.abs(np.asarray(value, dtype=float)), np.asarray(error, dtype=float)
+    value, error = np.asarray(value, dtype=float), np.asarray(error, dtype=float)
+    value, sides = (value, 1) if one_sided else (np.abs(value), 2)
     if not np.nanmax(value, initial=0.0) > 0:
         return np.zeros(value.shape, dtype=bool)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * stats.t.sf(value / error, degrees_of_freedom)
+        p = sides * stats.t.sf(value / error, degrees_of_freedom)
     p[~np.isfinite(p)] = 1.0
     ordered = np.sort(p, axis=None)
     fails = ordered > alpha / (p.size - np.arange(p.size))

@@ -47,7 +47,7 @@ FAMILIES = (
     *_AMPLITUDES,
     Family("saliency", "attribution", {"attribution": "saliency"}, True, False),
     Family("attribution", "attribution", None, True, True),
-    Family("information", "information", None, True),
+    Family("information", "information", None, True, False),
     Family("envelopes", "envelope correlation", None, False, False),
     Family("filters", "filter table", None, False, False),
     Family("data contrast", "class difference of log mean power", None, False, True),

@@ -26,6 +26,7 @@ AVERAGES = (  # what `average_folds` gives
     "fold_sd",
     "fold_value",
 )
+NUMBERS = ("perturbed_score", "slope", "free_total")  # attributes of each network, whose mean is told
 
 
 def errors_over(folds: list[Fold], groups: NDArray | None = None) -> str:
@@ -199,8 +200,10 @@ def average_folds(
         }
     )
     every = [part.attrs for fold in explanations for part in fold]
-    scores = [attributes["perturbed_score"] for attributes in every if "perturbed_score" in attributes]
-    mean = mean.assign_attrs(every[0] | ({"perturbed_score": float(np.mean(scores))} if scores else {}))
+    means = {name: float(np.mean([one[name] for one in every])) for name in NUMBERS if name in every[0]}
+    mean = mean.assign_attrs(every[0] | means)
+    if "note" in mean.attrs and sum("note" in one for one in every) <= len(every) / 2:
+        del mean.attrs["note"]  # of single networks
     return mean.assign_attrs(degrees_of_freedom=len(folds) - 1, data_share=errors.data_share)
 
 

@@ -103,9 +103,9 @@ class Bars:
         ax.axhline(0, color="0.2", linewidth=0.8, zorder=4)
         ax.spines[["top", "right"]].set_visible(False)
         ax.tick_params(axis="y", labelsize=8)
-        options = {"frameon": False, "fontsize": SMALLEST_FONT, "handlelength": 1.2, "columnspacing": 1.0}
+        options: dict[str, Any] = {"frameon": False, "fontsize": SMALLEST_FONT, "handlelength": 1.2}
         if alone:
-            options |= {"loc": "outside lower center", "ncols": 2}
+            options |= {"loc": "outside lower center", "ncols": 2, "columnspacing": 1.0}
         names = sorted(self.handles, key=LEGEND.index)
         (ax.figure if alone else ax).legend([self.handles[name] for name in names], names, **options)
 
