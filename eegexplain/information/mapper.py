@@ -61,8 +61,8 @@ class InformationMapper(Explainer):
 
         - "channels": what an electrode shows, wherever on the head it appears.
         - "innovation": what only an electrode shows, and no other can predict. No map of sources: in simulated EEG of
-          19 channels it held half of what electrodes show, at electrodes that had little to do with the sources
-          (average precision .5 against .98), and the more channels there are the less is left.
+          19 channels it held between next to nothing and two thirds of what electrodes show, at electrodes that had
+          little to do with the sources (average precision .5 against .98); with more channels less is left.
         - "patterns": what each filter of a SyncNet sees, or of common spatial patterns in a Pipeline.
         - dict of names to lists of channels (names or numbers): groups of channels.
         - array of shape (n_components, n_channels), one filter per row as in ``components_`` of scikit-learn, or a dict

@@ -65,7 +65,7 @@ class SourceSpace:
     >>> from eegexplain.information import SourceSpace
     >>> places = SourceSpace.spherical(["Fz", "C3", "Cz", "C4", "Pz"], spacing=0.4)
     >>> places.leadfield.shape, places.positions.shape
-    ((5, 18, 1), (18, 3))
+    ((5, 18, 3), (18, 3))
     """
 
     leadfield: ArrayLike
@@ -98,7 +98,7 @@ class SourceSpace:
 
     @classmethod
     def spherical(
-        cls, ch_names: Sequence[str], *, spacing: float = 0.2, directions: str = "radial", regularization: float = 0.05
+        cls, ch_names: Sequence[str], *, spacing: float = 0.2, directions: str = "free", regularization: float = 0.05
     ) -> SourceSpace:
         """Places on a cubic grid in a head of three concentric spheres.
 
@@ -108,8 +108,9 @@ class SourceSpace:
             Electrodes of the 10-05 system.
         spacing : float, default=0.2
             Of the grid, in head radii (about 9 cm).
-        directions : {"radial", "free"}, default="radial"
-            Of the currents: outwards, or any.
+        directions : {"free", "radial"}, default="free"
+            Of the currents: any, or outwards. Where they do flow outwards, the second is a little sharper; where they
+            do not, it finds nothing, at places that mean nothing.
         regularization : float, default=0.05
             As above.
 
@@ -124,7 +125,7 @@ class SourceSpace:
         ValueError
             For unknown electrodes, and a spacing that leaves no place.
         """
-        check_option("directions", directions, ("radial", "free"))
+        check_option("directions", directions, ("free", "radial"))
         spacing = check_number("spacing", spacing, above=0)
         electrodes = electrode_positions(list(ch_names))
         steps = np.arange(-(SHALLOW // spacing), SHALLOW // spacing + 1) * spacing

@@ -15,7 +15,7 @@ C = MIX @ MIX.T
 
 
 def test_a_grid_has_places_in_the_outer_brain_with_the_fields_of_their_dipoles():
-    places = SourceSpace.spherical(NAMES, spacing=0.3)
+    places = SourceSpace.spherical(NAMES, spacing=0.3, directions="radial")
     depth = np.linalg.norm(places.positions, axis=1)
     assert depth.min() >= 0.4 and depth.max() <= 0.8 and places.leadfield.shape == (11, len(depth), 1)
     nearest = np.sort(np.linalg.norm(places.positions[:, None] - places.positions, axis=2), axis=1)[:, 1]
@@ -23,7 +23,7 @@ def test_a_grid_has_places_in_the_outer_brain_with_the_fields_of_their_dipoles()
     for place in (0, len(depth) // 2):
         dipole = Dipole(tuple(places.positions[place]), "radial")
         np.testing.assert_allclose(places.leadfield[:, place, 0], dipole.topography(NAMES), rtol=1e-9)
-    free = SourceSpace.spherical(NAMES, spacing=0.3, directions="free")
+    free = SourceSpace.spherical(NAMES, spacing=0.3)
     np.testing.assert_array_equal(free.names, places.names)
     sideways = Dipole(tuple(free.positions[3]), (0.0, 1.0, 0.0))
     np.testing.assert_allclose(free.leadfield[:, 3, 1], sideways.topography(NAMES), rtol=1e-9)
@@ -31,7 +31,7 @@ def test_a_grid_has_places_in_the_outer_brain_with_the_fields_of_their_dipoles()
 
 def test_beamformers_are_those_of_van_veen():
     """Unit gain, least power, and the topography of the place where nothing is regularized."""
-    places = SourceSpace.spherical(NAMES, spacing=0.4, regularization=0)
+    places = SourceSpace.spherical(NAMES, spacing=0.4, directions="radial", regularization=0)
     for pair, field in zip(places.beamformers(NAMES, C), places.leadfield[..., 0].T, strict=True):
         inverse = np.linalg.inv(C)
         weights = inverse @ field / (field @ inverse @ field)
@@ -42,7 +42,7 @@ def test_beamformers_are_those_of_van_veen():
 
 
 def test_free_directions_are_a_block():
-    places = SourceSpace.spherical(NAMES, spacing=0.4, directions="free", regularization=0.1)
+    places = SourceSpace.spherical(NAMES, spacing=0.4, regularization=0.1)
     inverse = np.linalg.inv(C + 0.1 * np.trace(C) / 11 * np.eye(11))
     for place, pair in enumerate(places.beamformers(NAMES, C)):
         W = inverse @ places.leadfield[:, place]
@@ -51,7 +51,7 @@ def test_free_directions_are_a_block():
 
 
 def test_lead_fields_lose_the_reference_that_trials_have_lost():
-    places, average = SourceSpace.spherical(NAMES, spacing=0.4), np.eye(11) - 1 / 11
+    places, average = SourceSpace.spherical(NAMES, spacing=0.4, directions="radial"), np.eye(11) - 1 / 11
     pairs = places.beamformers(NAMES, average @ C @ average)
     referenced = SourceSpace(average @ places.leadfield[..., 0], places.positions)
     others = referenced.beamformers(NAMES, average @ C @ average)
@@ -160,7 +160,7 @@ class Reader(ClassifierMixin, BaseEstimator):
 def test_planted_sources_are_found_within_a_step_of_the_grid():
     """Not where the electrodes are that the decoder reads, but where their rhythms come from."""
     eeg = make_oscillatory_eeg(80, NAMES, 64.0, 1.0, snr=2.0, reference="average", random_state=0)
-    places = SourceSpace.spherical(NAMES, spacing=0.3)
+    places = SourceSpace.spherical(NAMES, spacing=0.3, directions="radial")  # as the planted currents flow
     settings = {"bands": {"alpha": (8, 13), "beta": (20, 25)}, "n_partners": 3, "sfreq": 64.0, "ch_names": NAMES}
     mapper = InformationMapper(FrozenEstimator(Reader().fit(eeg.X, eeg.y)), space=places, random_state=0, **settings)
     value = mapper.fit(eeg.X, eeg.y).explanation_["value"]
