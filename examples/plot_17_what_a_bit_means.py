@@ -7,7 +7,7 @@ labels. Maps of how an output *moves* are there for all three; maps of informati
 """
 
 # %%
-# Simulated EEG with a known truth: class 1 has less 10 Hz power at the back of the head and more 22 Hz power on the left.
+# Simulated EEG with a known truth: class 1 has less 10 Hz power at the back of the head, more 22 Hz power on the left.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -56,8 +56,8 @@ for number, (name, mapper) in enumerate(cells.items()):
         ax.set_title("" if number else title, fontsize=9)
 
 # %%
-# An untrained network answers to power with signs that chance gave it, so it has a map of correlations as strong as that
-# of the trained one. Where these signs happen to be right it even holds a little information, which a test on held-out
+# An untrained network answers to power with signs that chance gave it, so it has a map of correlations as strong as
+# that of the trained one. Where these signs happen to be right it even holds a little information, which a test on held-out
 # trials may well see: the amount says how little. That a *procedure* learns nothing only several networks can show:
 # `cross_validate_explanations`.
 
