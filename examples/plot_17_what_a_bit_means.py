@@ -57,9 +57,9 @@ for number, (name, mapper) in enumerate(cells.items()):
 
 # %%
 # An untrained network answers to power with signs that chance gave it, so it has a map of correlations as strong as
-# that of the trained one. Where these signs happen to be right it even holds a little information, which a test on held-out
-# trials may well see: the amount says how little. That a *procedure* learns nothing only several networks can show:
-# `cross_validate_explanations`.
+# that of the trained one. Where these signs happen to be right it even holds a little information, which a test on
+# held-out trials may well see: the amount says how little. That a *procedure* learns nothing only several networks can
+# show: `cross_validate_explanations`.
 
 for name, mapper in bands.items():
     print(name.replace("\n", " "), "-", total_information(mapper.explanation_))
