@@ -104,6 +104,18 @@ def bits():
     return xr.Dataset(amounts | whole, {"band": list("abcde")}, {"unit": "bit", "degrees_of_freedom": 4})
 
 
+def relations():
+    """What a network takes from the relations of three channels."""
+    dims, values = ("band", "channel", "other_channel"), np.ones((1, 3, 3)) / 10
+    amounts = {"value": (dims, values), "standard_error": (dims, values / 10)}
+    known = {"value": ("band", [0.3]), "standard_error": ("band", [0.05])}
+    for name in ("relations", "reversal", "diagonal"):
+        amounts |= {f"{name}_{what}": found for what, found in known.items()}
+    whole = {"total_value": 0.8, "total_standard_error": 0.1, "entropy_value": 1.0}
+    coords = {"band": ["alpha"], **dict.fromkeys(dims[1:], list("abc"))}
+    return xr.Dataset(amounts | whole, coords, {"unit": "bit", "degrees_of_freedom": 40})
+
+
 def fit(make, **params):
     """Fit an analysis of trials."""
     return lambda X, y, groups: make(**params).fit(X, y, groups=groups)
@@ -453,6 +465,9 @@ DOORS = {
                           times=np.arange(5.0), responses=np.arange(5.0)),
     "InformationDisplay": display(
         lambda unique: plotting.InformationDisplay(bits(), truth={"unique": unique}), unique=rng.random(5)
+    ),
+    "SynchronyDisplay": display(
+        lambda positions: plotting.SynchronyDisplay(relations()).plot(positions=positions), positions=PLANE[:3]
     ),
     "R2Display": display(plotting.R2Display, ("r2", "null"), r2=np.linspace(0, 0.5, 9), null=np.zeros(9)),
     "SpectralMapDisplay": display(

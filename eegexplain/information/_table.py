@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eegexplain._explanation import make_explanation
 from eegexplain.information._judging import judged_scores
@@ -14,7 +15,7 @@ from eegexplain.information._summary import CAUTION
 from eegexplain.information._synchrony import Measured
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Axes:
     """What stands on the axes.
 
@@ -23,6 +24,8 @@ class Axes:
     dim : str
         What the units are.
     units, bands, outputs, electrodes : list of str
+    patterns : ndarray of shape (n_bands, n_electrodes, n_units)
+        Of units that are no channels.
     """
 
     dim: str
@@ -30,6 +33,7 @@ class Axes:
     bands: list[str]
     outputs: list[str]
     electrodes: list[str]
+    patterns: NDArray
 
 
 def tabulate(trials: Judged, found: Measured, axes: Axes) -> Any:
@@ -59,6 +63,7 @@ def tabulate(trials: Judged, found: Measured, axes: Axes) -> Any:
         **_named("reversal", found.reversal),
         **_named("diagonal", found.diagonal),
         **_components(found.components),
+        **({} if axes.dim == "channel" else {"pattern": (("band", "electrode", axes.dim), axes.patterns)}),
         "reversal_z": ("band", [one.z for one in found.reversal]),
         "interaction": ("band", found.interaction),
         "total_value": ((), total.value),

@@ -264,11 +264,9 @@ class SynchronyMapper(Explainer):
         trials = Judged(question, whole, judge, testable)
         steps = progress(list(zip(self._bins.values(), self.coordinates_, strict=True)), self.verbose, "synchrony")
         settings = Settings(self._rotations, self.n_components, self.n_permutations, self._seed)
-        axes = Axes(self._unit_dim, self._unit_names, list(self._bins), self.output_names_, self.ch_names_)
+        patterns = np.array([_unit_patterns(one) for one in self.coordinates_])
+        axes = Axes(self._unit_dim, self._unit_names, list(self._bins), self.output_names_, self.ch_names_, patterns)
         dataset = tabulate(trials, measure(trials, steps, settings), axes)
-        if self._unit_dim != "channel":
-            patterns = np.array([_unit_patterns(one) for one in self.coordinates_])
-            dataset = dataset.assign(pattern=(("band", "electrode", self._unit_dim), patterns))
         return dataset.assign_attrs(n_rotations=len(self._rotations.angles), ridge=self._rotations.ridge)
 
     def summary(self) -> str:

@@ -12,6 +12,7 @@ _LAZY = {
     "HRFDisplay": "eegexplain.plotting.displays.encoding",
     "InformationDisplay": "eegexplain.plotting.displays.information",
     "R2Display": "eegexplain.plotting.displays.encoding",
+    "SynchronyDisplay": "eegexplain.plotting.displays.synchrony",
     "SpectralMapDisplay": "eegexplain.plotting.displays.spectra",
     "TRFDisplay": "eegexplain.plotting.displays.kernels",
     "TemplateDisplay": "eegexplain.plotting.displays.templates",

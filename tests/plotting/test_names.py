@@ -113,7 +113,19 @@ def information():
     yield plotting.InformationDisplay(data).plot(positions=PLACES).figure_, NASTY
 
 
+def synchrony():
+    facts = {"degrees_of_freedom": 40, "unit": "bit", "caution": NASTY[1]}
+    dims = ("band", "channel", "other_channel")
+    data = {"value": (dims, np.ones((5, 5, 5))), "standard_error": (dims, np.full((5, 5, 5), 0.1))}
+    for name in ("relations", "reversal", "diagonal"):
+        data |= {f"{name}_value": ("band", np.arange(5.0)), f"{name}_standard_error": ("band", np.full(5, 0.1))}
+    data |= {"total_value": 0.5, "total_standard_error": 0.1, "entropy_value": 1.0}
+    data = xr.Dataset(data, dict.fromkeys(dims, NASTY), facts)
+    yield plotting.SynchronyDisplay(data, band=1).plot(positions=PLACES).figure_, NASTY
+
+
 DRAWN = {
+    "SynchronyDisplay": synchrony,
     "InformationDisplay": information,
     "CrossValidatedDisplay": cross_validated, "PermutationDisplay": permutation,
     "TopomapDisplay": topomap, "SpectralMapDisplay": spectral_map, "TemplateDisplay": template,
