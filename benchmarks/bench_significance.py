@@ -12,15 +12,16 @@ import argparse
 import json
 import pathlib
 import time
+from functools import partial
 from itertools import product
 
 import numpy as np
 
 from eegexplain import FLEXAttributor, PerturbationCorrelator, SyncNetClassifier
-from eegexplain._parallel import single_thread
 from eegexplain.datasets import make_oscillatory_eeg
 from eegexplain.inspection import cross_validate_explanations, evidence_contrast, stability
-from eegexplain.inspection._retraining import STATISTICS, _observed, _unit, exchange, permuted_networks
+from eegexplain.inspection._retraining import STATISTICS, _observed, _whole, exchange
+from eegexplain.inspection._scheme import labelings, retrain
 from eegexplain.inspection.significance import SIDES
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "significance.md"
@@ -139,11 +140,10 @@ def retrained(level, seed):
     X, y = simulated(seed, LEVELS[level])
     found = cross_validate_explanations(explainers()["correlator"], X, y, random_state=seed, return_estimator=True)
     rng, explained = np.random.RandomState(seed), (found.models, found.explainer)
-    again = permuted_networks(found.models, exchange(found.models, ALPHA), N_RETRAINED[level], rng=rng)
-    with single_thread():
-        units = [_unit(*explained, labels, folds, rng, None) for labels, folds in again]
-    gain = _observed(*explained, rng).gain
-    maps, tested = np.stack([gain.values, *(unit.gain.values for unit in units)]), {}
+    stacks = labelings(found.models, exchange(found.models, ALPHA), N_RETRAINED[level], [found.explainer], rng)
+    again = [one.gain.values for one in retrain(found.models, stacks, partial(_whole, found.explainer))]
+    gain = _observed(*explained, rng, {}).gain
+    maps, tested = np.stack([gain.values, *again]), {}
     for name, side in SIDED.items():
         largest = STATISTICS[name.split(",")[0]].of(maps, SIDES[side], gain).reshape(len(maps), -1).max(axis=1)
         tested[f"retraining, {name}"] = np.mean(largest >= largest[0] * (1 - 1e-9))

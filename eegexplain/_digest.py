@@ -40,7 +40,7 @@ class Digests:
             return _Hasher(self).hash(thing)
         except (pickle.PicklingError, AttributeError, TypeError, RecursionError) as error:
             raise ValueError(
-                f"A {type(thing).__name__} cannot be told from others to resume from a checkpoint ({error}): use "
+                f"What cannot be pickled cannot be resumed from a checkpoint ({str(error.args[0])[:200]}): use "
                 "functions and classes that stand in a module."
             ) from error
 

@@ -1,5 +1,6 @@
 """One way to do long work: units that run here, in processes or on a cluster, with the same results."""
 
+import contextlib
 import os
 import platform
 import warnings
@@ -13,6 +14,7 @@ import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from eegexplain._checkpoint import Checkpoint
+from eegexplain._cluster import active_client, run_on_cluster
 from eegexplain._parallel import progress, single_thread
 
 STACK = 8  # networks (or labelings) of one unit: a constant, so that no result depends on the number of processes
@@ -115,13 +117,17 @@ class _Runner:
 
     def run(self, places: Sequence[int]) -> Iterator[tuple[int, Done]]:
         """Yield places with what was found there, as it comes."""
+        client = None if self.n_jobs == 1 else active_client()
+        if client is not None:
+            calls = {place: (self._origin(), place, self.units[place]) for place in places}
+            return run_on_cluster(client, call_unit, calls, timeout=self.timeout, told=self._told)
         if self.n_jobs == 1 or joblib.effective_n_jobs(self.n_jobs) == 1:
             return self._here(places)
         return self._in_pool(places)
 
     def _here(self, places):
         for place in places:
-            with single_thread():
+            with single_thread(), _stay():
                 found = _recorded(self.units[place]) if self.kept else _plain(self.units[place])
             yield place, found
 
@@ -154,7 +160,7 @@ class _Runner:
         parallel = joblib.Parallel(
             self.n_jobs, return_as="generator_unordered" if lazy else "list", timeout=self.timeout
         )
-        origin = None if self.kept else _process()  # what is kept is kept with its warnings
+        origin = self._origin()
 
         def calls():
             for place in list(places):
@@ -163,12 +169,21 @@ class _Runner:
 
         return parallel(calls())
 
+    def _origin(self):
+        """Whose warnings are shown at once: nobody's, where they are kept."""
+        return None if self.kept else _process()
+
     def _late(self, places):
         return TimeoutError(f"{self._told(places)} took longer than {self.timeout:g} s without any coming to its end.")
 
     def _told(self, places):
         """Units by name."""
         return f"{self.desc or 'unit'} {', '.join(str(place + 1) for place in places)} of {len(self.units)}"
+
+
+def _stay():
+    """What runs here keeps its own loops here: under dask those of one process go to the cluster, too."""
+    return contextlib.nullcontext() if active_client() is None else joblib.parallel_config("sequential")
 
 
 def _process():

@@ -49,6 +49,8 @@ def make_parser() -> argparse.ArgumentParser:
     explain.add_argument("--group-by", metavar="KEY", help="never split these groups: subject, or any metadata")
     explain.add_argument("--out", default="eegexplain-report", help="folder for the report (default: %(default)s)")
     explain.add_argument("--bands", default="eeg", help="'eeg' or name=low-high,... in Hz (default: %(default)s)")
+    told = "keep what is finished in OUT.checkpoint, and go on from there after an interruption"
+    explain.add_argument("--resume", action="store_true", help=told)
     explain.set_defaults(run=run_explain)
     for command in (demo, explain):
         command.add_argument("--noise", default="data", help="data or independent (default: %(default)s)")
@@ -182,7 +184,18 @@ def run_explain(arguments: argparse.Namespace) -> list[str]:
     _notify(f"loading {arguments.data}")
     data = load_trials(arguments.data)
     title = f"EEG explained: {pathlib.Path(arguments.data).name}"
-    return _report(data, arguments, bands=bands, title=title, group_by=arguments.group_by)
+    options = {"bands": bands, "title": title, "group_by": arguments.group_by}
+    if not arguments.resume:
+        return _report(data, arguments, **options)
+    from eegexplain._checkpoint import Checkpoint
+
+    out = pathlib.Path(arguments.out).absolute()
+    kept = Checkpoint(out.with_name(f"{out.name}.checkpoint"))
+    if kept.folder.exists():
+        _notify(f"going on from {kept.folder}")
+    lines = _report(data, arguments, **options, checkpoint=kept.folder)
+    kept.clear()
+    return lines
 
 
 def _report(data, arguments, **options):

@@ -44,7 +44,7 @@ HEAVY = {
     "torch": ("_ensemble.py", "_module.py", "_torch.py", "_stages.py", "_parallel.py", "_digest.py", "models/",
               "attribution/", "reverse_correlation/_tracing.py", "encoding/parameters/_descent.py"),
     "skorch": ("_ensemble.py", "_torch.py", "models/"),
-    "joblib": ("_units.py", "_digest.py"),
+    "joblib": ("_units.py", "_digest.py", "_cluster.py"),
     "threadpoolctl": ("_parallel.py",),
     "tqdm": ("_parallel.py", "models/_training.py"),
 }  # fmt: skip

@@ -11,6 +11,7 @@ from sklearn.metrics import get_scorer
 from sklearn.utils import check_random_state
 
 from eegexplain._checkpoint import open_checkpoint
+from eegexplain._digest import Digests
 from eegexplain.inspection._cross_validated import CrossValidatedExplanation
 from eegexplain.inspection._scheme import described_models
 from eegexplain.inspection._trials import trial_values, trial_variables
@@ -48,7 +49,7 @@ def explain_models(
         Processes; the result does not depend on it.
     checkpoint : str or path-like, optional
         Folder that keeps what is finished: the same call goes on from there after an interruption. It holds pickles, so
-        resume only what you trust. Each explainer needs a folder of its own.
+        resume only what you trust. Explainers may share it.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -66,7 +67,8 @@ def explain_models(
     rng = check_random_state(random_state)
     described = {**described_models(models), "seed": models.seed, "explainer": explainer, "random_state": rng}
     described |= {"scoring": scoring, "return_trials": return_trials}
-    kept = open_checkpoint(checkpoint, "maps", described, random_state)
+    own = "" if checkpoint is None else Digests()(explainer)[:12]  # networks stay, whatever is asked of them
+    kept = open_checkpoint(checkpoint, f"maps-{own}", described, random_state)
     settings = {"groups": models.groups, "random_state": rng, "n_jobs": n_jobs, "checkpoint": kept, "verbose": verbose}
     found = explain_folds(explainer, models.folds, models.X, models.y, read=read, **settings)
     maps = [[one.explanation for one in fold] for fold in found]

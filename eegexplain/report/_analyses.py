@@ -49,7 +49,7 @@ def perturbation_maps(data, models, *, noise, **settings):
     models : CrossValidatedModels
     noise : {"data", "independent"}
     **settings : dict
-        ``random_state, n_jobs`` of `explain_models`.
+        ``random_state, n_jobs, checkpoint`` of `explain_models`.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def evidence_maps(data, models, **settings):
     data : Trials
     models : CrossValidatedModels
     **settings : dict
-        ``random_state, n_jobs`` of `explain_models`.
+        ``random_state, n_jobs, checkpoint`` of `explain_models`.
 
     Returns
     -------

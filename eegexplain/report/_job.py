@@ -1,6 +1,7 @@
 """The main job without its pictures: folds, training, held-out predictions and maps."""
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,9 @@ class Options:
         Column of the data with the groups that are never split between training and test parts.
     n_jobs : int or None
         Processes; nothing depends on it but the time.
+    checkpoint : str, path-like or None
+        Folder that keeps networks and maps: the same job goes on from there after an interruption. It holds pickles, so
+        resume only what you trust.
     """
 
     model: str = "syncnet"
@@ -63,6 +67,7 @@ class Options:
     title: str = "EEG explained"
     group_by: str | None = None
     n_jobs: int | None = None
+    checkpoint: str | os.PathLike | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +123,8 @@ class Job:
     @property
     def _settings(self):
         """Of everything that is asked about the networks."""
-        return {"random_state": self.options.seed, "n_jobs": self.options.n_jobs}
+        options = self.options
+        return {"random_state": options.seed, "n_jobs": options.n_jobs, "checkpoint": options.checkpoint}
 
     @functools.cached_property
     def perturbation(self) -> Maps:
@@ -175,6 +181,7 @@ def run_job(data: Any, options: Options, notify: Callable[[str], Any] | None = N
         n_seeds=n_seeds,
         identities=data.identities,
         n_jobs=options.n_jobs,
+        checkpoint=options.checkpoint,
         random_state=options.seed,
         references=references(data),
         notify=notify,

@@ -237,6 +237,34 @@ def test_explain_prints_a_summary_and_returns_0(tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_a_resumed_run_gives_the_report_of_an_uninterrupted_one_and_leaves_nothing(tmp_path, capsys, monkeypatch):
+    path, options = save(tmp_path / "eeg.npz"), ["--bands", "alpha=8-13", "--folds", "2", "--jobs", "1"]
+
+    def explain(name, *more):
+        return cli.main(["explain", path, "--out", str(tmp_path / name), *options, *more])
+
+    def fail(*_, **__):
+        raise OSError("the power is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("eegexplain.report._job.evidence_maps", fail)
+        assert explain("resumed", "--resume") == 2
+    kept = tmp_path / "resumed.checkpoint"
+    assert len(list(kept.rglob("*.unit"))) == 6  # of two folds: networks, maps by band and by bin
+    with monkeypatch.context() as patch:
+        patch.setattr("eegexplain.models.SyncNetClassifier.fit", fail)
+        assert explain("resumed", "--resume") == 0
+    assert f"going on from {kept}" in capsys.readouterr().err and not kept.exists()
+    assert explain("whole") == 0
+    one, other = (xr.load_dataset(tmp_path / name / "explanation.nc") for name in ("resumed", "whole"))
+    xr.testing.assert_identical(one, other)
+    first, second = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("resumed", "whole"))
+    assert first["decoding"] == second["decoding"] and first["evidence_in_unseen_trials"] == second[
+        "evidence_in_unseen_trials"
+    ]
+
+
+@pytest.mark.slow
 def test_explain_reads_the_original_files(real_data, tmp_path, capsys):
     arguments = ["explain", str(real_data / "uci_eeg_raw"), "--group-by", "subject", "--folds", "2", "--seeds", "1"]
     assert cli.main([*arguments, "--jobs", "1", "--out", str(tmp_path)]) == 0

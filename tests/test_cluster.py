@@ -1,0 +1,145 @@
+"""Work on a dask cluster: the results of this process, whatever happens to workers."""
+
+import os
+import signal
+import threading
+import time
+
+import joblib
+import numpy as np
+import pytest
+
+from eegexplain import PerturbationCorrelator, SyncNetClassifier, fit_many
+from eegexplain._cluster import MappedArray, active_client
+from eegexplain._units import Unit, run_units
+from eegexplain.datasets import make_oscillatory_eeg
+from eegexplain.inspection import cross_validate_explanations, permutation_test
+from tests.test_units import Slow, dies, jobs_inside, sleeps, told
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Two worker processes of one thread each."""
+    distributed = pytest.importorskip("distributed", reason="pip install 'eegexplain[distributed]'")
+    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with distributed.LocalCluster(**settings) as cluster, distributed.Client(cluster) as found:
+        yield found
+
+
+@pytest.fixture
+def dask(client):
+    """The cluster as joblib's backend, with two workers again."""
+    client.wait_for_workers(2, timeout=60)
+    with joblib.parallel_config(backend="dask"):
+        yield client
+
+
+@pytest.mark.slow
+def test_units_run_on_the_workers_and_their_own_loops_in_series(dask):
+    assert active_client() is dask
+    with pytest.warns(UserWarning) as caught:
+        found = list(run_units([Unit(told, (number,)) for number in range(4)]))
+    assert [number for number, _ in found] == [0, 1, 2, 3]
+    assert [str(one.message) for one in caught] == [f"unit {number}" for number in range(4)]
+    assert os.getpid() not in {process for _, process in found}
+    assert list(run_units([Unit(jobs_inside, (0,))] * 3)) == [1, 1, 1]
+    with pytest.warns(UserWarning):
+        assert list(run_units([Unit(told, (1,))], n_jobs=1)) == [(1, os.getpid())]
+
+
+@pytest.mark.slow
+def test_explanations_and_permutation_tests_are_those_of_series(dask):
+    eeg = make_oscillatory_eeg(60, ["Fz", "C3", "C4", "Pz"], duration=1, snr=3, random_state=0)
+    settings = {"training": "closed", "readout": "log_power", "num_filters": 3, "random_state": 0}
+    net = SyncNetClassifier(**settings, sfreq=eeg.sfreq)
+    correlator = PerturbationCorrelator(net, bands="eeg", noise="data", ch_names=eeg.ch_names)
+    sampled = PerturbationCorrelator(net, bands="eeg", method="sampling", n_iterations=3, random_state=0)
+    run = {"cv": 2, "random_state": 0}
+
+    def asked(n_jobs):
+        mean = cross_validate_explanations(correlator, eeg.X, eeg.y, n_jobs=n_jobs, **run).dataset
+        asked = {"kind": "retraining", "n_permutations": 19, "n_jobs": n_jobs}
+        null = permutation_test(correlator, eeg.X, eeg.y, **asked, **run)
+        return mean["fold_value"].values, mean["standard_error"].values, null.null_maxima, null.score_p
+
+    for one, other in zip(asked(1), asked(None), strict=True):
+        np.testing.assert_array_equal(one, other)
+    alone = sampled.set_params(n_jobs=1).fit(eeg.X, eeg.y).correlations_
+    np.testing.assert_array_equal(alone, sampled.set_params(n_jobs=None).fit(eeg.X, eeg.y).correlations_)
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_a_fit_costs_nothing(dask, tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((40, 5)), np.arange(40) % 2
+    X_large = np.tile(X, (1, 700))  # more than a MiB: sent once, to both workers
+    subsets = [rng.permutation(40)[:30] for _ in range(6)]
+    killed = []
+
+    def kill():
+        while not killed:
+            for name in os.listdir(tmp_path):
+                killed.append(int(name.split("-")[0]))
+                return os.kill(killed[0], signal.SIGKILL)
+            time.sleep(0.01)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    found = fit_many(Slow(tmp_path), X_large, y, subsets=subsets)
+    killer.join()
+    assert X_large.nbytes > 2**20 and killed != [os.getpid()] and len(os.listdir(tmp_path)) > 6
+    alone = fit_many(Slow(tmp_path), X_large, y, subsets=subsets, n_jobs=1)
+    for one, other in zip(found, alone, strict=True):
+        np.testing.assert_array_equal(one.coef_, other.coef_)
+
+
+@pytest.mark.slow
+def test_a_unit_that_kills_every_worker_is_named(dask):
+    with pytest.raises(RuntimeError, match="training 2 of 4 lost every worker"):
+        list(run_units([Unit(dies, (None, number)) for number in range(4)], desc="training"))
+
+
+@pytest.mark.slow
+def test_units_that_take_too_long_are_named(dask):
+    units = [Unit(sleeps, (0.0,)), Unit(sleeps, (20.0,))]
+    with pytest.raises(TimeoutError, match=r"explaining (1, )?2 of 2 took longer than 3 s"):
+        list(run_units(units, timeout=3, desc="explaining"))
+
+
+@pytest.mark.slow
+def test_memory_mapped_trials_are_read_where_they_are_needed(dask, tmp_path):
+    X = np.random.default_rng(0).standard_normal((100, 8, 256))
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    found = list(run_units([Unit(total, (mapped[20:], rows)) for rows in (np.arange(3), np.arange(5, 9))]))
+    assert [one for one, _ in found] == [X[20:23].sum(), X[25:29].sum()]
+    assert all(is_file for _, is_file in found)
+    assert mapped[20:].nbytes > 2**20
+    assert all(key.startswith("call_parcel") for keys in dask.has_what().values() for key in keys)  # no array was sent
+    (tmp_path / "X.npy").rename(tmp_path / "moved.npy")
+    with pytest.raises(FileNotFoundError, match="A worker has no file .*X.npy: memory-mapped trials are read"):
+        list(run_units([Unit(total, (mapped, np.arange(3)))] * 2))
+
+
+def total(X, rows):
+    root = X
+    while not isinstance(root, np.memmap) and root is not None:
+        root = root.base
+    return X[rows].sum(), root is not None
+
+
+def test_arrays_of_files_are_named_and_opened_again(tmp_path):
+    X = np.arange(240.0).reshape(6, 5, 8)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    parts = [mapped, mapped[2:], mapped[1:5:2, :, 3:], np.asarray(mapped)[3], mapped.transpose(2, 0, 1)]
+    for part in parts:
+        where = MappedArray.of(part)
+        assert where.path == str(tmp_path / "X.npy")
+        np.testing.assert_array_equal(where.open(), part)
+    changed = np.load(tmp_path / "X.npy", mmap_mode="c")
+    changed[0] = 0
+    assert MappedArray.of(changed) is None and MappedArray.of(X) is None and MappedArray.of(mapped[::-1]) is None
+    written = np.load(tmp_path / "X.npy", mmap_mode="r+")
+    written[0] = 7
+    np.testing.assert_array_equal(MappedArray.of(written).open()[0], written[0])
