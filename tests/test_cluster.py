@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import Future
 
 import joblib
 import numpy as np
@@ -143,3 +144,41 @@ def test_arrays_of_files_are_named_and_opened_again(tmp_path):
     written = np.load(tmp_path / "X.npy", mmap_mode="r+")
     written[0] = 7
     np.testing.assert_array_equal(MappedArray.of(written).open()[0], written[0])
+
+
+class Forgetful:
+    """A client whose workers are gone, with their data, the first times."""
+
+    def __init__(self, times):
+        self.left = times
+        self.scattered = []
+
+    def scatter(self, array, broadcast):
+        self.scattered.append(array)
+        return array
+
+    def submit(self, function, *arguments, pure):
+        future = Future()
+        if self.left > 0:
+            self.left -= 1
+            future.cancel()
+            future.set_running_or_notify_cancel()
+        else:
+            future.set_result(function(*arguments))
+        return future
+
+    def cancel(self, futures):
+        pass
+
+
+def test_data_that_were_lost_with_all_workers_are_sent_again(monkeypatch):
+    pytest.importorskip("distributed", reason="pip install 'eegexplain[distributed]'")
+    X = np.random.default_rng(0).standard_normal((100, 8, 256))
+    units = [Unit(total, (X, np.arange(3))), Unit(total, (X, np.arange(4, 9)))]
+    client = Forgetful(times=2)
+    monkeypatch.setattr("eegexplain._units.active_client", lambda: client)
+    assert [one for one, _ in run_units(units)] == [X[:3].sum(), X[4:9].sum()]
+    assert 2 <= len(client.scattered) <= 3 and all(one is X for one in client.scattered)
+    client = Forgetful(times=99)
+    with pytest.raises(RuntimeError, match="explaining [12] of 2 lost its data 3 times"):
+        list(run_units(units, desc="explaining"))
