@@ -245,7 +245,10 @@ PRIVATE_IMPORTS = {
         "test_outputs.py": "the network's side of the table of responses",
         "test_stages.py": "a network divided in two is compared with the network",
     },
-    "_units": {"test_checkpoint.py": "what is kept are units"},
+    "_units": {
+        "test_checkpoint.py": "what is kept are units",
+        "test_cluster.py": "what a cluster runs are units",
+    },
     "_validation": {"test_scale.py": "bands that only warn"},
     "attribution._baselines": {"attribution/test_engine.py": "an engine is put together from its parts"},
     "attribution._methods": {"attribution/test_engine.py": "an engine is put together from its parts"},
