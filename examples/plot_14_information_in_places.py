@@ -39,8 +39,8 @@ print(by_region.explanation_["value"].to_series().unstack().round(2))
 # %%
 # Then places in the brain: a beamformer looks at each place of a grid in a spherical head and lets as little as
 # possible of the others through. The simulated currents flow outwards, and so may those that are looked for: where this
-# is not known, ``directions="free"`` is a little less sharp and misses none. With a lead field of your own it is
-# ``SourceSpace.from_forward(forward)``.
+# is not known, ``directions="free"`` is less sharp, but does not miss currents that flow sideways. With a lead field of
+# your own it is ``SourceSpace.from_forward(forward)``.
 places = SourceSpace.spherical(eeg.ch_names, spacing=0.25, directions="radial")
 by_place = InformationMapper(FrozenEstimator(network), space=places, **settings).fit(**held_out)
 value = by_place.explanation_["value"]
