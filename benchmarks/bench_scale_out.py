@@ -28,10 +28,11 @@ HEAD = """# Scaling out
 
 `python benchmarks/bench_scale_out.py` on a machine of {cores} cores, which other work shares: load is the mean
 number of running processes in the minute before. Sent are parcels, and arrays once for each worker; back are results;
-merging is what the caller does with results. Every call was made once on the workers before: libraries are loaded.
+merging is what the caller does with results; CPU is that of the caller and of all workers, which load does not stretch.
+Speed-up is over one worker; libraries are loaded before.
 
-| call | where | units | seconds | speed-up over one worker | sent MB | back MB | merging s | load |
-|---|---|---|---|---|---|---|---|---|
+| call | where | units | seconds | speed-up | CPU s here | CPU s of workers | sent MB | back MB | merging s | load |
+|---|---|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -83,7 +84,7 @@ def metered(n_workers):
 
 def calls(share):
     """Name, and a function of the number of processes that gives an array."""
-    eeg = make_oscillatory_eeg(240, CHANNELS, duration=2, snr=3, random_state=0)
+    eeg = make_oscillatory_eeg(160, CHANNELS, duration=1, snr=3, random_state=0)
     net = SyncNetClassifier(training="closed", readout="log_power", num_filters=4, sfreq=eeg.sfreq, random_state=0)
     correlator = PerturbationCorrelator(net, bands="eeg", noise="data", ch_names=eeg.ch_names)
     found = cross_validate_explanations(correlator, eeg.X, eeg.y, cv=4, random_state=0, return_estimator=True)
@@ -93,7 +94,7 @@ def calls(share):
         asked = {"n_permutations": n_permutations, "random_state": 0, "n_jobs": n_jobs}
         return found.significance("retraining", **asked).null_maxima
 
-    many = make_oscillatory_eeg(round(1600 * share), CHANNELS, duration=2, snr=3, random_state=1)
+    many = make_oscillatory_eeg(round(1600 * share), CHANNELS, duration=1, snr=3, random_state=1)
     frozen = FrozenEstimator(net.fit(eeg.X, eeg.y))
     draws = {"method": "sampling", "n_iterations": 20, "control_variate": False, "random_state": 0}
     one = PerturbationCorrelator(frozen, bands="eeg", ch_names=eeg.ch_names, **draws)
@@ -104,14 +105,25 @@ def calls(share):
     return {f"retraining, {n_permutations} permutations x 4 folds": null, f"draws, {len(many.X)} trials x 20": draw}
 
 
-def measured(call, n_workers):
-    """Result, seconds, meter; the call is made once before where there are workers."""
-    if n_workers:
-        call(None)
-    with metered(n_workers) as meter:
-        since = time.perf_counter()
-        found = call(None if n_workers else 1)
-        return found, time.perf_counter() - since, meter
+def load():
+    """Load what a worker needs."""
+    import eegexplain.inspection  # noqa: F401
+
+
+def measured(call, client=None):
+    """Result; seconds, CPU seconds of the caller and of all workers; meter."""
+
+    def clocks():
+        """Wall, and CPU here and there."""
+        there = sum(client.run(time.process_time).values()) if client else 0.0
+        return np.array([time.perf_counter(), time.process_time(), there])
+
+    if client:
+        client.run(load)
+    with metered(len(client.nthreads()) if client else 0) as meter:
+        since = clocks()
+        found = call(None if client else 1)
+        return found, clocks() - since, meter
 
 
 def main(share=1.0):
@@ -124,19 +136,19 @@ def main(share=1.0):
         for n_workers in (0, 1, 2):
             load = os.getloadavg()[0]
             if n_workers == 0:
-                found, seconds, meter = measured(call, 0)
-                expected = found
+                expected, seconds, meter = measured(call)
+                found = expected
             else:
                 cluster = {"n_workers": n_workers, "threads_per_worker": 1, "dashboard_address": None}
-                with LocalCluster(**cluster) as local, Client(local), joblib.parallel_config(backend="dask"):
-                    found, seconds, meter = measured(call, n_workers)
+                with LocalCluster(**cluster) as local, Client(local) as client, joblib.parallel_config(backend="dask"):
+                    found, seconds, meter = measured(call, client)
             np.testing.assert_array_equal(found, expected)
-            alone = seconds if n_workers == 1 else alone
-            faster = "" if n_workers < 2 else f"{alone / seconds:.2f}"
+            alone = seconds[0] if n_workers == 1 else alone
+            faster = "" if n_workers < 2 else f"{alone / seconds[0]:.2f}"
             where = f"{n_workers} worker{'s' * (n_workers > 1)}" if n_workers else "this process"
             sent, back = ("", "") if not n_workers else (f"{meter.sent / 1e6:.1f}", f"{meter.back / 1e6:.2f}")
-            row = [name, where, meter.units, f"{seconds:.1f}", faster, sent, back]
-            row += [f"{meter.merging:.2f}", f"{load:.1f}"]
+            row = [name, where, meter.units, f"{seconds[0]:.1f}", faster]
+            row += [f"{seconds[1]:.1f}", f"{seconds[2]:.1f}", sent, back, f"{meter.merging:.2f}", f"{load:.1f}"]
             with open(RESULTS, "a") as file:
                 file.write(f"| {' | '.join(map(str, row))} |\n")
 

@@ -67,8 +67,8 @@ def run_on_cluster(
     """
     from distributed import KilledWorker
 
-    waiting, under_way, tries = deque(calls), {}, Counter()
-    parcels, ended = Parcels(client), queue.SimpleQueue()
+    waiting, under_way, tries = deque(calls), dict[int, Any](), Counter[int]()
+    parcels, ended = Parcels(client), queue.SimpleQueue[int]()
     try:
         while waiting or under_way:
             while waiting and len(under_way) < AT_ONCE:

@@ -97,7 +97,9 @@ def fit_many(
     jobs = [Job(**dict(zip(_FIELDS, values, strict=True))) for values in _broadcast(checked)]
     if is_classifier(estimator):
         _refuse_lost_classes(jobs)
-    stacks = _stacks([job.subset for job in jobs])
+    # Training without chance shares nearly all; of others, smaller stacks spread better over processes.
+    shared = not getattr(estimator, "_depends_on_seed", True)
+    stacks = _stacks([job.subset for job in jobs], STACK if shared else STACK // 2)
     units = [Unit(_train, (estimator, trials, [jobs[place] for place in places], groups)) for places in stacks]
     fitted: list[Any] = [None] * len(jobs)
     kept = open_checkpoint(checkpoint, "networks", {"estimator": estimator, "X": trials, "groups": groups})
@@ -201,9 +203,9 @@ def _refuse_lost_classes(jobs):
             )
 
 
-def _stacks(subsets):
-    """Places of networks with equal subsets, a few at a time: as many as sharing pays for, whatever the processes."""
+def _stacks(subsets, size):
+    """Places of networks with equal subsets, a few at a time, whatever the number of processes."""
     by_subset: dict[Any, list[int]] = {}
     for place, subset in enumerate(subsets):
         by_subset.setdefault(None if subset is None else subset.astype(np.int64).tobytes(), []).append(place)
-    return [places[i : i + STACK] for places in by_subset.values() for i in range(0, len(places), STACK)]
+    return [places[i : i + size] for places in by_subset.values() for i in range(0, len(places), size)]

@@ -117,9 +117,11 @@ class _Runner:
 
     def run(self, places: Sequence[int]) -> Iterator[tuple[int, Done]]:
         """Yield places with what was found there, as it comes."""
+        if not places:
+            return iter(())
         client = None if self.n_jobs == 1 else active_client()
         if client is not None:
-            calls = {place: (self._origin(), place, self.units[place]) for place in places}
+            calls = {place: (_process(), place, self.units[place]) for place in places}
             return run_on_cluster(client, call_unit, calls, timeout=self.timeout, told=self._told)
         if self.n_jobs == 1 or joblib.effective_n_jobs(self.n_jobs) == 1:
             return self._here(places)
@@ -160,7 +162,7 @@ class _Runner:
         parallel = joblib.Parallel(
             self.n_jobs, return_as="generator_unordered" if lazy else "list", timeout=self.timeout
         )
-        origin = self._origin()
+        origin = _process()
 
         def calls():
             for place in list(places):
@@ -168,10 +170,6 @@ class _Runner:
                 yield joblib.delayed(call_unit)(origin, place, self.units[place])
 
         return parallel(calls())
-
-    def _origin(self):
-        """Whose warnings are shown at once: nobody's, where they are kept."""
-        return None if self.kept else _process()
 
     def _late(self, places):
         return TimeoutError(f"{self._told(places)} took longer than {self.timeout:g} s without any coming to its end.")
@@ -191,13 +189,14 @@ def _process():
     return platform.node(), os.getpid()
 
 
-def call_unit(origin: tuple | None, place: int, unit: Unit) -> tuple[int, Done]:
+def call_unit(origin: tuple, place: int, unit: Unit) -> tuple[int, Done]:
     """Run a unit in a worker: one thread, no workers of its own, warnings kept.
 
     Parameters
     ----------
-    origin : tuple or None
-        The process of the caller: where it is this one, warnings pass the caller's filters by themselves.
+    origin : tuple
+        The process of the caller: where it is this one, in a thread, warnings pass the caller's filters by themselves,
+        as to record them would change the filters of all threads.
     place : int
     unit : Unit
 

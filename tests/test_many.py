@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from eegexplain import fit_many
+from eegexplain import _many, fit_many
 from eegexplain.models.syncnet import _assembly
 from tests.estimators import closed_classifier, closed_regressor, fast_classifier, fast_eegnet, trials
 
@@ -83,6 +83,20 @@ def test_jobs_do_not_matter():
         two = fit_many(closed_classifier(), X, None, targets=targets, n_jobs=2)
     for first, second in zip(one, two, strict=True):
         np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+
+
+@pytest.mark.parametrize(("make", "sizes"), [(closed_classifier, [8, 8, 4, 3]), (fast_classifier, [4] * 5 + [3])])
+def test_the_networks_of_a_unit_have_their_trials_in_common_and_are_as_many_whatever_the_processes(
+    monkeypatch, make, sizes
+):
+    X, y, _ = data()
+    subsets, seen = [np.arange(40)] * 10 + [np.arange(30)] * 3 + [np.arange(40)] * 10, []
+    monkeypatch.setattr(_many, "_train", lambda estimator, X, jobs, groups: seen.append(jobs) or jobs)
+    for n_jobs in (1, 2):
+        with joblib.parallel_config("threading"):
+            fit_many(make(), X, y, subsets=subsets, n_jobs=n_jobs)
+    assert [len(jobs) for jobs in seen[: len(sizes)]] == sizes and sorted(map(len, seen)) == sorted(sizes * 2)
+    assert all(len({job.subset.tobytes() for job in jobs}) == 1 for jobs in seen)
 
 
 def test_other_estimators_are_fitted_one_by_one():

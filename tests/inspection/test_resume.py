@@ -122,7 +122,7 @@ def numbers(dataset):
 
 WEIGHTS = Weights(Counted())
 CALLS = {  # with the fits of the largest unit
-    networks: 8, models: 2, explanations: 2, retraining: 8 * 3, halves: 2 * 2 * 2, groups: 2, agreement: 8 * 3,
+    networks: 4, models: 2, explanations: 2, retraining: 8 * 3, halves: 2 * 2 * 2, groups: 2, agreement: 8 * 3,
 }  # fmt: skip
 
 
