@@ -1,5 +1,8 @@
 """The labelled result of an analysis: its dataset, its standard errors, the names of its cells."""
 
+import functools
+import hashlib
+import importlib.metadata
 import warnings
 
 import numpy as np
@@ -45,6 +48,80 @@ def make_explanation(value, dims, coords, *, standard_error=None, variables=None
     used = {dim for variable_dims, _ in data.values() for dim in variable_dims}
     coords = {dim: np.asarray(values) for dim, values in coords.items() if dim in used}
     return xr.Dataset(data, coords=coords, attrs={"version": __version__, **attrs})
+
+
+ORIGIN = ("parameters", "data_hash", "libraries")  # attributes that say where an explanation is from
+HASHED = 64  # trials that stand for all: a recording on disk is not read once more
+
+
+def origin(explainer, X, y):
+    """Return what tells an explanation from others: its parameters, its data, the versions it was made with.
+
+    Parameters
+    ----------
+    explainer : explainer
+    X : array of shape (n_trials, n_channels, n_times)
+    y : array of shape (n_trials, ...) or None
+
+    Returns
+    -------
+    dict of str to str
+        ``data_hash`` is of the shape and type of `X`, of up to 64 of its trials, evenly spaced, and of all of `y`.
+    """
+    some = np.ascontiguousarray(X[np.unique(np.linspace(0, len(X) - 1, min(len(X), HASHED)).astype(int))])
+    digest = hashlib.blake2b(f"{X.shape} {X.dtype.str}".encode(), digest_size=16)
+    digest.update(some.data)
+    if y is not None:
+        digest.update(" ".join(map(str, np.asarray(y).ravel().tolist())).encode())
+    parameters = " ".join(explainer.__repr__(N_CHAR_MAX=4000).split())
+    return {"parameters": parameters, "data_hash": digest.hexdigest(), "libraries": _versions()}
+
+
+@functools.cache
+def _versions():
+    names = ("numpy", "scipy", "scikit-learn", "torch", "skorch")
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+
+
+def dismantled(dataset):
+    """Return an explanation as dicts, lists and arrays alone, which every kind of storage keeps.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+
+    Returns
+    -------
+    dict
+        ``variables`` and ``coords`` as name to (dims, array), and ``attrs``.
+    """
+    parts = {"variables": dataset.data_vars, "coords": dataset.coords}
+    plain = {part: {name: (list(one.dims), _named(one.values)) for name, one in parts[part].items()} for part in parts}
+    return {**plain, "attrs": dict(dataset.attrs)}
+
+
+def _named(values):
+    return values.astype(str) if values.dtype.kind == "O" else values
+
+
+def assembled(parts):
+    """Return the explanation that `dismantled` took apart.
+
+    Parameters
+    ----------
+    parts : dict
+
+    Returns
+    -------
+    xarray.Dataset
+    """
+    import xarray as xr
+
+    return xr.Dataset(
+        {name: tuple(one) for name, one in parts["variables"].items()},
+        {name: tuple(one) for name, one in parts["coords"].items()},
+        parts["attrs"],
+    )
 
 
 def population_error(influence, groups=None):

@@ -14,8 +14,12 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, has_fit_parameter
 
 from eegexplain._explanation import (
+    ORIGIN,
+    assembled,
+    dismantled,
     flat_names,
     make_explanation,
+    origin,
     population_error,
     warn_of_zeros,
     with_degrees_of_freedom,
@@ -117,7 +121,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         dataset = with_degrees_of_freedom(self._explain_training(as_trials(X), y, codes), len(X), codes)
         warn_of_zeros(dataset)
         self._store(dataset)
-        self.explanation_ = dataset
+        self.explanation_ = dataset.assign_attrs(origin(self, X, y))
         return self
 
     def _set_axes(self, X):
@@ -262,10 +266,11 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         X = validate_trials(self, X, reset=False)
         coords = self._trial_coords()
         value = np.asarray(self._explain_trials(as_trials(X)))
-        population = ("version", "degrees_of_freedom")
+        population = ("version", "degrees_of_freedom", *ORIGIN)
         attrs = {key: item for key, item in self.explanation_.attrs.items() if key not in population}
         if self._trial_label is not None:
             attrs["label"] = self._trial_label
+        attrs |= origin(self, X, None)
         return make_explanation(value, ("trial", *coords), {"trial": np.arange(len(X)), **coords}, **attrs)
 
     def explain_population(self, X, y=None, groups=None):
@@ -303,7 +308,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         codes = None if groups is None else check_groups(groups, len(X))
         dataset = with_degrees_of_freedom(self._explain_population(as_trials(X), y, codes), len(X), codes)
         warn_of_zeros(dataset)
-        return dataset
+        return dataset.assign_attrs(origin(self, X, y))
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns of `transform`, such as ``"C3@10Hz@left"``.
@@ -360,6 +365,19 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         if _routing_enabled():
             params = process_routing(self, "score", **params).estimator.score
         return self._delegate("score", X, y, **params)
+
+    # ------------------------------------------------------------- storage
+    def __getstate__(self):
+        """Take the explanation apart: skops, which trusts named classes only, cannot store a dataset."""
+        state = dict(super().__getstate__())
+        if hasattr(state.get("explanation_"), "data_vars"):
+            state["explanation_"] = dismantled(state["explanation_"])
+        return state
+
+    def __setstate__(self, state):
+        """Put the explanation together again."""
+        found = state.get("explanation_")
+        super().__setstate__({**state, "explanation_": assembled(found)} if isinstance(found, dict) else state)
 
     # ------------------------------------------------------ routing, tags
     def get_metadata_routing(self):

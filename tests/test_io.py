@@ -1,11 +1,13 @@
 """Files are written whole or not at all, and explanations come back as they were."""
 
 import os
+import pathlib
 
 import numpy as np
 import pytest
 import xarray as xr
 
+import eegexplain
 from eegexplain import _io
 from eegexplain._explanation import make_explanation
 
@@ -73,3 +75,22 @@ def test_clear_errors(tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"nothing of the kind")
     with pytest.raises(ValueError, match="not an explanation"):
         _io.load_explanation(tmp_path / "bad.npz")
+
+
+STORED = sorted((pathlib.Path(__file__).parent / "stored").glob("*/explanation.*"))
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: f"{path.parent.name}{path.suffix}")
+def test_what_earlier_releases_stored_is_read(path):
+    found = _io.load_explanation(path)
+    assert dict(found["value"].sizes) == {"output": 2, "channel": 3, "band": 2}
+    assert found["channel"].values.tolist() == ["ch0", "ch1", "ch2"]
+    assert found["band"].values.tolist() == ["alpha", "beta"]
+    np.testing.assert_allclose(found["value"].sel(output="right", channel="ch0"), [0.4532649449, 0.4390361829])
+    assert found.attrs["version"] == path.parent.name and found.attrs["degrees_of_freedom"] == 11
+    assert "PerturbationCorrelator" in found.attrs["parameters"] and len(found.attrs["data_hash"]) == 32
+
+
+def test_every_release_has_its_stored_files():
+    """Before a release: store an explanation by `save_explanation` under tests/stored/<version>."""
+    assert {path.parent.name for path in STORED} >= {eegexplain.__version__}

@@ -22,7 +22,7 @@ from eegexplain import _meta
 from eegexplain._explanation import make_explanation, population_error
 from eegexplain._meta import Explainer
 from eegexplain.models import SyncNetClassifier, SyncNetRegressor
-from tests.estimators import FAST, SFREQ, fast_classifier, fast_regressor, trials
+from tests.estimators import FAST, SFREQ, fast_classifier, fast_gradient, fast_regressor, trials
 
 
 class GradientMean(Explainer):
@@ -337,3 +337,16 @@ def test_early_stopping_is_no_interrupt():
     explainer = GradientMean(interrupted_net("epoch", False))
     explainer.fit(X.astype(np.float32), (y == "right").astype(int))  # as skorch's EarlyStopping ends a fit
     assert len(explainer.estimator_.history) == 1
+
+
+def test_explanations_say_where_they_are_from():
+    X, y = trials(n_trials=80)
+    first = fast_gradient().fit(X, y)
+    attrs = first.explanation_.attrs
+    assert "num_filters=2" in attrs["parameters"] and "numpy 2" in attrs["libraries"]
+    assert attrs["data_hash"] == fast_gradient().fit(X, y).explanation_.attrs["data_hash"]
+    assert attrs["data_hash"] == first.explain_population(X, y).attrs["data_hash"]
+    others = (X[:-1], y[:-1]), (X, y[::-1]), (X + 1e-6, y), (X.astype(np.float32), y)
+    hashes = {first.explain_population(*other).attrs["data_hash"] for other in others}
+    assert len(hashes) == 4 and attrs["data_hash"] not in hashes
+    assert first.explain(X[:3]).attrs["data_hash"] != attrs["data_hash"]

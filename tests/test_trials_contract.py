@@ -104,6 +104,21 @@ def test_pickle(case):
     np.testing.assert_array_equal(answer(back, X), answer(estimator, X))
 
 
+def test_skops(case, tmp_path):
+    """Stored without pickle; what has to be trusted are the package's own classes and functions."""
+    skops_io = pytest.importorskip("skops.io")
+    X, _ = trials(case.regression)
+    estimator = fitted(case)
+    skops_io.dump(estimator, tmp_path / "it.skops")
+    unknown = skops_io.get_untrusted_types(file=tmp_path / "it.skops")
+    assert all(name.startswith(("eegexplain.", "tests.estimators.")) for name in unknown)
+    back = skops_io.load(tmp_path / "it.skops", trusted=unknown)
+    np.testing.assert_array_equal(answer(back, X), answer(estimator, X))
+    if hasattr(estimator, "explanation_"):
+        assert back.explanation_.equals(estimator.explanation_)
+        assert back.explanation_.attrs == estimator.explanation_.attrs
+
+
 @pytest.mark.parametrize("layout", ["float32", "fortran", "readonly", "memmap"])
 def test_memory_layouts(case, layout, tmp_path):
     X, y = trials(case.regression)

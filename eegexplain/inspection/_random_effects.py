@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-OF_ONE = ("data_share", "perturbed_score", "n_trials", "seed")  # attributes that tell of one group
+from eegexplain._explanation import ORIGIN
+
+OF_ONE = ("data_share", "perturbed_score", "n_trials", "seed", *ORIGIN)  # attributes that tell of one group
 
 
 @dataclass(frozen=True, eq=False)

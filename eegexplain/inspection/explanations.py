@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 
 from eegexplain._checkpoint import open_checkpoint
 from eegexplain._digest import Digests
+from eegexplain._explanation import origin
 from eegexplain.inspection._cross_validated import CrossValidatedExplanation
 from eegexplain.inspection._scheme import described_models
 from eegexplain.inspection._trials import trial_values, trial_variables
@@ -75,7 +76,8 @@ def explain_models(
     _check_alike(maps)
     dataset = _averaged(maps, models)
     scores = {name: (("fold", "seed"), [[one.scores[name] for one in fold] for fold in found]) for name in read.scorers}
-    dataset = dataset.assign(scores | trial_variables(models)).assign_attrs(seed=models.seed)
+    facts = {"seed": models.seed, **origin(explainer, models.X, models.y)}
+    dataset = dataset.assign(scores | trial_variables(models)).assign_attrs(facts)
     if return_trials:
         dataset = dataset.assign(trial_value=trial_values(found, models))
     return CrossValidatedExplanation(dataset, explainer, models)

@@ -9,7 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 
 from eegexplain._checkpoint import Checkpoint
-from eegexplain._explanation import make_explanation, population_error
+from eegexplain._explanation import ORIGIN, make_explanation, population_error
 from eegexplain._units import Unit, run_units
 from eegexplain._validation import drawn_seeds, with_seeds
 from eegexplain.inspection._errors import fold_errors
@@ -201,7 +201,8 @@ def average_folds(
     )
     every = [part.attrs for fold in explanations for part in fold]
     means = {name: float(np.mean([one[name] for one in every])) for name in NUMBERS if name in every[0]}
-    mean = mean.assign_attrs(every[0] | means)
+    common = {key: value for key, value in every[0].items() if key not in ORIGIN}  # else of one network, of its trials
+    mean = mean.assign_attrs(common | means)
     if "note" in mean.attrs and sum("note" in one for one in every) <= len(every) / 2:
         del mean.attrs["note"]  # of single networks
     return mean.assign_attrs(degrees_of_freedom=len(folds) - 1, data_share=errors.data_share)
