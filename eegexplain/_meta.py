@@ -13,17 +13,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, has_fit_parameter
 
-from eegexplain._explanation import (
-    ORIGIN,
-    assembled,
-    dismantled,
-    flat_names,
-    make_explanation,
-    origin,
-    population_error,
-    warn_of_zeros,
-    with_degrees_of_freedom,
-)
+from eegexplain import _explanation as e
+from eegexplain._explanation import flat_names, make_explanation, origin, population_error, with_degrees_of_freedom
 from eegexplain._inner import flat_prediction, inner_sfreq, inner_target, is_continuous
 from eegexplain._module import default_dtype
 from eegexplain._outputs import ScikitOutputs
@@ -119,7 +110,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self._prepare(as_trials(X), y)
         self._fit_inner(X, y, codes, fit_params)
         dataset = with_degrees_of_freedom(self._explain_training(as_trials(X), y, codes), len(X), codes)
-        warn_of_zeros(dataset)
+        e.warn_of_zeros(dataset)
         self._store(dataset)
         self.explanation_ = dataset.assign_attrs(origin(self, X, y))
         return self
@@ -266,7 +257,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         X = validate_trials(self, X, reset=False)
         coords = self._trial_coords()
         value = np.asarray(self._explain_trials(as_trials(X)))
-        population = ("version", "degrees_of_freedom", *ORIGIN)
+        population = ("version", "degrees_of_freedom", *e.ORIGIN)
         attrs = {key: item for key, item in self.explanation_.attrs.items() if key not in population}
         if self._trial_label is not None:
             attrs["label"] = self._trial_label
@@ -307,7 +298,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             self._check_labels(y)
         codes = None if groups is None else check_groups(groups, len(X))
         dataset = with_degrees_of_freedom(self._explain_population(as_trials(X), y, codes), len(X), codes)
-        warn_of_zeros(dataset)
+        e.warn_of_zeros(dataset)
         return dataset.assign_attrs(origin(self, X, y))
 
     def get_feature_names_out(self, input_features=None):
@@ -370,14 +361,11 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     def __getstate__(self):
         """Take the explanation apart: skops, which trusts named classes only, cannot store a dataset."""
         state = dict(super().__getstate__())
-        if hasattr(state.get("explanation_"), "data_vars"):
-            state["explanation_"] = dismantled(state["explanation_"])
-        return state
+        return state | {key: e.dismantled(state[key]) for key in ("explanation_",) if key in state}
 
     def __setstate__(self, state):
         """Put the explanation together again."""
-        found = state.get("explanation_")
-        super().__setstate__({**state, "explanation_": assembled(found)} if isinstance(found, dict) else state)
+        super().__setstate__(state | {key: e.assembled(state[key]) for key in ("explanation_",) if key in state})
 
     # ------------------------------------------------------ routing, tags
     def get_metadata_routing(self):
