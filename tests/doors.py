@@ -598,7 +598,8 @@ DOORS = {
 NO_ARRAYS = {
     "asked about models that `cross_validate_models` has checked": ("explain_models",),
     "scorers and choices of a search, which check what they are called with": (
-        "accuracy_and_faithfulness", "faithfulness_scorer", "sparsity_scorer", "stability_scorer"),
+        "accuracy_and_faithfulness", "faithfulness_scorer", "information_scorer", "sparsity_scorer",
+        "stability_scorer"),
     "records": ("ArtifactAudit", "ArtifactShare", "CrossValidatedExplanation", "CrossValidatedModels",
                 "ExplanationComparison", "GroupExplanation", "ReferenceComparison", "Decoding", "DeletionCurve",
                 "SanityCheck", "Parameter", "Perturbation", "ReceptiveField", "Significance", "Stability",
@@ -606,7 +607,8 @@ NO_ARRAYS = {
                 "TotalInformation", "TruthScore", "UncoveredBand", "UsableInformation"),
     "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet"),
     "names, files, epochs and labelled results": ("as_basis", "class_contrast", "compare_explanations", "fetch_uci_eeg",
-                                                  "from_epochs", "ideal_observer_accuracy", "load_trials",
+                                                  "from_epochs", "ideal_observer_accuracy",
+                                                  "ideal_observer_information", "load_trials",
                                                   "load_uci_eeg", "total_information"),
     "torch modules": ("EEGNet", "FrequencyDomainModel", "SyncNet"),
     "bases of facades, without a network": ("NetworkClassifier", "NetworkRegressor"),

@@ -1,7 +1,7 @@
 """EEG to explain: simulated with known truth, and loaders."""
 
 from eegexplain.datasets._sources import Dipole, Source
-from eegexplain.datasets._truth import ideal_observer_accuracy
+from eegexplain.datasets._truth import ideal_observer_accuracy, ideal_observer_information
 from eegexplain.datasets.loaders import from_epochs, load_trials
 from eegexplain.datasets.oscillatory import make_oscillatory_eeg
 from eegexplain.datasets.synchrony import make_synchrony_eeg
@@ -13,6 +13,7 @@ __all__ = [
     "fetch_uci_eeg",
     "from_epochs",
     "ideal_observer_accuracy",
+    "ideal_observer_information",
     "load_trials",
     "load_uci_eeg",
     "make_oscillatory_eeg",

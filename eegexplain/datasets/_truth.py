@@ -3,8 +3,11 @@
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp
 from sklearn.utils import Bunch, check_random_state
 
+from eegexplain._bands import band_masks
+from eegexplain._validation import check_bands
 from eegexplain.datasets._law import blocks_of_a_stranger
 
 EFFECT_FLOOR = 1e-9  # effects below are rounding errors
@@ -104,6 +107,61 @@ def ideal_observer_accuracy(
         best = scores >= scores.max(axis=-1, keepdims=True)
         hits.append(np.mean([(best[k, :, k] / best[k].sum(axis=-1)).mean() for k in range(len(eeg.classes))]))
     return float(np.mean(hits))
+
+
+def ideal_observer_information(
+    eeg: Bunch, bands: str | dict = "eeg", n_trials: int = 2000, *, random_state: Any = None
+) -> dict[str, Any]:
+    """Bits about the class that the distributions of simulated trials hold, in all and in each band.
+
+    Parameters
+    ----------
+    eeg : Bunch
+        From `make_oscillatory_eeg` or `make_synchrony_eeg`.
+    bands : "eeg" or dict of str to (float, float), default="eeg"
+        In Hz.
+    n_trials : int, default=2000
+        Trials drawn from each class (and subject) to estimate the information.
+    random_state : int, RandomState or None
+
+    Returns
+    -------
+    dict
+        "unique" and "alone", one number per band: what is lost without the band, and what it alone holds; "total". Of
+        an observer who knows the very subject, in bits: what no decoder's information exceeds on average.
+
+    Raises
+    ------
+    ValueError
+        For bands that are unknown, empty, or beyond half the sampling rate.
+
+    Notes
+    -----
+    For classes that are equally likely, with log-likelihood ratios that add up over bins, as they do unless a source
+    has an onset or a length.
+
+    Examples
+    --------
+    >>> from eegexplain.datasets import ideal_observer_information, make_oscillatory_eeg
+    >>> known = ideal_observer_information(make_oscillatory_eeg(random_state=0), random_state=0)
+    >>> 0.4 < known["total"] < 0.8
+    True
+    """
+    rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+    limits = check_bands(bands, eeg.sfreq, eeg.X.shape[-1])
+    inside, n_classes, found = band_masks(eeg.frequencies, limits), len(eeg.classes), []
+    for law in eeg.truth.laws:
+        scores = np.zeros((len(limits) + 1, n_classes, n_trials, n_classes))  # the last: of what is in no band
+        for place, one in enumerate(law.bins(), start=1):
+            if one.differs:
+                of_bin = observer_scores([(one.means, one.covariances)], n_classes, n_trials, rng)
+                scores[[*np.flatnonzero(inside[:, place]), -1]] += of_bin
+        whole = scores[-1]
+        sets = np.concatenate([whole[None], whole - scores[:-1], scores[:-1]])
+        own = sets[:, np.arange(n_classes), :, np.arange(n_classes)]
+        found.append(np.log(n_classes) + (own - logsumexp(sets, axis=-1).transpose(1, 0, 2)).mean(axis=(0, 2)))
+    total, without, alone = np.split(np.mean(found, axis=0) / np.log(2), [1, 1 + len(limits)])
+    return {"unique": total - without, "alone": alone, "total": float(total[0])}
 
 
 def observer_scores(blocks, n_classes, n_trials, rng):

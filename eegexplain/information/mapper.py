@@ -146,6 +146,7 @@ class InformationMapper(Explainer):
     """
 
     _trial_label = "evidence (nats of log odds)"
+    _fewest_groups = 3  # whose trials can all be compared, where none is crossed with its own group
     _numbers = {
         "n_partners": Number(least=LEAST_PARTNERS, whole=True),
         "n_permutations": Number(least=19, whole=True),

@@ -21,6 +21,7 @@ from eegexplain.inspection.faithfulness import (
 )
 from eegexplain.inspection.groups import GroupExplanation, explain_groups
 from eegexplain.inspection.halves import Stability, stability
+from eegexplain.inspection.information_scores import information_scorer
 from eegexplain.inspection.models import CrossValidatedModels, cross_validate_models
 from eegexplain.inspection.permutation import permutation_test
 from eegexplain.inspection.references import reference_decoders
@@ -65,6 +66,7 @@ __all__ = [
     "complexity",
     "deletion_curve",
     "faithfulness_scorer",
+    "information_scorer",
     "group_significance",
     "label_randomization",
     "map_similarity",

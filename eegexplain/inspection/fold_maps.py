@@ -72,7 +72,8 @@ def explain_folds(
     X : ndarray of shape (n_trials, n_channels, n_times)
     y : ndarray of shape (n_trials,)
     groups : ndarray of shape (n_trials,) or None
-        Clusters for the errors; not used in a fold that holds out a single one.
+        Clusters for the errors; not used in a fold that holds out fewer than the explainer can compare (2, or its
+        ``_fewest_groups``).
     random_state : int, RandomState or None
         What the explainer draws, it draws anew for each network.
     starts : list of list of dict, optional
@@ -99,10 +100,9 @@ def explain_folds(
     """
     if starts is None:
         starts = draw_starts(explainer, [len(fold.nets) for fold in folds], check_random_state(random_state))
-    units = []
-    clustered = errors_over(folds, groups) != "trials"
+    units, fewest = [], getattr(explainer, "_fewest_groups", 2)
     for fold, seeds in zip(folds, starts, strict=True):
-        clusters = groups[fold.test] if clustered and len(np.unique(groups[fold.test])) > 1 else None
+        clusters = None if groups is None or len(np.unique(groups[fold.test])) < fewest else groups[fold.test]
         units.append(Unit(_explain, (explainer, seeds, fold, X, y, clusters, read or _population)))
     return list(run_units(units, n_jobs=n_jobs, checkpoint=checkpoint, verbose=verbose, desc="explaining"))
 

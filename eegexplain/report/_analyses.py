@@ -1,5 +1,6 @@
 """The maps that sections of the report share: of the networks, of their evidence, and of the data alone."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,26 @@ class Evidence(Maps):
     untested: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Information:
+    """What the networks know, in bits.
+
+    Parameters
+    ----------
+    by_band, by_channel : CrossValidatedExplanation or None
+        Of each band lost without it and alone; of each channel in each band.
+    untold : str
+        Why there are none.
+    note : str
+        What they must be read with.
+    """
+
+    by_band: Any = None
+    by_channel: Any = None
+    untold: str = ""
+    note: str = ""
+
+
 def perturbation_maps(data, models, *, noise, **settings):
     """Perturbation correlation of the networks on held-out trials.
 
@@ -63,6 +84,47 @@ def perturbation_maps(data, models, *, noise, **settings):
         return _maps_alone(explain_models(models, explainer, scoring={}, **settings))
 
     return Maps(explained(data.bands), data.inside_passband(explained(None)))
+
+
+def information_maps(data, models, **settings):
+    """What the networks know about the label in bits: by band, and by channel and band.
+
+    Parameters
+    ----------
+    data : Trials
+    models : CrossValidatedModels
+    **settings : dict
+        ``random_state, n_jobs`` of `explain_models`.
+
+    Returns
+    -------
+    Information
+        Without maps where the held-out trials are too few to calibrate on one another.
+    """
+    from eegexplain.information import InformationMapper
+
+    common = {"bands": data.bands, "n_permutations": 19, **data.axes}
+    explainers = (InformationMapper(decomposition="alone", **common), InformationMapper(space="channels", **common))
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = [explain_models(models, one, scoring={}, **settings) for one in explainers]
+    except ValueError as error:
+        return Information(untold=str(error))
+    return Information(*found, note=_noted(caught))
+
+
+def _noted(caught):
+    """Say in the report when cells do not add up; p values of single networks nobody asks for, others are passed on."""
+    notes = []
+    for warning in caught:
+        text = str(warning.message)
+        if "do not add up" in text:
+            notes.append(text)
+        elif "too few to tell information" not in text:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return max(notes, default="")
 
 
 def contrast_maps(data):

@@ -14,7 +14,15 @@ from eegexplain.inspection.cross_validation import Fold, HeldOut, fold_numbers
 from eegexplain.inspection.decoding import is_shared
 from eegexplain.inspection.fold_maps import errors_over
 from eegexplain.inspection.models import CrossValidatedModels, cross_validate_models
-from eegexplain.report._analyses import Evidence, Maps, contrast_maps, evidence_maps, perturbation_maps
+from eegexplain.report._analyses import (
+    Evidence,
+    Information,
+    Maps,
+    contrast_maps,
+    evidence_maps,
+    information_maps,
+    perturbation_maps,
+)
 from eegexplain.report._trials import Trials, prepare_trials
 from eegexplain.report._verdict import banner
 
@@ -130,6 +138,11 @@ class Job:
     def perturbation(self) -> Maps:
         """`Maps` of what the networks use."""
         return perturbation_maps(self.data, self.models, noise=self.options.noise, **self._settings)
+
+    @functools.cached_property
+    def information(self) -> Information:
+        """`Information` of the networks, in bits."""
+        return information_maps(self.data, self.models, **self._settings)
 
     @functools.cached_property
     def contrast(self) -> Maps:

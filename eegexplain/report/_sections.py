@@ -4,6 +4,7 @@ from eegexplain.report._decoding import decoding
 from eegexplain.report._filters import filters
 from eegexplain.report._findings import Section
 from eegexplain.report._flex import attribution
+from eegexplain.report._information import information
 from eegexplain.report._layers import layers
 from eegexplain.report._maps import perturbation
 from eegexplain.report._truth import planted
@@ -20,6 +21,7 @@ def _is_syncnet(job):
 SECTIONS = (
     Section("Decoding", decoding),
     Section("What the network uses", perturbation),
+    Section("How much it knows", information),
     Section("What the evidence is made of", attribution),
     Section("Planted truth", planted, _is_simulated),
     Section("Learned filters", filters, _is_syncnet),

@@ -4,8 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
-from eegexplain.datasets import Source, ideal_observer_accuracy, make_oscillatory_eeg
+from eegexplain.datasets import (
+    Dipole,
+    Source,
+    ideal_observer_accuracy,
+    ideal_observer_information,
+    make_oscillatory_eeg,
+)
 from eegexplain.datasets._truth import observer_scores, roles
 
 CHANNELS = ["F3", "C3", "P3", "O1", "Oz", "O2", "T8"]
@@ -35,6 +42,41 @@ def test_an_observer_of_other_subjects_believes_what_they_are():
     assert abs(own - new) < 1e-9
     with pytest.raises(ValueError, match="at least 2 subjects"):
         ideal_observer_accuracy(make_oscillatory_eeg(4, random_state=0), new_subjects=True)
+
+
+def test_ideal_information_against_trials_and_their_densities():
+    """Two planted bands: the densities of drawn trials, bin by bin, give the same losses."""
+    places = {"one": (10.0, "C3", 1), "other": (22.0, "O1", 0)}
+    sources = [Source(name, frequency, dipole=Dipole(channel), stronger_in=label)
+               for name, (frequency, channel, label) in places.items()]  # fmt: skip
+    eeg = make_oscillatory_eeg(1200, CHANNELS, duration=1.0, sources=sources, random_state=0)
+    bands = {"low": (4.0, 15.0), "high": (15.0, 45.0)}
+    known = ideal_observer_information(eeg, bands, 4000, random_state=0)
+    coefficients = np.fft.rfft(eeg.X)
+    logits = dict.fromkeys(bands, 0.0)
+    for place, one in enumerate(eeg.truth.laws[0].bins(), start=1):
+        x = np.concatenate([coefficients[:, :, place].real, coefficients[:, :, place].imag], axis=1)
+        densities = [multivariate_normal(mean, covariance, allow_singular=True).logpdf(x)
+                     for mean, covariance in zip(one.means, one.covariances, strict=True)]  # fmt: skip
+        for name, (low, high) in bands.items():
+            if one.differs and low <= eeg.frequencies[place] < high:
+                logits[name] = logits[name] + densities[1] - densities[0]
+    sign = 2 * np.asarray(eeg.y) - 1
+    losses = {name: np.logaddexp(0, -sign * z).mean() / np.log(2) for name, z in logits.items()}
+    whole = np.logaddexp(0, -sign * sum(logits.values())).mean() / np.log(2)
+    assert known["total"] == pytest.approx(1 - whole, abs=0.04)
+    assert known["alone"] == pytest.approx([1 - losses[name] for name in bands], abs=0.04)
+    assert known["unique"] == pytest.approx([losses["high"] - whole, losses["low"] - whole], abs=0.04)
+    assert min(known["unique"]) > 0.05 and max(known["alone"]) < known["total"] < 1
+
+
+def test_ideal_information_of_one_band_is_all_there_is():
+    eeg = make_oscillatory_eeg(4, CHANNELS, duration=1.0, sources=[Source("one", 10.0, stronger_in=1)], random_state=0)
+    known = ideal_observer_information(eeg, {"all": (4.0, 40.0), "none": (40.0, 45.0)}, 500, random_state=0)
+    assert known["unique"][0] == pytest.approx(known["alone"][0]) == pytest.approx(known["total"])
+    assert known["unique"][1] == 0 and known["alone"][1] == pytest.approx(0, abs=1e-12)
+    nothing = make_oscillatory_eeg(4, sources=[Source("same", 10.0)], random_state=0)
+    assert ideal_observer_information(nothing)["total"] == pytest.approx(0, abs=1e-12)
 
 
 def test_roles_follow_their_thresholds():

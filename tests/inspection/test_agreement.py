@@ -135,6 +135,21 @@ def test_filters_count_by_what_they_pass_together():
     assert found.grid["signed"].values.tolist() == [False, False, True]
 
 
+def test_bits_are_compared_by_magnitude_for_every_output():
+    """Information of a cell has no sign: what misleads (below 0) is not the other class's evidence."""
+    rng = np.random.default_rng(0)
+    bits = xr.Dataset({"value": (("channel", "band"), rng.normal(0.1, 0.1, (4, 3)))},
+                      {"channel": CHANNELS, "band": list(BANDS)}, {"method": "information"})  # fmt: skip
+    assert (bits["value"] < 0).any()
+    found = compare_explanations({"bits": bits, "flex": dataset(mirrored(0), FLEX)}, n_permutations=0)
+    row = found.agreement.loc[("bits", "flex")]
+    assert not row["signed"] and np.isnan(row["sign_agreement"])
+    expected = spearmanr(np.abs(bits["value"].values.ravel()), np.abs(mirrored(0)[1].ravel()) * 2).statistic
+    assert row["spearman"] == pytest.approx(expected)
+    assert found.grid["signed"].values.tolist() == [False, True] and "of magnitudes" in str(found)
+    assert found.consensus["n_agreeing"].max() <= 1, "bits take no side"
+
+
 def test_the_consensus_by_hand():
     values = [mirrored(seed)[1] for seed in range(3)]
     found = agreement(*(dataset(np.stack([-one, one])) for one in values), dataset(np.abs(values[0])))

@@ -126,6 +126,9 @@ def test_folds_of_one_group_and_few_trials_are_explained():
     mapper, recordings = clone(MAPPER).set_params(decomposition="unique"), np.repeat(np.arange(3), 40)
     one_each = cross_validate_explanations(mapper, X[:120], Y[:120], groups=recordings, cv=3, random_state=0)
     assert np.isfinite(one_each.total_.standard_error) and one_each.total_.units == "3 folds"
+    pairs = np.repeat(np.arange(4), 30)  # two groups could not be crossed: as one, they are taken as trials
+    two_each = cross_validate_explanations(mapper, X[:120], Y[:120], groups=pairs, cv=2, random_state=0)
+    assert np.isfinite(two_each.dataset["value"]).all()
     with pytest.warns(UserWarning, match="too few"):
         few = cross_validate_explanations(mapper, X[:38], Y[:38], cv=2, random_state=0)
     assert np.isfinite(few.dataset["value"]).all() and np.isfinite(few.total_.p_value)

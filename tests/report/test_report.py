@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 
 from eegexplain import FLEXAttributor, cli
 from eegexplain.datasets import make_oscillatory_eeg
+from eegexplain.information import InformationMapper
 from eegexplain.inspection import artifact_audit, evidence_contrast
 from eegexplain.report import SECTIONS, Options, run_job
 from eegexplain.report import _job as job_module
@@ -121,6 +122,34 @@ def test_evidence_of_unseen_trials_is_tested(demo):
     cells = {(cell["channel"], cell["band"]) for cell in stored["cells"]}
     assert {("C3", "beta"), ("O2", "alpha")} <= cells and {band for _, band in cells} == {"alpha", "beta"}  # planted
     assert any(line.startswith(f"Evidence in unseen trials: {len(stored['cells'])} of 30") for line in part.lines)
+
+
+def test_bits_are_those_of_the_networks_beside_the_exact_ones(demo):
+    out, job, part = demo
+    stored = xr.load_dataset(out / "explanation.nc")
+    told = json.loads((out / "summary.json").read_text())["information"]
+    values = []
+    for fold in job.folds:
+        for net in fold.nets:  # two groups per fold cannot be crossed
+            mapper = InformationMapper(FrozenEstimator(net), bands=job.data.bands, n_permutations=19, random_state=0,
+                                       **job.data.axes)  # fmt: skip
+            values.append(mapper.fit(job.data.X[fold.test], job.data.y[fold.test]).information_)
+    np.testing.assert_allclose(stored["information_value"], np.mean(values, axis=0), atol=0.08)  # other partners
+    bands = list(stored["band"].values)
+    assert {bands[k] for k in np.argsort(stored["information_value"].values)[-2:]} == {"alpha", "beta"}  # planted
+    assert told["bands"]["beta"]["unique"] == float(stored["information_value"].sel(band="beta"))
+    assert told["total"] == float(stored["information_total_value"]) < told["exact_total"] < told["entropy"] * 1.01
+    assert told["shown"] == (told["p_value"] <= 0.05)
+    assert stored["information_by_channel_value"].dims == ("channel", "band")
+    assert any(line.startswith("Decodes") and "bits" in line for line in part.lines)
+    assert {"information_by_band", "information_by_channel"} <= {figure.name for figure in part.figures}
+
+
+@pytest.mark.filterwarnings("ignore:training in closed form")
+def test_trials_too_few_for_bits_are_said():
+    job = run_job(easy_eeg(20), Options(n_folds=4, n_seeds=1))
+    found = next(one for one in SECTIONS if one.title == "How much it knows").find(job)
+    assert found.summary == {"information": None} and "Information was not measured" in found.lines[0]
 
 
 def test_evidence_that_no_permutation_can_test_is_said():

@@ -109,6 +109,11 @@ class Bars:
         names = sorted(self.handles, key=LEGEND.index)
         (ax.figure if alone else ax).legend([self.handles[name] for name in names], names, **options)
 
+    def make_room(self) -> None:
+        """Let the figure grow with its legend, so that this takes no height from the axes."""
+        rows = (len(self.handles) + 1) // 2
+        self.ax.figure.set_figheight(self.ax.figure.get_figheight() + 0.14 * max(0, rows - 2))
+
     # -------------------------------------------------------------------------------------------------------- pieces
 
     def _bars(self, x, amounts, *, width, bottom=0.0, plain_cells=False):

@@ -176,6 +176,8 @@ class InformationDisplay:
             bars.groups(names, self.amounts)
         ax.set_ylabel(plain(self.label), fontsize=8)
         bars.dress(alone=alone)
+        if alone and figsize is None:
+            bars.make_room()
         self.ax_, self.axes_, self.figure_ = ax, np.array([ax]), ax.figure
 
     def _plot_scalps(self, plane, figsize):
