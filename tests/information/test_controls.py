@@ -1,10 +1,12 @@
 """Controls of phase relations: weights, halves, matched components, time run backwards."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from eegexplain._bits import make_judge
-from eegexplain.information._controls import both_halves, class_weights, make_halves, reversed_in_time
+from eegexplain.information._controls import both_halves, class_weights, half_coordinates, make_halves, reversed_in_time
 
 
 def test_class_weights_average_classes_and_contrast_them():
@@ -47,3 +49,23 @@ def test_time_runs_backwards_in_the_band_alone():
 
 def test_the_smaller_of_two_p_values_counts_twice():
     np.testing.assert_allclose(both_halves([np.array([0.01, 0.9]), np.array([0.5, 0.6])]), [0.02, 1.0])
+
+
+def test_components_of_a_half_are_from_labels_of_the_other():
+    rng, y = np.random.default_rng(0), np.arange(40) % 2
+    X = rng.standard_normal((40, 3, 32))
+    judge, _ = make_judge(y, rng.standard_normal(40))
+    halves = make_halves(judge, 0)
+    bins = np.isin(np.arange(17), [3, 4, 5, 6])
+
+    def off_diagonal(own, places):
+        """What is left beside the diagonal of the difference of both classes' covariances."""
+        parts = np.fft.irfft(np.fft.rfft(X) * bins)
+        of_class = [np.mean([x @ x.T for x in parts[places[y[places] == k]]], axis=0) for k in (0, 1)]
+        inside = own.filters.T @ (of_class[1] - of_class[0]) @ own.filters
+        return np.abs(inside - np.diag(np.diag(inside))).max() / np.abs(inside).max()
+
+    trials = SimpleNamespace(question=SimpleNamespace(X=X, order=np.arange(40)), judge=judge)
+    for number, own in enumerate(half_coordinates(trials, bins, halves, 3)):
+        assert off_diagonal(own, halves.places[1 - number]) < 1e-9
+        assert off_diagonal(own, halves.places[number]) > 1e-2

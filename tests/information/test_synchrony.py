@@ -107,6 +107,7 @@ def test_the_relation_that_is_read_is_found_and_no_other():
     assert found.relations_[0] == 0.0 and found.relations_p_[0] == 1.0
     assert found.relations_[1] == pytest.approx(found.total_, abs=0.1)
     assert found.interaction_[1] < 1e-20
+    assert "theta: all phase relations 0.000 +- 0.000 bits (p = 1): not shown to be above 0." in found.summary()
 
 
 def test_evidence_is_the_term_itself():
@@ -350,6 +351,14 @@ def test_a_group_that_is_a_class():
     X, y = trials(40)
     with pytest.raises(ValueError, match="of one group"):
         mapper().fit(X, y, groups=y)
+
+
+def test_too_few_trials_have_no_p_values():
+    X, y = trials(16)
+    with pytest.warns(UserWarning, match="16 trials are too few .* arrangements"):
+        found = mapper().fit(X, y)
+    assert np.isnan(found.p_values_[0, 1, 2]) and np.isnan(found.diagonal_p_values_[0, 0, 1])
+    assert np.isfinite(found.information_).all()
 
 
 def test_one_channel_has_no_relations():
