@@ -71,12 +71,28 @@ def divide_trials(checked: Trainable, groups: ArrayLike, cv: Any) -> GroupTrials
     if cv is not None and not isinstance(cv, (int, np.integer)) and not hasattr(cv, "split"):
         raise ValueError(f"cv divides the trials of each group: give a number or a splitter, got {type(cv).__name__}.")
     _refuse_shared_trials(checked.X, found)
-    if checked.regression:
-        _refuse_constant(checked.y, found)
-    else:
-        _check_classes(checked.y, found, 2 if cv is None or hasattr(cv, "split") else int(cv))
-    _warn_of_sizes(np.bincount(found.codes), found)
+    check_group(checked, found, cv)
+    warn_of_sizes(np.bincount(found.codes), found)
     return found
+
+
+def check_group(checked: Trainable, divided: GroupTrials, cv: Any) -> None:
+    """Refuse groups whose trials could not be cross-validated.
+
+    Parameters
+    ----------
+    checked : Trainable
+    divided : GroupTrials
+    cv : int, splitter or None
+
+    Raises
+    ------
+    ValueError
+    """
+    if checked.regression:
+        _refuse_constant(checked.y, divided)
+    else:
+        _check_classes(checked.y, divided, 2 if cv is None or hasattr(cv, "split") else int(cv))
 
 
 def count_trials(checked: Trainable, divided: GroupTrials) -> dict[str, Any]:
@@ -146,7 +162,14 @@ def _check_classes(y, divided, n_folds):
         warnings.warn(told_of_shares(divided.name(worst), counts[worst]), UserWarning, stacklevel=4)
 
 
-def _warn_of_sizes(sizes, divided):
+def warn_of_sizes(sizes: NDArray, divided: GroupTrials) -> None:
+    """Tell of groups whose sizes differ much.
+
+    Parameters
+    ----------
+    sizes : ndarray of int of shape (n_groups,)
+    divided : GroupTrials
+    """
     if sizes.max() >= UNEQUAL * sizes.min():
         warnings.warn(
             f"Group {divided.name(sizes.argmin())!r} has {sizes.min()} trials and group "

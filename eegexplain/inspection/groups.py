@@ -1,11 +1,12 @@
 """Group-level explanations: one network procedure for each subject, and what holds of them all."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 from sklearn.base import clone
@@ -15,6 +16,7 @@ from eegexplain._checkpoint import open_checkpoint
 from eegexplain._io import load_explanation, save_explanation
 from eegexplain._units import Unit, run_units
 from eegexplain._validation import random_seed
+from eegexplain.inspection._group_files import compare_groups, name_files, read_group, stamp, tell_group
 from eegexplain.inspection._group_trials import count_trials, divide_trials
 from eegexplain.inspection._random_effects import summarize_groups
 from eegexplain.inspection._symmetry import imbalance, refuse_asymmetric
@@ -196,10 +198,11 @@ class GroupExplanation:
 
 def explain_groups(
     explainer: Any,
-    X: ArrayLike,
-    y: ArrayLike,
+    X: ArrayLike | Sequence[Any],
+    y: ArrayLike | None = None,
     *,
-    groups: ArrayLike,
+    groups: ArrayLike | None = None,
+    read: Callable[[Any], Any] | None = None,
     cv: Any = None,
     n_seeds: int = 1,
     scoring: Any = None,
@@ -219,11 +222,16 @@ def explain_groups(
     ----------
     explainer : explainer
         Any analysis of this package, around an estimator that can be trained.
-    X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
-    y : array-like of shape (n_trials,)
-        Classes, or numbers; each group needs trials of every class.
+    X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times), or list of files
+        With `read` one file for each group: never more of them are in memory than groups are worked on at a time.
+    y : array-like of shape (n_trials,), optional
+        Classes, or numbers; each group needs trials of every class. None with `read`.
     groups : array-like of shape (n_trials,)
-        Subjects. Each counts once, however many trials it has.
+        Subjects. Each counts once, however many trials it has. With `read` the names of the files' groups, by default
+        those of the files without their ending.
+    read : callable, optional
+        Takes a file and gives ``(X, y)``, or something that has both, as `eegexplain.datasets.load_trials`; of a module
+        or a partial of one, as it is called in worker processes.
     cv : int or splitter, optional
         Of the trials inside each group; None is 5 folds stratified by class, or fewer where a class has fewer trials.
     n_seeds : int, default=1
@@ -288,25 +296,65 @@ def explain_groups(
     True
     """
     require_explainer(explainer)
+    settings: dict[str, Any] = {"cv": cv, "n_seeds": n_seeds, "scoring": scoring, "return_estimator": return_estimator}
+    given = _arrays(explainer, X, y, groups, cv) if read is None else _files(X, y, groups, read)
+    seed = random_seed(random_state)
+    described = {"explainer": explainer, "params": params, **settings, **given.described, "seed": seed}
+    kept = open_checkpoint(checkpoint, "groups", described, random_state)
+    explain = partial(given.explain, explainer, params, settings)
+    units = [
+        Unit(explain, (name, source, own_seed(seed, code))) for code, (name, source) in enumerate(given.sources.items())
+    ]
+    done = run_units(units, n_jobs=n_jobs, checkpoint=kept, verbose=verbose, desc="groups")
+    told = dict(zip(given.sources, done, strict=True))
+    counts: dict[str, Any] = given.count(told)
+    found: dict[str, Any] = {name: getattr(one, "found", one) for name, one in told.items()}
+    dataset = summarize_groups({name: one.dataset for name, one in found.items()})
+    return GroupExplanation(
+        dataset.assign(counts).assign_attrs(seed=seed), explainer, found if return_estimator else None
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """Where the trials of each group are, and how they are explained and counted."""
+
+    sources: dict
+    explain: Callable
+    count: Callable
+    described: dict
+
+
+def _arrays(explainer, X, y, groups, cv):
+    """Trials in memory, or in one file that is mapped to it."""
+    if y is None or groups is None:
+        raise ValueError("y and groups are needed beside X, one for each trial; or give files, and how to read them.")
     checked = check_trainable(explainer, X, y)
     divided = divide_trials(checked, groups, cv)
-    seed = random_seed(random_state)
-    settings: dict[str, Any] = {"cv": cv, "n_seeds": n_seeds, "scoring": scoring, "return_estimator": return_estimator}
-    explain = partial(_explain_group, explainer, checked, params, settings)
-    described = {"explainer": explainer, "params": params, **settings, "X": checked.X, "y": checked.y}
-    kept = open_checkpoint(checkpoint, "groups", described | {"groups": divided.codes, "seed": seed}, random_state)
-    units = [
-        Unit(explain, (divided.name(code), part, own_seed(seed, code))) for code, part in enumerate(divided.parts)
-    ]
-    names = divided.names.tolist()
-    run: dict[str, Any] = {"n_jobs": n_jobs, "checkpoint": kept, "verbose": verbose}
-    found = dict(zip(names, run_units(units, desc="groups", **run), strict=True))
-    dataset = summarize_groups({name: one.dataset for name, one in found.items()})
-    dataset = dataset.assign(count_trials(checked, divided)).assign_attrs(seed=seed)
-    return GroupExplanation(dataset, explainer, found if return_estimator else None)
+    sources = dict(zip(divided.names.tolist(), divided.parts, strict=True))
+    described = {"X": checked.X, "y": checked.y, "groups": divided.codes}
+    return _Given(sources, partial(_explain_group, checked), lambda _: count_trials(checked, divided), described)
 
 
-def _explain_group(explainer, checked, params, settings, name, part, seed):
+def _files(files, y, groups, read):
+    """One file for each group."""
+    if y is not None:
+        raise ValueError("y comes from the files: leave it out, and let `read` give (X, y).")
+    sources = {name: (file, stamp(file)) for name, file in name_files(files, groups).items()}
+    return _Given(sources, partial(_explain_file, read), compare_groups, {"read": read, "files": sources})
+
+
+def _explain_file(read, explainer, params, settings, name, source, seed):
+    """One group's cross-validation, read here."""
+    try:
+        checked = read_group(explainer, read, source[0], name, settings["cv"])
+    except ValueError as error:
+        raise ValueError(f"Group {name!r}: {error}") from error
+    part = np.arange(len(checked.X))
+    return tell_group(checked, _explain_group(checked, explainer, params, settings, name, part, seed))
+
+
+def _explain_group(checked, explainer, params, settings, name, part, seed):
     """One group's cross-validation; what goes wrong is told with its name."""
     one = clone(explainer).set_params(estimator=checked.inner)
     params = None if params is None else _check_method_params(checked.X, params, indices=part)

@@ -338,3 +338,51 @@ def test_numbers_splitters_and_weights_of_trials():
     y[groups == 2] = 3.0
     with pytest.raises(ValueError, match="target is constant within group 2"):
         explain_groups(Slopes(LinearRegression()), X, y, groups=groups)
+
+
+def load(path):
+    saved = np.load(path)
+    return saved["X"], saved["y"]
+
+
+def save(folder, X, y, groups):
+    for name in np.unique(groups):
+        np.savez(folder / f"{name}.npz", X=X[groups == name], y=y[groups == name])
+    return sorted(folder.glob("*.npz"), reverse=True)
+
+
+def test_groups_in_files_are_read_one_by_one_and_give_what_they_give_in_memory(found, tmp_path):
+    files, run = save(tmp_path, *trials(0, shift=2.0)), {"cv": 3, "random_state": 0}
+    read = explain_groups(EXPLAINER, files, read=load, **run)
+    xr.testing.assert_identical(read.dataset, found.dataset)
+    kept = explain_groups(EXPLAINER, files, read=load, **run, checkpoint=tmp_path / "kept")
+    assert kept.dataset.identical(read.dataset)
+    np.savez(files[0], X=np.ones((20, 6, 2)), y=np.arange(20) % 2)
+    with pytest.raises(ValueError, match="of another call: files was dict"):
+        explain_groups(EXPLAINER, files, read=load, **run, checkpoint=tmp_path / "kept")
+
+
+def test_files_that_no_mean_can_be_taken_of_are_refused_by_name(tmp_path):
+    X, y, groups = trials(0)
+    files = save(tmp_path, X, y, groups)
+
+    def asked(files, **given):
+        return explain_groups(EXPLAINER, files, read=load, cv=2, random_state=0, **given)
+
+    with pytest.raises(ValueError, match="6 files with 2 names"):
+        asked(files, groups=[0, 1, 0, 1, 0, 1])
+    with pytest.raises(ValueError, match="leave it out"):
+        asked(files, y=y)
+    with pytest.raises(ValueError, match="y and groups are needed"):
+        explain_groups(EXPLAINER, X, y)
+    changed = load(files[0])[0]
+    changed[0] = load(files[1])[0][0]
+    np.savez(files[0], X=changed, y=np.arange(20) % 2)
+    with pytest.raises(ValueError, match="files of 's4' and 's5' share a trial"):
+        asked(files)
+    np.savez(files[0], X=changed + 1, y=np.arange(20) % 2 + 1)
+    with pytest.raises(ValueError, match=r"'s5' has the classes \[1, 2\], 's0' has \[0, 1\]"):
+        asked(files)
+    np.savez(files[0], X=changed + 1, y=np.zeros(20, int))
+    with pytest.raises(ValueError, match="Group 's5': The label is constant"):
+        asked(files)
