@@ -227,8 +227,20 @@ def _log_nothing(log, kind, seed, found):
         cell=bool((found.p_values_ <= 0.05).any()), largest=found.information_.max())  # fmt: skip
 
 
-def coverage(log, n_sets=60, n_procedures=40):
-    """Errors given the network over fresh held-out sets, and total errors over whole procedures."""
+def procedures(log, n_data_sets=20):
+    """What one network cannot show: five folds of networks trained on permuted labels, or not at all."""
+    for seed in range(1200, 1200 + n_data_sets):
+        eeg, X, y = simulated(seed, 300)
+        wrong = np.random.default_rng(seed).permutation(y)
+        for kind, labels, seeds in (("permuted labels", wrong, 1), ("true labels", y, 1)):
+            mapper = InformationMapper(SyncNetClassifier(sfreq=eeg.sfreq), sfreq=eeg.sfreq, n_permutations=19, **MAP)
+            found = cross_validate_explanations(mapper, X, labels, n_seeds=seeds, random_state=seed).dataset
+            total = total_information(found)
+            log("procedures", kind=kind, seed=seed, total=total.value, error=total.standard_error, gate=total.shown)
+
+
+def coverage(log, n_sets=60):
+    """Errors given the network over fresh held-out sets."""
     for seed in (DEVELOPMENT[0], CONFIRMATION[0]):
         eeg, X, y = simulated(seed)
         for name in ("SyncNet", "CSP + LDA"):
@@ -246,9 +258,13 @@ def coverage(log, n_sets=60, n_procedures=40):
                 covered = (np.abs(value - value.mean(axis=0)) <= limit * error).mean(axis=0)
                 log("coverage", over="trials", seed=seed, decoder=name, what=what, coverage=covered,
                     ratio=np.median(error, axis=0) / value.std(axis=0, ddof=1))  # fmt: skip
+
+
+def repeats(log, n_procedures=40):
+    """Total errors over whole procedures: other trials, other networks."""
     channels, kept = ["Fz", "C3", "C4", "Pz", "P3", "P4", "O1", "O2"], []
     for seed in range(1100, 1100 + n_procedures):
-        eeg, X, y = simulated(seed, 200, channels=channels, duration=1.0)
+        eeg, X, y = simulated(seed, 200, ch_names=channels, duration=1.0)
         net = SyncNetClassifier(sfreq=eeg.sfreq, num_filters=8)
         mapper = InformationMapper(net, ch_names=channels, n_permutations=19, **MAP)
         found = cross_validate_explanations(mapper, X, y, n_seeds=2, random_state=seed).dataset
@@ -257,7 +273,7 @@ def coverage(log, n_sets=60, n_procedures=40):
     kept = np.array(kept)
     value, error = kept[:, 0], kept[:, 1]
     covered = (np.abs(value - value.mean(axis=0)) <= stats.t.ppf(0.975, 4) * error).mean(axis=0)
-    log("coverage", over="folds", seed=0, decoder="SyncNet", what="usable", coverage=covered,
+    log("repeats", over="folds", seed=0, decoder="SyncNet", what="usable", coverage=covered,
         ratio=np.median(error, axis=0) / value.std(axis=0, ddof=1))  # fmt: skip
 
 
@@ -298,7 +314,7 @@ def cost(log):
             log("cost", decoder=name, cells=kind, seconds=float(np.median(seconds)), load=os.getloadavg()[0])
 
 
-PARTS = {part.__name__: part for part in (observer, maps, permuted, nothing, coverage, real, cost)}
+PARTS = {part.__name__: part for part in (observer, maps, permuted, nothing, procedures, coverage, repeats, real, cost)}
 
 
 # ------------------------------------------------------------------ table
@@ -366,11 +382,21 @@ def _nothing_table(rows):
         yield f"| {kind} | {len(own)} | {told} | {np.median(largest):.4f}, {np.max(largest):.3f} |"
 
 
+def _procedures_table(rows):
+    yield from ("## Five folds: gate over folds", "", "| labels | data sets | gate open | mean total | largest total |",
+                "|---|---|---|---|---|")  # fmt: skip
+    for kind in dict.fromkeys(row["kind"] for row in rows):
+        own = [row for row in rows if row["kind"] == kind]
+        totals = [row["total"] for row in own]
+        yield f"| {kind} | {len(own)} | {_mean(own, 'gate'):.2f} | {np.mean(totals):.4f} | {max(totals):.3f} |"
+
+
 def _coverage_table(rows):
     yield from ("## Coverage of 95 % intervals (five bands, total) and median error / true SD", "",
                 "| over | decoder | seed | quantity | coverage | mean | error / SD |", "|---" * 7 + "|")  # fmt: skip
     for row in rows:
         covered = np.array(row["coverage"], dtype=float)
+        covered[np.isnan(row["ratio"])] = np.nan  # evidence has no total
         yield (f"| {row['over']} | {row['decoder']} | {row['seed']} | {row['what']} | {_numbers(covered, 2)} | "
                f"{np.nanmean(covered):.3f} | {_numbers(row['ratio'], 2)} |")  # fmt: skip
 
@@ -396,7 +422,8 @@ def _cost_table(rows):
 
 
 TABLES = {"observer": _observer_table, "maps": _maps_table, "permuted": _permuted_table, "nothing": _nothing_table,
-          "coverage": _coverage_table, "real": _real_table, "cost": _cost_table}  # fmt: skip
+          "procedures": _procedures_table, "coverage": _coverage_table,
+          "repeats": _coverage_table, "real": _real_table, "cost": _cost_table}  # fmt: skip
 
 
 def table(rows):

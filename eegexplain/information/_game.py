@@ -50,7 +50,8 @@ class Game:
         coalitions : iterable of frozenset of int
             ``values`` has them afterwards.
         """
-        everyone, nobody = frozenset(range(self.n_players)), frozenset()
+        everyone: frozenset = frozenset(range(self.n_players))
+        nobody: frozenset = frozenset()
         new = sorted({*coalitions} - {*self.values, everyone, nobody}, key=sorted)
         self.values[nobody] = np.zeros(len(self.partners))
         self.values[everyone] = information(self.judge, self.parts.whole())

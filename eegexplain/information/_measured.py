@@ -159,7 +159,7 @@ def tabulate(
     main = _with_error("", dims, decomposed.values, judge, shape)
     main["standard_error"] = dims, np.hypot(main["standard_error"][1], decomposed.sampling_errors.reshape(shape))
     total = judge.information(judged_scores(judge, trials.whole))
-    variables = {
+    everything: dict[str, Any] = {
         **main,
         **inner.data_vars,
         "sampling_error": (dims, decomposed.sampling_errors.reshape(shape)),
@@ -178,7 +178,7 @@ def tabulate(
         "calibrated_over": total.calibrated_over,
         "degrees_of_freedom": judge.degrees_of_freedom,
     }
-    dataset = xr.Dataset(variables, {"output": outputs, **coords, **inner.coords}, facts)
+    dataset = xr.Dataset(everything, {"output": outputs, **coords, **inner.coords}, facts)
     if total.at_limit:
         dataset.attrs["note"] = UNDERCONFIDENT
     return dataset
