@@ -305,8 +305,8 @@ def with_degrees_of_freedom(dataset, n_trials, groups):
 
 
 def warn_of_zeros(dataset):
-    """Warn when a whole map is 0: more often a mistake than a finding."""
-    if not dataset["value"].values.any():
+    """Warn when a whole map is 0, evidence beside it too: more often a mistake than a finding."""
+    if not any(dataset[name].values.any() for name in ("value", "evidence_value") if name in dataset):
         warnings.warn(
             "The whole map is 0: nothing of these trials moves what is explained. Look at their unit (volts or "
             "microvolts), at constant channels and at whether the network was trained.",

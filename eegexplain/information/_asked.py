@@ -26,7 +26,8 @@ class Asked:
     features : callable
         From trials (n_trials, n_channels, n_times) to features (n_trials, ...), an array or tensor: affine.
     outputs : callable
-        From features to outputs (n_trials, n_outputs): logits that sum to 0, or predicted numbers.
+        From features to outputs (n_trials, n_outputs): log odds of each class against the others (their geometric
+        mean), or predicted numbers.
     """
 
     features: Callable[[NDArray], Any]
@@ -52,22 +53,25 @@ def ask(net: Any, X: NDArray) -> Asked:
         For probabilities below 1e-6, which are raised to it, with their number.
     """
     if isinstance(net, ScikitOutputs):
-        return Asked(np.asarray, _logits(net, np.asarray(X[:COMPARED])))
+        return Asked(np.asarray, _answers(net, np.asarray(X[:COMPARED])))
+    odds = _log_odds if net.check_response("auto") != "output" else np.asarray
     stage = affine_stage(net, X)
     if stage is not None:
-        return Asked(stage.features, stage.outputs)
-    return Asked(np.asarray, lambda hybrids: net.outputs(hybrids, batch_size=max(len(hybrids), 1)))
+        return Asked(stage.features, lambda features: odds(stage.outputs(features)))
+    return Asked(np.asarray, lambda hybrids: odds(net.outputs(hybrids, batch_size=max(len(hybrids), 1))))
 
 
-def _logits(net, X):
+def _answers(net, X):
     """Decision values where they are the logarithm of the odds - these never saturate -, else log probabilities."""
-    if net.check_response("auto") == "output" or not hasattr(net.estimator, "predict_proba"):
+    if net.check_response("auto") == "output":
         return net.outputs
+    if not hasattr(net.estimator, "predict_proba"):
+        return lambda hybrids: _log_odds(net.outputs(hybrids))
     probabilities = net.of("predict_proba", X)
     if hasattr(net.estimator, "decision_function"):
         decided = _columns(net.of("decision_function", X))
         if decided.shape == probabilities.shape and np.abs(softmax(decided, axis=1) - probabilities).max() < AGREES:
-            return lambda hybrids: _centered(_columns(net.of("decision_function", hybrids)))
+            return lambda hybrids: _log_odds(_columns(net.of("decision_function", hybrids)))
     inside = (probabilities > SMALLEST_PROBABILITY).all(axis=1)
     if not inside.all():
         warnings.warn(
@@ -75,7 +79,7 @@ def _logits(net, X):
             "is raised to it: information then depends on this limit. A calibrated classifier has no such trials.",
             stacklevel=6,
         )
-    return lambda hybrids: _centered(np.log(np.maximum(net.of("predict_proba", hybrids), SMALLEST_PROBABILITY)))
+    return lambda hybrids: _log_odds(np.log(np.maximum(net.of("predict_proba", hybrids), SMALLEST_PROBABILITY)))
 
 
 def _columns(decided):
@@ -83,5 +87,7 @@ def _columns(decided):
     return decided if decided.ndim > 1 else np.stack([-decided / 2, decided / 2], axis=1)
 
 
-def _centered(logits):
-    return logits - logits.mean(axis=1, keepdims=True)
+def _log_odds(logits):
+    """Of each class against the geometric mean of the others; of two classes, the log odds of the one."""
+    n_classes = logits.shape[1]
+    return (logits - logits.mean(axis=1, keepdims=True)) * (n_classes / (n_classes - 1))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from eegexplain._calibration import NUMBERS
 from eegexplain._judge import Judge
 from eegexplain.information._partners import Effects
 
@@ -65,7 +66,7 @@ def information(judge: Judge, outputs: NDArray) -> NDArray:
 
 
 def judged_scores(judge: Judge, outputs: NDArray) -> NDArray:
-    """One column per class, or a number.
+    """What is calibrated: logits, of which log odds against the others are a multiple, or a number.
 
     Parameters
     ----------
@@ -76,4 +77,7 @@ def judged_scores(judge: Judge, outputs: NDArray) -> NDArray:
     -------
     ndarray of shape (..., n_trials, n_outputs) or (..., n_trials)
     """
-    return outputs if judge.targets.dtype.kind in "iu" else outputs[..., 0]
+    if judge.loss is NUMBERS:
+        return outputs[..., 0]
+    n_classes = outputs.shape[-1]
+    return outputs * ((n_classes - 1) / n_classes)

@@ -79,7 +79,7 @@ class SynchronyMapper(Explainer):
         Lost without the relation of a pair; symmetric, 0 on the diagonal, with errors over trials or groups, given this
         decoder.
     evidence_, evidence_errors_ : ndarray of shape (n_outputs, n_bands, n_units, n_units)
-        How much more a relation speaks for a class in its trials than in others, in nats (centered over classes).
+        How much more a relation speaks for a class in its trials than in others, in nats of log odds.
     p_values_ : ndarray of shape (n_bands, n_units, n_units)
         Of the evidence, largest over all pairs and bands under permuted labels.
     relations_, relations_errors_, relations_p_ : ndarray of shape (n_bands,)
@@ -147,7 +147,7 @@ class SynchronyMapper(Explainer):
     (True, True)
     """
 
-    _trial_label = "evidence of phase relations (nats)"
+    _trial_label = "evidence of phase relations (nats of log odds)"
     _numbers = {
         "n_components": Number(least=1, whole=True),
         "n_rotations": Number(least=3, whole=True, other=("auto",)),

@@ -273,6 +273,14 @@ def test_evidence_of_new_trials_is_that_of_the_population():
     np.testing.assert_allclose(found.transform(X[103:105]), found.transform(X[100:110])[3:5], atol=1e-9)
 
 
+def test_evidence_is_in_log_odds():
+    X, y = trials()
+    reader = PowerReader(use=(1.0, 0.0)).fit(X, y)
+    odds = reader.decision_function(X)  # all that it reads is alpha: the cell says what the whole trial says
+    found = mapper(reader).fit(X, y)
+    np.testing.assert_allclose(found.evidence_[:, 1], odds[y == 1].mean() - odds[y == 0].mean(), rtol=1e-6)
+
+
 def test_groups_are_never_their_own_partners_and_carry_the_errors():
     """A level that belongs to the group tells the class only through the group."""
     rng = np.random.default_rng(3)

@@ -115,8 +115,7 @@ def test_evidence_is_the_term_itself():
     found = mapper().fit(X, y)
     scores = found.decision_function(X) + 12 * 0.4
     contrast = scores[y == 1].mean() - scores[y == 0].mean()
-    # centered outputs of two classes are half the difference of logits
-    np.testing.assert_allclose(found.evidence_[:, 0, 1, 2], [contrast / 2, contrast / 2], rtol=1e-9)
+    np.testing.assert_allclose(found.evidence_[:, 0, 1, 2], [contrast, contrast], rtol=1e-9)  # log odds
 
 
 @pytest.mark.filterwarnings("ignore:The whole map is 0")
@@ -285,7 +284,7 @@ def test_transform_gives_the_terms_of_each_trial():
     values = found.transform(X[:5])
     names = list(found.get_feature_names_out())
     assert values.shape == (5, 12) and "ch1~ch2@alpha@1" in names
-    expected = (found.decision_function(X[:5]) + 12 * 0.4) / 2
+    expected = found.decision_function(X[:5]) + 12 * 0.4
     np.testing.assert_allclose(values[:, names.index("ch1~ch2@alpha@1")], expected, atol=1e-9)
     np.testing.assert_allclose(values[:, names.index("ch0~ch3@alpha@1")], 0, atol=1e-9)
     np.testing.assert_allclose(found.transform(X[3:4]), values[3:4], atol=1e-12)
