@@ -392,7 +392,8 @@ def _procedures_table(rows):
 
 
 def _coverage_table(rows):
-    yield from ("## Coverage of 95 % intervals (five bands, total) and median error / true SD", "",
+    over = {"trials": "fresh held-out sets, errors given the network", "folds": "whole procedures, total errors"}
+    yield from (f"## Coverage of 95 % intervals over {over[rows[0]['over']]} (five bands, total)", "",
                 "| over | decoder | seed | quantity | coverage | mean | error / SD |", "|---" * 7 + "|")  # fmt: skip
     for row in rows:
         covered = np.array(row["coverage"], dtype=float)
