@@ -47,8 +47,8 @@ for ax, (question, explainer) in zip(panels, questions.items(), strict=True):
     ax.set_title(question)
 
 # %%
-# By band, beside what an observer knows who knows the distributions. What both bands know is lost without neither: the
-# bars "lost without the cell" need not add up to the total. The title holds two verdicts, of decoding and of
+# By band, beside what an observer knows who knows the distributions. What both bands know is not lost without one of
+# them: the bars "lost without the cell" need not add up to the total. The title holds two verdicts, of decoding and of
 # information, which may differ.
 by_band = explain_models(models, InformationMapper(decomposition="alone", **axes_of_trials), random_state=0)
 print(by_band)

@@ -11,7 +11,7 @@ TEXT = (
     "<p>How much the networks know about the label of trials that they never saw, in bits: at most the entropy of the "
     "label, 0 for a cell that is not used or tells nothing. Every trial gets the cell of other trials, drawn without "
     "looking at labels; what the calibrated outputs then lose is <em>lost without the cell</em>, what they still know "
-    "of nothing but the cell is <em>known by the cell alone</em>. What several bands know is lost without none, so "
+    "of nothing but the cell is <em>known by the cell alone</em>. What several bands know is not lost without one, so "
     "that the bars need not add up to the total; below 0 a cell misleads. A correlation says how an output moves, this "
     "how much that is worth. Single networks are judged here, on average: several together know more.</p>"
 )
