@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from eegexplain.information._asked import Asked
 from eegexplain.information._cells import Cell, Part
 
-KEPT = 2**28  # bytes of cells of all trials that may be kept; beyond, they are computed anew for each block
+KEPT = 2**27  # bytes of cells of all trials that may be kept; beyond, they are computed anew for each block
 AT_ONCE = 2**23  # bytes of hybrids that are asked at once: they stay in the cache
 MOST_AT_ONCE = 512
+BLOCK_SIZE = 256
 
 
 @dataclass(eq=False)
@@ -79,16 +80,30 @@ class Parts:
         """Compute a cell of all trials; the oldest makes room, whole trials stay."""
         while (len(self._kept) + 1) * self.n_bytes > KEPT:
             del self._kept[next(one for one in self._kept if one is not None)]
-        self._kept[cell] = self._features(self.X[self.order] if cell is None else self._cut_out(cell))
+        shared = cell is not None and cell.pair is not None
+        if shared and self._part[0] is not cell.part:  # what cells of several channels share is computed once
+            self._part = cell.part, np.concatenate([cell.part.of(self.X[block]) for block in self._blocks()])
+        found = []
+        for start, block in zip(range(0, len(self.order), BLOCK_SIZE), self._blocks(), strict=True):
+            if shared:
+                own = cell.pair.of(self._part[1][start : start + BLOCK_SIZE])
+            else:
+                own = np.asarray(self.X[block]) if cell is None else cell.of(np.asarray(self.X[block]))
+            found.append(self._features(own))
+        self._kept[cell] = np.concatenate(found) if isinstance(found[0], np.ndarray) else _joined(found)
 
-    def _cut_out(self, cell):
-        """A cell of all trials; what cells of several channels share is computed once."""
-        if self._part[0] is not cell.part:
-            self._part = cell.part, cell.part.of(self.X[self.order])
-        return self._part[1] if cell.pair is None else cell.pair.of(self._part[1])
+    def _blocks(self):
+        """Places of trials in the data, some at a time: spectra and filtered trials are larger than what is kept."""
+        return (self.order[start : start + BLOCK_SIZE] for start in range(0, len(self.order), BLOCK_SIZE))
 
     def _features(self, X):
         return self.asked.features(X.astype(self.X.dtype, copy=False))
+
+
+def _joined(tensors):
+    import torch
+
+    return torch.cat(tensors)
 
 
 def cross(parts: Parts, partners: NDArray, cells: list[Cell], *, alone: bool = False) -> NDArray:
