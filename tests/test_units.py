@@ -105,9 +105,10 @@ def test_a_unit_that_kills_every_worker_is_named():
 
 @pytest.mark.slow
 def test_units_that_take_too_long_are_named():
-    units = [Unit(sleeps, (0.0,)), Unit(sleeps, (30.0,))]
-    with pytest.raises(TimeoutError, match="explaining 2 of 2 took longer than 4 s"):
-        list(run_units(units, n_jobs=2, timeout=4, desc="explaining"))
+    list(run_units([Unit(sleeps, (0.5,)), Unit(sleeps, (0.5,))], n_jobs=2))  # processes take seconds to start
+    units = [Unit(sleeps, (0.0,)), Unit(sleeps, (60.0,))]
+    with pytest.raises(TimeoutError, match="explaining 2 of 2 took longer than 8 s"):
+        list(run_units(units, n_jobs=2, timeout=8, desc="explaining"))
 
 
 class Slow(LogisticRegression):
