@@ -223,7 +223,7 @@ def nothing(log, n_data_sets=20, n_networks=6):
 
 
 def _log_nothing(log, kind, seed, found):
-    log("nothing", kind=kind, seed=seed, total=found.total_, gate=found.total_p_ <= 0.05,
+    log("nothing", kind=kind, seed=seed, total=found.total_, gate=total_information(found.explanation_).shown,
         cell=bool((found.p_values_ <= 0.05).any()), largest=found.information_.max())  # fmt: skip
 
 
@@ -376,7 +376,9 @@ def _nothing_table(rows):
                 "|---|---|---|---|---|---|")  # fmt: skip
     for kind in dict.fromkeys(row["kind"] for row in rows):
         own = [row for row in rows if row["kind"] == kind]
-        seen = np.array([(row["cell"], row["gate"], row["cell"] and row["gate"]) for row in own], dtype=float)
+        opened = [row["gate"] and row["total"] >= 1e-3 for row in own]  # as `shown` says; logs may be of before
+        cells = [row["cell"] for row in own]
+        seen = np.array([cells, opened, np.logical_and(cells, opened)], dtype=float).T
         shares, largest = seen.mean(axis=0), [row["largest"] for row in own]
         told = " | ".join(f"{one:.3f}" for one in shares)
         yield f"| {kind} | {len(own)} | {told} | {np.median(largest):.4f}, {np.max(largest):.3f} |"

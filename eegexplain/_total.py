@@ -8,6 +8,8 @@ from scipy import stats
 from eegexplain._exchange import LEVEL
 from eegexplain._judge import one_sided_p
 
+SMALLEST = 1e-3  # bits or nats: three digits are told
+
 
 @dataclass(frozen=True, eq=False)
 class TotalInformation:
@@ -38,8 +40,11 @@ class TotalInformation:
 
     @property
     def shown(self) -> bool:
-        """Whether it is above 0, one-sided at 5 %: the gate that cells come after."""
-        return self.p_value <= LEVEL
+        """Whether it is above 0, one-sided at 5 %, and at least .001: the gate that cells come after.
+
+        A slope near 0 leaves next to nothing of an output, which then hardly varies and may be told from 0.
+        """
+        return self.p_value <= LEVEL and self.value >= SMALLEST
 
     @property
     def interval(self) -> tuple[float, float]:

@@ -37,3 +37,10 @@ def test_what_never_varies_is_not_above_zero():
 def test_other_explanations_are_refused():
     with pytest.raises(ValueError, match="perturbation"):
         total_information(xr.Dataset(attrs={"method": "perturbation"}))
+
+
+def test_next_to_nothing_is_not_shown():
+    """However surely it is above 0."""
+    assert total_information(explanation(3e-5, 1e-6)).p_value < 1e-6
+    assert not total_information(explanation(3e-5, 1e-6)).shown
+    assert total_information(explanation(2e-3, 1e-6)).shown

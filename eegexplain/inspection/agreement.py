@@ -226,6 +226,7 @@ class _Asked:
 
     @classmethod
     def of(cls, item):
+        """The source of an item, apart from the item."""
         function = item.source if _is_function(item.source) else None
         return cls(function, None if function else item.source.explainer, replace(item, source=None))
 
