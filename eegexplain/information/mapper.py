@@ -102,8 +102,8 @@ class InformationMapper(Explainer):
     p_values_ : ndarray of shape (*cells)
         Of the evidence, largest over all cells under permuted labels.
     total_, total_error_, total_p_ : float
-        Information of the whole output and its gate: one-sided t over trials or groups. Where it is not below .05,
-        no information is shown, whatever single cells say.
+        Information of the whole output and its gate: one-sided t over trials or groups. Where p is above .05, or the
+        total below .001, no information is shown, whatever single cells say.
     slope_ : float
         Of the calibration of the whole output; 1 means that the head is underconfident and `total_` a lower bound.
     interaction_ : ndarray of shape (*cells)
