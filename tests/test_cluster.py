@@ -18,9 +18,9 @@ from eegexplain.inspection import cross_validate_explanations, permutation_test
 from tests.test_units import Slow, dies, jobs_inside, sleeps, told
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client():
-    """Two worker processes of one thread each."""
+    """Two worker processes of one thread each, for each test its own: some kill them."""
     distributed = pytest.importorskip("distributed", reason="pip install 'eegexplain[distributed]'")
     settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with distributed.LocalCluster(**settings) as cluster, distributed.Client(cluster) as found:

@@ -279,7 +279,7 @@ def test_a_resumed_run_gives_the_report_of_an_uninterrupted_one_and_leaves_nothi
         patch.setattr("eegexplain.report._job.evidence_maps", fail)
         assert explain("resumed", "--resume") == 2
     kept = tmp_path / "resumed.checkpoint"
-    assert len(list(kept.rglob("*.unit"))) == 6  # of two folds: networks, maps by band and by bin
+    assert len(list(kept.rglob("*.unit"))) == 10  # of two folds: networks, maps by band and by bin, information twice
     with monkeypatch.context() as patch:
         patch.setattr("eegexplain.models.SyncNetClassifier.fit", fail)
         assert explain("resumed", "--resume") == 0
