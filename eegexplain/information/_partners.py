@@ -140,8 +140,10 @@ def _solve(incidence, times, right, n_partners):
     well conditioned, because partners are drawn at random.
     """
 
+    transposed = incidence.T.tocsr()
+
     def applied(columns):
-        return times[:, None] * columns - incidence.T @ (incidence @ columns) / n_partners
+        return times[:, None] * columns - transposed @ (incidence @ columns) / n_partners
 
     scale = np.where(times > 0, times, 1)[:, None]
     columns = np.zeros_like(right)
