@@ -223,6 +223,7 @@ def test_contributions_follow_from_setting_a_filter_to_nothing(demo):
         layer.weight.copy_(weight)
 
 
+@pytest.mark.slow
 def test_network_at_chance_carries_the_banner_everywhere(tmp_path):
     data = easy_eeg(60)
     data.y = np.random.default_rng(0).permutation(data.y)
@@ -320,6 +321,7 @@ def save_epochs(path, **info):
     return str(path)
 
 
+@pytest.mark.slow
 def test_recordings_of_one_class_are_recognized_and_kept_apart_on_request(tmp_path, capsys):
     """The label is a property of the recording: success without --group-by carries the banner, in a passband."""
     path = save_epochs(tmp_path / "eeg-epo.fif", highpass=8.0, lowpass=30.0)
