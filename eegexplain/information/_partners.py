@@ -139,7 +139,6 @@ def _solve(incidence, times, right, n_partners):
     The matrix is the Laplacian of a graph: singular along the constants, which `right` has nothing of, and otherwise
     well conditioned, because partners are drawn at random.
     """
-
     transposed = incidence.T.tocsr()
 
     def applied(columns):
