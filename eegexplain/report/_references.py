@@ -54,7 +54,8 @@ def tell_information(found):
         return f"Usable information is not known: {unit} in these folds are too few to calibrate outputs on others"
     low, high = bits.interval
     how = ", calibrated on the networks of other folds" if bits.calibrated_over == "folds" else ""
-    size = f"{bits.value:.3f} bits per trial (95 % interval {low:.3f} to {high:.3f}, {unit}, p = {bits.p_value:.3f}{how})"
+    told = f"95 % interval {low:.3f} to {high:.3f}, {unit}, p = {bits.p_value:.3f}{how}"
+    size = f"{bits.value:.3f} bits per trial ({told})"
     line = f"Usable information {size}" if bits.above_zero else f"Information not shown above 0: {size}"
     if bits.at_limit and bits.free_value > bits.value + bits.standard_error:
         line += f"; a lower bound, the outputs are underconfident: {bits.free_value:.3f} if they may be amplified"
