@@ -1,6 +1,7 @@
 """From outputs of hybrids to information: what is lost without a cell, what is known by it alone."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,10 @@ from eegexplain._calibration import NUMBERS
 from eegexplain._judge import Judge
 from eegexplain.information._partners import Effects
 
+UNDERCONFIDENT = (
+    "The calibration wants to amplify the output: the head is underconfident, and the total a lower bound (free_total "
+    "is without this limit)."
+)
 NOTHING = 1e-5  # of the spread of the outputs: what moves them less is rounding
 
 
@@ -81,3 +86,45 @@ def judged_scores(judge: Judge, outputs: NDArray) -> NDArray:
         return outputs[..., 0]
     n_classes = outputs.shape[-1]
     return outputs * ((n_classes - 1) / n_classes)
+
+
+@dataclass(frozen=True, eq=False)
+class Total:
+    """Information of whole trials, as tables hold it.
+
+    Parameters
+    ----------
+    variables : dict of str to float
+    attrs : dict
+    """
+
+    variables: dict[str, float]
+    attrs: dict[str, Any]
+
+
+def total_of(judge: Judge, whole: NDArray) -> Total:
+    """What `eegexplain._total.total_information` reads, and what the calibration of whole trials was.
+
+    Parameters
+    ----------
+    judge : Judge
+    whole : ndarray of shape (n_trials, n_outputs)
+
+    Returns
+    -------
+    Total
+    """
+    found = judge.information(judged_scores(judge, whole))
+    variables = {
+        "total_value": found.value,
+        "total_standard_error": found.standard_error,
+        "entropy_value": found.baseline,
+    }
+    attrs = {
+        "unit": judge.unit,
+        "slope": found.slope,
+        "free_total": found.free_value,
+        "calibrated_over": found.calibrated_over,
+        "degrees_of_freedom": judge.degrees_of_freedom,
+    }
+    return Total(variables, attrs | ({"note": UNDERCONFIDENT} if found.at_limit else {}))

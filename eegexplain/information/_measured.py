@@ -12,16 +12,12 @@ from eegexplain._parallel import progress
 from eegexplain.information._cells import Cells
 from eegexplain.information._game import MOST_PLAYERS, Game, sampled_shapley_values, shapley_values
 from eegexplain.information._hybrids import Parts, cross
-from eegexplain.information._judging import Lost, information, judged_scores, lost_information
+from eegexplain.information._judging import Lost, information, lost_information, total_of
 from eegexplain.information._partners import fit_effects
 from eegexplain.information._testing import Tested
 
 ADDITIVE = 0.1  # share of interactions above which cells do not add up
 OUTSIDE = "outside"  # the player that holds what no cell does
-UNDERCONFIDENT = (
-    "The calibration wants to amplify the output: the head is underconfident, and the total a lower bound (free_total "
-    "is without this limit)."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,30 +154,21 @@ def tabulate(
         inner = inner.reindex(coords)
     main = _with_error("", dims, decomposed.values, judge, shape)
     main["standard_error"] = dims, np.hypot(main["standard_error"][1], decomposed.sampling_errors.reshape(shape))
-    total = judge.information(judged_scores(judge, trials.whole))
+    total = total_of(judge, trials.whole)
     everything: dict[str, Any] = {
         **main,
         **inner.data_vars,
         "sampling_error": (dims, decomposed.sampling_errors.reshape(shape)),
-        "total_value": total.value,
-        "total_standard_error": total.standard_error,
-        "entropy_value": total.baseline,
+        **total.variables,
     }
     facts = {
         "version": __version__,
         "method": "information",
         "decomposition": decomposed.kind,
         "label": f"information ({judge.unit}s)",
-        "unit": judge.unit,
-        "slope": total.slope,
-        "free_total": total.free_value,
-        "calibrated_over": total.calibrated_over,
-        "degrees_of_freedom": judge.degrees_of_freedom,
+        **total.attrs,
     }
-    dataset = xr.Dataset(everything, {"output": outputs, **coords, **inner.coords}, facts)
-    if total.at_limit:
-        dataset.attrs["note"] = UNDERCONFIDENT
-    return dataset
+    return xr.Dataset(everything, {"output": outputs, **coords, **inner.coords}, facts)
 
 
 def warn_of_interactions(dataset: Any) -> None:

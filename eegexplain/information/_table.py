@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegexplain._explanation import make_explanation
-from eegexplain.information._judging import judged_scores
-from eegexplain.information._measured import UNDERCONFIDENT
+from eegexplain.information._judging import total_of
 from eegexplain.information._pairs import Worth, square
 from eegexplain.information._question import Judged
 from eegexplain.information._summary import CAUTION
@@ -50,7 +49,7 @@ def tabulate(trials: Judged, found: Measured, axes: Axes) -> Any:
     xarray.Dataset
     """
     judge, dims = trials.judge, ("band", axes.dim, f"other_{axes.dim}")
-    total = judge.information(judged_scores(judge, trials.whole))
+    total = total_of(judge, trials.whole)
     errors = np.array([[judge.error(pair) for pair in band] for band in found.information])
     size, n_bands = len(axes.units), len(axes.bands)
     shape = (len(axes.outputs), n_bands, -1) if found.tested.evidence.size else (len(axes.outputs), n_bands, 0)
@@ -66,9 +65,7 @@ def tabulate(trials: Judged, found: Measured, axes: Axes) -> Any:
         **({} if axes.dim == "channel" else {"pattern": (("band", "electrode", axes.dim), axes.patterns)}),
         "reversal_z": ("band", [one.z for one in found.reversal]),
         "interaction": ("band", found.interaction),
-        "total_value": ((), total.value),
-        "total_standard_error": ((), total.standard_error),
-        "entropy_value": ((), total.baseline),
+        **{name: ((), value) for name, value in total.variables.items()},
     }
     coords = {"output": axes.outputs, "band": axes.bands, **dict.fromkeys(dims[1:], axes.units),
               **dict.fromkeys(("diagonal", "other_diagonal"), found.components.names),
@@ -76,13 +73,8 @@ def tabulate(trials: Judged, found: Measured, axes: Axes) -> Any:
     facts = {
         "method": "synchrony",
         "label": f"information in phase relations ({judge.unit}s)",
-        "unit": judge.unit,
-        "slope": total.slope,
-        "free_total": total.free_value,
-        "calibrated_over": total.calibrated_over,
-        "degrees_of_freedom": judge.degrees_of_freedom,
+        **total.attrs,
         "caution": CAUTION,
-        **({"note": UNDERCONFIDENT} if total.at_limit else {}),
     }
     values = square(found.information.mean(axis=2), size)
     settings = {"standard_error": square(errors.reshape(n_bands, -1), size), "variables": variables}

@@ -1,6 +1,5 @@
 """How much of the information about the label a decoder takes from a cell."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,20 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eegexplain._bits import make_judge
-from eegexplain._explanation import order_by_content
 from eegexplain._judge import UNITS
-from eegexplain._meta import Explainer
 from eegexplain._settings import AT_LEAST_ONE, Number
-from eegexplain._total import total_information
 from eegexplain._validation import check_option, random_seed
 from eegexplain.information._asked import ask
+from eegexplain.information._explainer import InformationExplainer
 from eegexplain.information._hybrids import Parts
 from eegexplain.information._measured import Trials, decompose, lost_without, tabulate, warn_of_interactions
 from eegexplain.information._overlap import as_players
 from eegexplain.information._partners import draw_partners
 from eegexplain.information._spaces import make_cells, needs_decoder
-from eegexplain.information._testing import LEAST_PARTNERS, check_units, evidence_test
+from eegexplain.information._testing import LEAST_PARTNERS, evidence_test
 
 DECOMPOSITIONS = ("unique", "alone", "shapley")
 N_REFERENCE = 8  # trials that each new one is crossed with
@@ -41,7 +37,7 @@ class Reference:
     rows: NDArray
 
 
-class InformationMapper(Explainer):
+class InformationMapper(InformationExplainer):
     r"""Bits about the label that a decoder takes from each cell of the trials: a band, a window, a channel in a band.
 
     Every trial gets a cell of other trials, drawn without looking at labels; what the outputs of these hybrids lose is
@@ -203,12 +199,7 @@ class InformationMapper(Explainer):
         return cells
 
     def _explain_training(self, X, y, groups):
-        if type(self.estimator).__name__ != "FrozenEstimator":
-            warnings.warn(
-                "These trials have trained the network: what it seems to know about them is too much. Use "
-                "cross_validate_explanations, or explain_population of trials that it did not see.",
-                stacklevel=3,
-            )
+        self._warn_of_training()
         if self.cells_ is None:
             self.cells_ = self._make_cells(X)
         dataset, self._reference = self._measured(X, y, groups)
@@ -216,40 +207,22 @@ class InformationMapper(Explainer):
 
     # ------------------------------------------------------------- explain
     def _explain_population(self, X, y, groups):
-        if y is None:
-            raise ValueError("Information is about labels: give y.")
         return self._measured(X, y, groups)[0]
 
     def _measured(self, X, y, groups):
         """The table, and trials with which new ones may be crossed."""
-        order = order_by_content(X)  # nothing may depend on where a trial stands, or on what a group is called
-        y, rng = np.asarray(y)[order], np.random.RandomState(self._seed)
-        groups = None if groups is None else _renamed(np.asarray(groups)[order])
-        testable = check_units(y, groups, hasattr(self, "classes_"))
-        parts = Parts(X, order, ask(self._outputs(), X))
+        held, rng = self._held_out(X, y, groups), np.random.RandomState(self._seed)
+        parts = Parts(X, held.order, ask(self._outputs(), X))
         whole = parts.whole()
-        judge = self._judge(y, whole, groups)
-        blocks = np.arange(len(y)) if groups is None else groups
-        trials = Trials(judge, parts, draw_partners(blocks, self.n_partners, rng), whole, testable)
+        judge = self._judge(held, whole)
+        blocks = np.arange(len(X)) if held.groups is None else held.groups
+        trials = Trials(judge, parts, draw_partners(blocks, self.n_partners, rng), whole, held.testable)
         lost = lost_without(trials, self.cells_, self.verbose)
-        tested = evidence_test(lost.effects.columns, judge, groups, self.n_permutations, rng)
+        tested = evidence_test(lost.effects.columns, judge, held.groups, self.n_permutations, rng)
         decomposed = decompose(trials, self.cells_, lost, self.decomposition, self.n_orders, rng)
         dataset = tabulate(trials, self.cells_, lost, decomposed, tested, self.output_names_)
         warn_of_interactions(dataset)
-        return dataset, Reference(np.asarray(X[order[:N_REFERENCE]]), lost.effects.rows[:, :N_REFERENCE])
-
-    def _judge(self, y, whole, groups):
-        if self.n_targets_ > 1:
-            raise ValueError(f"Information is about one number, but y has {self.n_targets_} targets: explain each.")
-        classes = hasattr(self, "classes_")
-        scores, kind = (whole, "logits") if classes else (whole[:, 0], "predictions")
-        return make_judge(y, scores, groups=groups, kind=kind, unit=self.unit, random_state=self._seed)[0]
-
-    def __sklearn_tags__(self):
-        """One target: information is about one label."""
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = False
-        return tags
+        return dataset, Reference(np.asarray(X[held.order[:N_REFERENCE]]), lost.effects.rows[:, :N_REFERENCE])
 
     # -------------------------------------------------------- single trials
     def _trial_coords(self):
@@ -274,18 +247,3 @@ class InformationMapper(Explainer):
         found = np.moveaxis(found, 2, 1)
         found = found[:, 0] if found.shape[1] == 1 else found
         return found.reshape(n_new, *(len(one) for one in self._trial_coords().values()))
-
-    def _store(self, dataset):
-        total = total_information(dataset)
-        self.information_, self.standard_errors_ = dataset["value"].values, dataset["standard_error"].values
-        self.evidence_ = dataset["evidence_value"].values
-        self.evidence_errors_ = dataset["evidence_standard_error"].values
-        self.p_values_, self.interaction_ = dataset["corrected_p"].values, dataset["interaction"].values
-        self.total_, self.total_error_, self.total_p_ = total.value, total.standard_error, total.p_value
-        self.slope_ = dataset.attrs["slope"]
-
-
-def _renamed(groups):
-    """Codes of groups by where they first occur: their names do not matter."""
-    _, first, codes = np.unique(groups, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[codes]

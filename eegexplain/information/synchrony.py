@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 
 from eegexplain._bands import band_masks, frozen_bins
-from eegexplain._bits import make_judge
 from eegexplain._explanation import order_by_content
 from eegexplain._judge import UNITS
-from eegexplain._meta import Explainer
 from eegexplain._parallel import progress
 from eegexplain._settings import Number
-from eegexplain._total import total_information
 from eegexplain._validation import EEG_BANDS, check_bands, check_option, random_seed
 from eegexplain.information._asked import ask
 from eegexplain.information._coordinates import (
@@ -24,20 +21,20 @@ from eegexplain.information._coordinates import (
     principal_coordinates,
     same_units,
 )
+from eegexplain.information._explainer import InformationExplainer
 from eegexplain.information._question import Judged, Question
 from eegexplain.information._rotations import Rotations, draw_rotations, n_rotations_for, relations
 from eegexplain.information._spaces import SPACES, find_space, needs_decoder
 from eegexplain.information._summary import describe
 from eegexplain.information._synchrony import Settings, measure
 from eegexplain.information._table import Axes, tabulate
-from eegexplain.information._testing import check_units
 
 PRINCIPAL = "principal"
 N_PROBED = 64  # trials by which the outputs are tried
 SINGLE_PRECISION = 1e-9  # outputs that are rounded more than this come from single precision
 
 
-class SynchronyMapper(Explainer):
+class SynchronyMapper(InformationExplainer):
     r"""Bits about the label that a decoder takes from the phase relation of each pair of channels, or components.
 
     The phases of every channel in a band are turned, each channel's by an angle of its own, which leaves all power and
@@ -186,8 +183,6 @@ class SynchronyMapper(Explainer):
     # ----------------------------------------------------------------- fit
     def _prepare(self, X, y):
         check_option("unit", self.unit, tuple(UNITS))
-        if np.ndim(y) > 1:
-            raise ValueError(f"Information is about one label or number per trial: y has the shape {np.shape(y)}.")
         self._probe = np.array(X[order_by_content(X)[:N_PROBED]], dtype=float)
         self._seed = random_seed(self.random_state)
         self._bins = _phased_bins(self.bands, self.sfreq_, X.shape[2])
@@ -229,12 +224,7 @@ class SynchronyMapper(Explainer):
         return draw_rotations(n_units, number, np.random.RandomState(self._seed))
 
     def _explain_training(self, X, y, groups):
-        if type(self.estimator).__name__ != "FrozenEstimator":
-            warnings.warn(
-                "These trials have trained the network: what it seems to know about them is too much. Use "
-                "cross_validate_explanations, or explain_population of trials that it did not see.",
-                stacklevel=3,
-            )
+        self._warn_of_training()
         if self.coordinates_ is None:
             self._place(X)
         return self._explain_population(X, y, groups)
@@ -250,18 +240,10 @@ class SynchronyMapper(Explainer):
         return Question(ask(net, X), X, order, self.batch_size, np.float32 if single else np.float64)
 
     def _explain_population(self, X, y, groups):
-        if y is None:
-            raise ValueError("Information is about labels: give y.")
-        order = order_by_content(X)  # nothing may depend on where a trial stands, or on what a group is called
-        y = np.asarray(y)[order]
-        groups = None if groups is None else _renamed(np.asarray(groups)[order])
-        classes = hasattr(self, "classes_")
-        testable = check_units(y, groups, classes)
-        question = self._question(X, order)
+        held = self._held_out(X, y, groups)
+        question = self._question(X, held.order)
         whole = question.outputs()
-        scores, kind = (whole, "logits") if classes else (whole[:, 0], "predictions")
-        judge, _ = make_judge(y, scores, groups=groups, kind=kind, unit=self.unit, random_state=self._seed)
-        trials = Judged(question, whole, judge, testable)
+        trials = Judged(question, whole, self._judge(held, whole), held.testable)
         steps = progress(list(zip(self._bins.values(), self.coordinates_, strict=True)), self.verbose, "synchrony")
         settings = Settings(self._rotations, self.n_components, self.n_permutations, self._seed)
         patterns = np.array([_unit_patterns(one) for one in self.coordinates_])
@@ -300,13 +282,7 @@ class SynchronyMapper(Explainer):
         return np.stack(found, axis=1).transpose(0, 3, 1, 2).reshape(len(X), *lengths)
 
     def _store(self, dataset):
-        self.information_, self.standard_errors_ = dataset["value"].values, dataset["standard_error"].values
-        self.p_values_, self.interaction_ = dataset["corrected_p"].values, dataset["interaction"].values
-        self.evidence_ = dataset["evidence_value"].values
-        self.evidence_errors_ = dataset["evidence_standard_error"].values
-        total = total_information(dataset)
-        self.total_, self.total_error_, self.total_p_ = total.value, total.standard_error, total.p_value
-        self.slope_ = dataset.attrs["slope"]
+        super()._store(dataset)
         for name in ("relations", "reversal", "diagonal"):
             setattr(self, f"{name}_", dataset[f"{name}_value"].values)
             setattr(self, f"{name}_errors_", dataset[f"{name}_standard_error"].values)
@@ -314,13 +290,6 @@ class SynchronyMapper(Explainer):
         self.reversal_z_ = dataset["reversal_z"].values
         self.diagonal_evidence_ = dataset["diagonal_evidence"].values
         self.diagonal_p_values_ = dataset["diagonal_corrected_p"].values
-
-
-    def __sklearn_tags__(self):
-        """One target: information is about one label."""
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = False
-        return tags
 
 
 def _phased_bins(bands, sfreq, n_times):
@@ -355,9 +324,3 @@ def _unit_patterns(coordinates: Coordinates):
         if own.sum() == 1:
             patterns[:, place] = coordinates.patterns[:, own][:, 0]
     return patterns
-
-
-def _renamed(groups):
-    """Codes of groups by where they first occur: their names do not matter."""
-    _, first, codes = np.unique(groups, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[codes]

@@ -135,10 +135,12 @@ class CrossValidatedExplanation:
 
         Returns
         -------
-        CrossValidatedDisplay, or InformationDisplay of information maps
+        CrossValidatedDisplay, or SynchronyDisplay of phase relations, or InformationDisplay of other information maps
         """
-        from eegexplain.plotting import CrossValidatedDisplay, InformationDisplay
+        from eegexplain.plotting import CrossValidatedDisplay, InformationDisplay, SynchronyDisplay
 
+        if "relations_value" in self.dataset:  # it tells pairs, and both gates, by the errors over folds
+            return SynchronyDisplay.from_explanation(self.dataset, **options).plot()
         mask, total = self.beyond_zero if significance is None else significance.significant, self.total_
         verdict = self._verdict(".2f")
         if total is not None:

@@ -126,7 +126,7 @@ def naive_rows(reader, X, partners, exchanged, alone):
 @pytest.mark.parametrize("kind", ["unique", "alone"])
 def test_information_is_what_the_definition_says(kind, monkeypatch):
     X, y = trials(40)
-    monkeypatch.setattr("eegexplain.information.mapper.order_by_content", lambda X: np.arange(len(X)))
+    monkeypatch.setattr("eegexplain.information._explainer.order_by_content", lambda X: np.arange(len(X)))
     found = mapper(decomposition=kind).fit(X, y)
     partners = draw_partners(np.arange(40), 4, np.random.RandomState(found._seed))
     reader, seed = PowerReader().fit(X, y), found._seed
@@ -145,7 +145,7 @@ def test_information_is_what_the_definition_says(kind, monkeypatch):
 
 def test_shapley_values_are_means_over_orders(monkeypatch):
     X, y = trials(40)
-    monkeypatch.setattr("eegexplain.information.mapper.order_by_content", lambda X: np.arange(len(X)))
+    monkeypatch.setattr("eegexplain.information._explainer.order_by_content", lambda X: np.arange(len(X)))
     bands = {name: BANDS[name] for name in ("alpha", "beta")}
     found = mapper(bands=bands, decomposition="shapley").fit(X, y)
     partners = draw_partners(np.arange(40), 4, np.random.RandomState(found._seed))

@@ -314,7 +314,9 @@ def test_folds_average_channels_and_totals_but_no_components():
     X, y = trials(90, lag=1.0)
     settings = {"sfreq": SFREQ, "bands": ALPHA, "random_state": 0, "n_permutations": 19}
     over = SynchronyMapper(RelationReader(1.0), space="channels", **settings)
-    found = cross_validate_explanations(over, X, y, cv=3, random_state=0).dataset
+    averaged = cross_validate_explanations(over, X, y, cv=3, random_state=0)
+    found = averaged.dataset
+    assert type(averaged.plot()).__name__ == "SynchronyDisplay"
     assert {"total_value", "total_standard_error", "relations_value", "evidence_value"} <= set(found.data_vars)
     assert float(found["total_value"]) > 0.2 and found["value"].sel(channel="ch1", other_channel="ch2").item() > 0.2
     with pytest.raises(ValueError, match="units cannot be averaged"):
