@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 import torch
 
-from eegexplain._parallel import progress, trial_blocks
+from eegexplain._parallel import trial_blocks
 from eegexplain._torch import TorchNet, gradient_mode, sums_to_zero
+from eegexplain._units import Unit, run_units
 from eegexplain.attribution._baselines import Bank
 from eegexplain.attribution._methods import Method, Request
 from eegexplain.attribution._path import Paths, bytes_per_row
@@ -32,6 +33,8 @@ class Settings:
         Largest number of points in one pass.
     relative : bool
         Whether each map is divided by the sum of its absolute values.
+    n_jobs : int or None
+        Blocks worked on at a time.
     verbose : int
     """
 
@@ -42,6 +45,7 @@ class Settings:
     memory_limit: int = 2**28
     batch_size: int = 64
     relative: bool = False
+    n_jobs: int | None = None
     verbose: int = 0
 
 
@@ -160,13 +164,9 @@ class Engine:
         ------
         Block
         """
-        plan = self._plan(X, targets)
-        for part in progress(trial_blocks(len(X), plan.size), self.settings.verbose, "attribution"):
-            with gradient_mode(self.net.module):  # not across the yield: what happens between blocks is the caller's
-                found = [self._attribute(X[part], part, targets[part][:, group], bases, plan) for group in plan.groups]
-            maps = [np.concatenate(kind, axis=1) for kind in zip(*(each.maps for each in found), strict=True)]
-            yield Block(part, [self._scaled(values) for values in maps],
-                        Checks.side_by_side([each.checks for each in found]))
+        plan, run = self._plan(X, targets), {"n_jobs": self.settings.n_jobs, "verbose": self.settings.verbose}
+        units = [Unit(_block, (self, X, part, targets[part], bases, plan)) for part in trial_blocks(len(X), plan.size)]
+        return run_units(units, desc="attribution", **run)
 
     def _plan(self, X, targets):
         """Share out the memory limit: half for the passes, a quarter for sums per trial, a quarter for panels."""
@@ -212,6 +212,15 @@ class Engine:
             return values
         total = np.abs(values).sum((-2, -1), keepdims=True)
         return np.divide(values, total, out=np.zeros_like(values), where=total > 0)
+
+
+def _block(engine, X, part, targets, bases, plan):
+    """Maps of one block, all targets: the whole `X` is given, of which a worker reads its rows."""
+    with gradient_mode(engine.net.module):
+        found = [engine._attribute(X[part], part, targets[:, group], bases, plan) for group in plan.groups]
+    maps = [np.concatenate(kind, axis=1) for kind in zip(*(each.maps for each in found), strict=True)]
+    return Block(part, [engine._scaled(values) for values in maps],
+                 Checks.side_by_side([each.checks for each in found]))
 
 
 def _read(basis, method, found):

@@ -68,6 +68,8 @@ class FLEXAttributor(Explainer):
         Draws for "surrogate" and "trials".
     relative : bool
         Divide each trial's map by the sum of its absolute values: shares instead of units of the output.
+    n_jobs : int, optional
+        Blocks of trials worked on at a time; results do not depend on it.
     random_state : int, RandomState or None
         Seed of drawn baselines and positions.
     verbose : int
@@ -132,6 +134,7 @@ class FLEXAttributor(Explainer):
         batch_size: int = 64,
         n_baselines: int = 8,
         relative: bool = False,
+        n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ):
@@ -150,6 +153,7 @@ class FLEXAttributor(Explainer):
         self.batch_size = batch_size
         self.n_baselines = n_baselines
         self.relative = relative
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
@@ -186,7 +190,7 @@ class FLEXAttributor(Explainer):
     def _engine(self, bank=None):
         net = self._network()
         settings = Settings(METHODS[self.method], net.check_response(self.response), self.n_steps, self.tol,
-                            self.memory_limit, self.batch_size, self.relative, self.verbose)
+                            self.memory_limit, self.batch_size, self.relative, self.n_jobs, self.verbose)
         return Engine(net, bank or self._bank, self._positions, settings)
 
     # ------------------------------------------------------------- explain
