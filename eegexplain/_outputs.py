@@ -14,6 +14,8 @@ from sklearn.base import is_classifier, is_regressor
 
 from eegexplain._validation import check_option
 
+ROWS = 256  # trials of a scikit-learn model that are worked on at a time
+
 
 @dataclass(frozen=True)
 class Response:
@@ -173,6 +175,10 @@ class ScikitOutputs:
             In float64.
         """
         return self._respond(self._raw(X), self.check_response(response))
+
+    def rows(self, batch_size=None, n_gradients=0):
+        """Trials at a time, where something is done to each: as `TorchNet.rows`, for models whose passes are free."""
+        return ROWS if batch_size is None else batch_size
 
     def _raw(self, X):
         """What the estimator returns: predictions, probabilities or decision values."""

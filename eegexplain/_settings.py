@@ -41,7 +41,7 @@ class Number:
 AT_LEAST_ONE = Number(least=1, whole=True)
 # The same name means the same everywhere; a class adds its own parameters, or its own reading of these.
 COMMON = {
-    "batch_size": AT_LEAST_ONE,
+    "batch_size": Number(least=1, whole=True, other=(None,)),
     "memory_limit": Number(least=1),
     "n_jobs": Number(whole=True, other=(None,)),
     "tol": Number(above=0),

@@ -2,13 +2,16 @@
 
 import contextlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eegexplain._batches import RowBytes
 from eegexplain._module import inference
+from eegexplain._parallel import trial_blocks
 from eegexplain._torch import TorchNet
 
 TOLERANCE = 1e-4  # of the largest value, in float32: sums of trials round otherwise than sums of features
@@ -38,13 +41,14 @@ class AffineStage:
     layer: torch.nn.Module
     response: str
 
-    def features(self, X: NDArray, batch_size: int = 256) -> torch.Tensor:
+    def features(self, X: NDArray, batch_size: int | None = None) -> torch.Tensor:
         """What the stage makes of trials.
 
         Parameters
         ----------
         X : ndarray of shape (n_trials, n_channels, n_times)
-        batch_size : int, default=64
+        batch_size : int, optional
+            As in `TorchNet.rows`.
 
         Returns
         -------
@@ -57,10 +61,11 @@ class AffineStage:
             kept.append(output)
             raise _ReachedError
 
+        parts = trial_blocks(len(X), self.net.rows(batch_size))
         with inference(self.net.module), torch.no_grad(), _hooked(self.layer, stop):
-            for start in range(0, len(X), batch_size):
+            for part in parts:
                 with contextlib.suppress(_ReachedError):
-                    self.net.respond(self.net.tensor(X[start : start + batch_size]), self.response)
+                    self.net.respond(self.net.tensor(X[part]), self.response)
         return torch.cat(kept).contiguous()
 
     def outputs(self, features: torch.Tensor) -> NDArray:
@@ -74,10 +79,21 @@ class AffineStage:
         -------
         ndarray of shape (n_trials, n_outputs)
         """
-        net = self.net
-        nothing = torch.zeros(1, net.n_channels, net.n_times, device=net.device, dtype=net.dtype)
-        with inference(net.module), torch.no_grad(), _hooked(self.layer, lambda layer, inputs, output: features):
-            return net.answer(net.raw(nothing), self.response).double().cpu().numpy()
+        with inference(self.net.module), torch.no_grad():
+            found = [self._answer(part) for part in torch.split(features, self._rows)]
+        return torch.cat(found).double().cpu().numpy()
+
+    @cached_property
+    def _rows(self):
+        """Trials per pass of the rest."""
+        with inference(self.net.module):
+            return RowBytes.of(self._answer, self.features(np.zeros((2, self.net.n_channels, self.net.n_times)))).rows()
+
+    def _answer(self, features):
+        """Responses to features by what follows the stage, as a tensor."""
+        nothing = torch.zeros(1, self.net.n_channels, self.net.n_times, device=self.net.device, dtype=self.net.dtype)
+        with _hooked(self.layer, lambda layer, inputs, output: features):
+            return self.net.answer(self.net.raw(nothing), self.response)
 
 
 def affine_stage(net: Any, X: NDArray, response: str = "auto") -> AffineStage | None:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet, NeuralNetBinaryClassifier
 from torch import nn
 
+from eegexplain._batches import RowBytes
 from eegexplain._ensemble import EnsembleModule, joined_net, together
 from eegexplain._module import capture, find_layers, inference
 from eegexplain._outputs import RESPONSES, resolve_response
@@ -221,10 +222,23 @@ class TorchNet:
         self.n_outputs = 2 if self.emits == "binary_logit" else n_raw
 
     def _probe(self):
+        with inference(self.module), torch.no_grad():
+            return self._forward(self._two_trials())
+
+    def _two_trials(self):
         generator = torch.Generator().manual_seed(0)
         x = torch.randn(2, self.n_channels, self.n_times, generator=generator, dtype=torch.float64)
-        with inference(self.module), torch.no_grad():
-            return self._forward(x.to(self.device, self.dtype))
+        return x.to(self.device, self.dtype)
+
+    @cached_property
+    def row_bytes(self):
+        """Memory that a trial takes in a pass, a `RowBytes` seen on noise."""
+        with inference(self.module):
+            return RowBytes.of(self._forward, self._two_trials())
+
+    def rows(self, batch_size=None, n_gradients=0):
+        """Trials per pass: `batch_size` or, for None, what is fastest for a pass with so many gradients per trial."""
+        return self.row_bytes.rows(n_gradients) if batch_size is None else batch_size
 
     def _forward(self, x):
         """Raw outputs ``(batch, n)`` for a tensor ``(batch, n_channels, n_times)``; crops are averaged."""
@@ -275,23 +289,24 @@ class TorchNet:
             return probabilities.clamp_min(torch.finfo(raw.dtype).tiny).log()
         return raw
 
-    def outputs(self, X, response="auto", batch_size=64):
+    def outputs(self, X, response="auto", batch_size=None):
         """Return the responses of all trials, ``(n_trials, n_outputs)`` float64."""
+        parts = trial_blocks(len(X), self.rows(batch_size))
         with inference(self.module), torch.no_grad():
-            values = [self.respond(self.tensor(X[part]), response) for part in trial_blocks(len(X), batch_size)]
+            values = [self.respond(self.tensor(X[part]), response) for part in parts]
         return torch.cat(values).double().cpu().numpy()
 
-    def gradients(self, X, response="auto", batch_size=64):
+    def gradients(self, X, response="auto", batch_size=None):
         """Yield `Gradients` per batch of trials: of each trial's response with respect to its own samples."""
         response = self.check_response(response)
-        for part in trial_blocks(len(X), batch_size):
+        for part in trial_blocks(len(X), self.rows(batch_size, self.n_outputs)):
             with gradient_mode(self.module):  # per batch: no mode may outlive or overlap a `yield`
                 values, gradients = differentiate(
                     partial(self.respond, response=response), self.tensor(X[part]), closed=sums_to_zero(response)
                 )
             yield Gradients(part, values.cpu().numpy(), gradients.cpu().numpy())
 
-    def activations(self, X, layers, batch_size=64):
+    def activations(self, X, layers, batch_size=None):
         """Yield ``(slice, {layer: array})`` per batch; arrays are ``(batch, units, ...)`` as the layer returns them.
 
         Raises
@@ -300,7 +315,7 @@ class TorchNet:
             For unknown layers, and for a layer that does not run, runs more than once in a forward pass, or does not
             return one tensor with a row per trial.
         """
-        for part in trial_blocks(len(X), batch_size):
+        for part in trial_blocks(len(X), self.rows(batch_size)):
             with inference(self.module), torch.no_grad(), capture(self.module, layers) as seen:
                 self._forward(self.tensor(X[part]))  # modes per batch: interleaved generators would mix them up
             yield part, {name: _one_activation(name, seen[name], part) for name in layers}

@@ -20,8 +20,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = {
     **dict.fromkeys(("_arrays", "_levels", "_text", "_validation", "_scale", "_settings"), 0),
     **dict.fromkeys(("_bands", "_meta", "_explanation", "_inner", "_module", "_outputs", "_torch", "_parallel", "_io",
-                     "_folders", "_many", "_reading", "_calibration", "_judge", "_bits", "_stages", "_ensemble",
-                     "_exchange", "_forward", "_subspace", "_total", "_units", "_checkpoint", "_cluster",
+                     "_batches", "_folders", "_many", "_reading", "_calibration", "_judge", "_bits", "_stages",
+                     "_ensemble", "_exchange", "_forward", "_subspace", "_total", "_units", "_checkpoint", "_cluster",
                      "_digest"), 1),
     **dict.fromkeys(("bases", "datasets", "models"), 2),
     **dict.fromkeys(
@@ -41,8 +41,8 @@ ALLOWED = {
 LIBRARIES_AT_MODULE_LEVEL = {"numpy", "scipy", "sklearn", "eegexplain", *sys.stdlib_module_names}
 # Heavy libraries imported at module level, and where.
 HEAVY = {
-    "torch": ("_ensemble.py", "_module.py", "_torch.py", "_stages.py", "_parallel.py", "_digest.py", "models/",
-              "attribution/", "reverse_correlation/_tracing.py", "encoding/parameters/_descent.py"),
+    "torch": ("_batches.py", "_ensemble.py", "_module.py", "_torch.py", "_stages.py", "_parallel.py", "_digest.py",
+              "models/", "attribution/", "reverse_correlation/_tracing.py", "encoding/parameters/_descent.py"),
     "skorch": ("_ensemble.py", "_torch.py", "models/"),
     "joblib": ("_units.py", "_digest.py", "_cluster.py"),
     "threadpoolctl": ("_parallel.py",),
@@ -208,6 +208,7 @@ def test_every_test_stands_beside_what_it_tests():
 # with its reason. A test of `_path.py` stands in `test_path.py` and takes what it likes from there; all other behavior
 # is asked for by public names.
 PRIVATE_IMPORTS = {
+    "_batches": {"attribution/test_engine.py": "memory that a trial takes, made up"},
     "_bits": {
         "information/test_controls.py": "a judge of trials",
         "information/test_testing.py": "a judge of trials",
@@ -226,7 +227,6 @@ PRIVATE_IMPORTS = {
     },
     "_levels": {"inspection/test_decoding.py": "pairs of levels, counted by hand"},
     "_module": {
-        "attribution/test_path.py": "gradients by hand, in evaluation mode",
         "models/eegnet/test_module.py": "outputs of layers",
         "models/syncnet/test_closed.py": "outputs of layers",
         "models/syncnet/test_trend.py": "outputs of layers",
@@ -238,10 +238,12 @@ PRIVATE_IMPORTS = {
         "test_damaged_files.py": "the doors that damaged files meet, one by one",
     },
     "_text": {"plotting/test_names.py": "how a name that no font has is written"},
+    "_outputs": {"test_batches.py": "a model without passes"},
     "_torch": {
         "attribution/test_engine.py": "the mode in which gradients are taken",
         "attribution/test_path.py": "the gradient at one point, which the path integral must sum up",
         "models/syncnet/test_estimators.py": "activations of each pool",
+        "test_batches.py": "batches that a network is given",
         "test_outputs.py": "the network's side of the table of responses",
         "test_stages.py": "a network divided in two is compared with the network",
     },

@@ -12,7 +12,7 @@ from eegexplain._torch import TorchNet, gradient_mode, sums_to_zero
 from eegexplain._units import Unit, run_units
 from eegexplain.attribution._baselines import Bank
 from eegexplain.attribution._methods import Method, Request
-from eegexplain.attribution._path import Paths, bytes_per_row
+from eegexplain.attribution._path import Paths
 from eegexplain.bases import Basis
 
 
@@ -29,8 +29,8 @@ class Settings:
         As in `FLEXAttributor`.
     memory_limit : int
         Bytes for activations, gradients and sums.
-    batch_size : int
-        Largest number of points in one pass.
+    batch_size : int or None
+        Points per pass, at most; None as in `TorchNet.rows`.
     relative : bool
         Whether each map is divided by the sum of its absolute values.
     n_jobs : int or None
@@ -43,7 +43,7 @@ class Settings:
     n_steps: int | str = "auto"
     tol: float = 0.01
     memory_limit: int = 2**28
-    batch_size: int = 64
+    batch_size: int | None = None
     relative: bool = False
     n_jobs: int | None = None
     verbose: int = 0
@@ -171,9 +171,7 @@ class Engine:
     def _plan(self, X, targets):
         """Share out the memory limit: half for the passes, a quarter for sums per trial, a quarter for panels."""
         limit, n_targets = self.settings.memory_limit, targets.shape[1]
-        x, target = self.net.tensor(X[:1]), torch.as_tensor(targets[:1], device=self.net.device)
-        with gradient_mode(self.net.module):
-            row = bytes_per_row(self._respond, x, target)
+        x = self.net.tensor(X[:1])
         # Held at a time, per trial and target: sums of up to 17 panels, and averages in double precision.
         held = x[0].numel() * (17 * x.element_size() + 24)
         room = max(limit // 4, 1)
@@ -181,7 +179,8 @@ class Engine:
         groups = np.array_split(np.arange(n_targets), n_groups)
         width = len(groups[0])
         return Plan(size=int(np.clip(room // (held * width), 1, 64)), groups=groups,
-                    rows=int(np.clip(limit // 2 // row, 1, self.settings.batch_size)),
+                    rows=int(np.clip(limit // 2 // self.net.row_bytes.held(width), 1,
+                                     self.net.rows(self.settings.batch_size, width))),
                     panels=int(np.clip(room // (x[0].numel() * width * 4 * x.element_size()), 1, 64)))
 
     @property

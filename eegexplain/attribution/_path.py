@@ -139,26 +139,6 @@ def check_finite(gradients, trial, position):
                          "or a bounded network avoids it")
 
 
-def bytes_per_row(respond, x, targets):
-    """Memory that one more row in a pass takes: what autograd keeps, and as much again for the way back."""
-    kept = []
-    for n_rows in (1, 2):
-        sizes = {}
-        index = np.arange(n_rows) % len(x)
-
-        def pack(tensor, sizes=sizes):
-            """Count each piece of memory that autograd keeps once."""
-            storage = tensor.untyped_storage()
-            sizes[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            respond(x[index].detach().requires_grad_().clone()).gather(1, targets[index]).sum()
-        kept.append(sum(sizes.values()))
-    one = x[0].numel() * x.element_size()
-    return 2 * max(kept[1] - kept[0], 0) + (4 + 3 * targets.shape[1]) * one
-
-
 def integrate(paths: Paths, *, n_steps: int | str = "auto", tol: float = 0.01) -> PathGradients:
     """Average gradients over paths.
 

@@ -62,8 +62,9 @@ class FLEXAttributor(Explainer):
         Channel names.
     memory_limit : int
         Bytes that activations, gradients and sums may take.
-    batch_size : int
-        Largest number of points on paths in one pass.
+    batch_size : int, optional
+        Points on paths per pass of the network, at most; None takes what is fastest for the sizes of trial and network
+        (1 to 256).
     n_baselines : int
         Draws for "surrogate" and "trials".
     relative : bool
@@ -131,7 +132,7 @@ class FLEXAttributor(Explainer):
         sfreq: float | None = None,
         ch_names: Sequence[str] | None = None,
         memory_limit: int = 2**28,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         n_baselines: int = 8,
         relative: bool = False,
         n_jobs: int | None = None,

@@ -11,7 +11,7 @@ from eegexplain._validation import as_trials, check_array_like, positive_int
 
 
 def unit_responses(
-    estimator: Any, X: ArrayLike, *, layer: str | None = None, average: bool = True, batch_size: int = 64
+    estimator: Any, X: ArrayLike, *, layer: str | None = None, average: bool = True, batch_size: int | None = None
 ) -> Bunch:
     """Outputs of a layer's units, as data for a ``WeightFitter`` or ``ParameterFitter``.
 
@@ -30,8 +30,8 @@ def unit_responses(
     average : bool
         Whether to average each unit's output over time. Otherwise every step of the layer's time axis is a sample, and
         ``groups`` says which trial it belongs to.
-    batch_size : int
-        Trials per forward pass.
+    batch_size : int, optional
+        Trials per pass of the network; None takes what is fastest for the sizes of trial and network (1 to 256).
 
     Returns
     -------
@@ -58,7 +58,8 @@ def unit_responses(
     ((20, 3), (1280, 3))
     """
     trials = as_trials(check_array_like("X", X, ndim=(2, 3)))
-    positive_int("batch_size", batch_size)
+    if batch_size is not None:
+        positive_int("batch_size", batch_size)
     net = TorchNet(estimator, trials.shape[1:])
     layer = net.default_layer() if layer is None else layer
     parts = []

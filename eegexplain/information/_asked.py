@@ -58,7 +58,7 @@ def ask(net: Any, X: NDArray) -> Asked:
     stage = affine_stage(net, X)
     if stage is not None:
         return Asked(stage.features, lambda features: odds(stage.outputs(features)))
-    return Asked(np.asarray, lambda hybrids: odds(net.outputs(hybrids, batch_size=max(len(hybrids), 1))))
+    return Asked(np.asarray, lambda hybrids: odds(net.outputs(hybrids)))
 
 
 def _answers(net, X):

@@ -64,8 +64,9 @@ class SynchronyMapper(InformationExplainer):
     sfreq : float, optional
         Sampling frequency in Hz.
     ch_names : list of str, optional
-    batch_size : int, default=256
-        Rotated trials per forward pass.
+    batch_size : int, optional
+        Rotated trials per pass of the decoder; None takes what is fastest for the sizes of trial and network (1 to
+        256).
     random_state : int, RandomState instance or None
         Draws angles, and parts that calibrate each other.
     verbose : int, default=0
@@ -163,7 +164,7 @@ class SynchronyMapper(InformationExplainer):
         n_permutations: int = 999,
         sfreq: float | None = None,
         ch_names: Sequence[str] | None = None,
-        batch_size: int = 256,
+        batch_size: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -237,7 +238,7 @@ class SynchronyMapper(InformationExplainer):
     def _question(self, X, order):
         net = self._outputs()
         single = net.eps > SINGLE_PRECISION
-        return Question(ask(net, X), X, order, self.batch_size, np.float32 if single else np.float64)
+        return Question(ask(net, X), X, order, net.rows(self.batch_size), np.float32 if single else np.float64)
 
     def _explain_population(self, X, y, groups):
         held = self._held_out(X, y, groups)

@@ -269,7 +269,7 @@ class NetworkFacade(BaseEstimator):
         check_is_fitted(self, "net_")
         X = validate_trials(self, X, reset=False)
         with single_thread():
-            return TorchNet(self, self.trial_shape_).outputs(X, response, batch_size=256)
+            return TorchNet(self, self.trial_shape_).outputs(X, response)
 
     # ------------------------------------------------------- state and tags
     def __getstate__(self):

@@ -73,10 +73,11 @@ class OutputChanges:
         Of a TorchNet; other models have none.
     difference : callable (new, old) -> array (n_trials, n_units)
         For activations ``(n_trials, n_units, n_positions)``.
-    batch_size : int
+    batch_size : int or None
+        As `TorchNet.rows` reads it.
     """
 
-    def __init__(self, net, response, *, layers=(), difference=mean_difference, batch_size=64):
+    def __init__(self, net, response, *, layers=(), difference=mean_difference, batch_size=None):
         self.net, self.response, self.batch_size = net, response, batch_size
         self.layers, self.difference = list(layers), difference
 
@@ -129,7 +130,7 @@ class OutputChanges:
         """Change of everything for draws x trials, ``(n_draws, n_trials, n_outputs + units)``."""
         n_trials, changes = len(reference.outputs), []
         with _captured(self.net, self.layers) as seen:
-            for part in trial_blocks(len(X), self.batch_size):
+            for part in trial_blocks(len(X), self.net.rows(self.batch_size)):
                 trials = np.arange(part.start, part.stop) % n_trials
                 change = [self.outputs(X[part]) - reference.outputs[trials]]
                 for name in self.layers:

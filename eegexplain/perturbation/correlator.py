@@ -81,8 +81,8 @@ class PerturbationCorrelator(Explainer):
         Sampling frequency in Hz; None takes the inner estimator's, else 1.
     ch_names : list of str, optional
         Names of the channels.
-    batch_size : int, default=64
-        Trials per forward pass.
+    batch_size : int, optional
+        Trials per pass of the network; None takes what is fastest for the sizes of trial and network (1 to 256).
     n_jobs : int, optional
         Blocks of trials worked on at a time; results do not depend on it.
     random_state : int, RandomState or None, default=None
@@ -196,7 +196,7 @@ class PerturbationCorrelator(Explainer):
         response: str = "auto",
         sfreq: float | None = None,
         ch_names: Sequence[str] | None = None,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,

@@ -80,8 +80,8 @@ class ReverseCorrelator(Explainer):
         Sampling frequency in Hz.
     ch_names : list of str, optional
         Channel names.
-    batch_size : int
-        Trials per forward pass.
+    batch_size : int, optional
+        Trials per pass of the network; None takes what is fastest for the sizes of trial and network (1 to 256).
     random_state : int, RandomState instance or None
         Seeds the default network.
     verbose : int
@@ -161,7 +161,7 @@ class ReverseCorrelator(Explainer):
         max_windows: int | None = 100,
         sfreq: float | None = None,
         ch_names: Sequence[str] | None = None,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -227,7 +227,7 @@ class ReverseCorrelator(Explainer):
         auto = WindowCovariance(sums[0], X.shape[1]) if self.whiten else None
         top = TopUnits(self.max_per_trial)
         kept, size = [], 0
-        n_batches = len(trial_blocks(len(X), self.batch_size))
+        n_batches = len(trial_blocks(len(X), self._network().rows(self.batch_size)))
         with single_thread():
             for part, units in progress(self._units(X), self.verbose, "reverse correlation", n_batches):
                 top.add(units)

@@ -46,8 +46,8 @@ class EnvelopeCorrelator(Explainer):
         Sampling frequency in Hz.
     ch_names : list of str, optional
         Channel names.
-    batch_size : int
-        Trials per forward pass.
+    batch_size : int, optional
+        Trials per pass of the network; None takes what is fastest for the sizes of trial and network (1 to 256).
     random_state : int, RandomState instance or None
         Seeds the untrained weights and the default network.
     verbose : int
@@ -106,7 +106,7 @@ class EnvelopeCorrelator(Explainer):
         per_class: bool = False,
         sfreq: float | None = None,
         ch_names: Sequence[str] | None = None,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -158,10 +158,11 @@ class EnvelopeCorrelator(Explainer):
         network = self._network()
         other = copy.copy(network)
         other.module = reinitialized(network.module, self._baseline_seed)
-        pairs = zip(*(net.activations(X, [self.layer_], self.batch_size) for net in (network, other)), strict=True)
+        rows = network.rows(self.batch_size)
+        pairs = zip(*(net.activations(X, [self.layer_], rows) for net in (network, other)), strict=True)
         sums = None
         with single_thread():
-            n_batches = len(trial_blocks(len(X), self.batch_size))
+            n_batches = len(trial_blocks(len(X), rows))
             for (part, activations), (_, random) in progress(pairs, self.verbose, "envelope correlation", n_batches):
                 units, chance = (units_along_time(a[self.layer_], field)[..., inner] for a in (activations, random))
                 if sums is None:

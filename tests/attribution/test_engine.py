@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from eegexplain._torch import gradient_mode
+from eegexplain._batches import RowBytes
+from eegexplain._torch import TorchNet, gradient_mode
 from eegexplain.attribution._baselines import Bank
 from eegexplain.attribution._engine import Checks, Engine, Settings
 from eegexplain.attribution._methods import METHODS
@@ -17,6 +18,7 @@ class Net:
     """As much of a wrapped network as an engine asks for, in double precision."""
 
     device, n_outputs = "cpu", N_OUTPUTS
+    row_bytes, rows = RowBytes(trial=8 * N_CHANNELS * N_TIMES, kept=0, largest=0), TorchNet.rows
 
     def __init__(self, module):
         self.module = module.double()
@@ -59,9 +61,9 @@ def test_plans_fit_into_memory_and_use_it(memory_limit, n_targets):
 
 
 def test_rows_of_a_pass_take_half_of_the_limit(monkeypatch):
-    monkeypatch.setattr("eegexplain.attribution._engine.bytes_per_row", lambda *_: 1000)
+    monkeypatch.setattr(RowBytes, "held", lambda self, n_gradients: 1000 * n_gradients)
     X, targets = np.ones((2, N_CHANNELS, N_TIMES)), np.zeros((2, 1), int)
-    for memory_limit, rows in [(1999, 1), (2000, 1), (3999, 1), (4000, 2), (60_000, 30), (10**6, 64)]:
+    for memory_limit, rows in [(1999, 1), (2000, 1), (3999, 1), (4000, 2), (60_000, 30), (10**6, 256)]:
         assert engine(memory_limit=memory_limit)._plan(X, targets).rows == rows
 
 

@@ -5,9 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from eegexplain._module import inference
 from eegexplain._torch import differentiate
-from eegexplain.attribution._path import MAX_NODES, Paths, bytes_per_row, integrate
+from eegexplain.attribution._path import MAX_NODES, Paths, integrate
 
 
 class SquareLog(nn.Module):
@@ -136,11 +135,3 @@ def test_a_gradient_that_is_not_finite_is_located():
     x = torch.stack([torch.full((1, 2), 5.0), torch.full((1, 2), 0.5)]).double()
     with pytest.raises(ValueError, match=r"trial 0 is not finite at 0\.0"):
         integrate(Paths(root, 0 * x, x, torch.zeros(2, 1, dtype=int)), n_steps=9)
-
-
-def test_bytes_per_row_counts_what_autograd_keeps():
-    net = nn.Sequential(nn.Flatten(), nn.Linear(1000, 5000), nn.Tanh(), nn.Linear(5000, 1))
-    x = torch.zeros(3, 1, 1000)
-    with inference(net):
-        row = bytes_per_row(net, x, torch.zeros(3, 1, dtype=int))
-    assert 2 * 4 * 5000 <= row <= 6 * 4 * 6000
