@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sys
 import threading
 
 import threadpoolctl
@@ -19,11 +20,16 @@ class _BlasLimit:
         self._lock = threading.Lock()
         self._depth = 0
         self._limit = None
+        self._libraries = None
+        self._n_modules = -1
 
     def __enter__(self):
         with self._lock:
             if self._depth == 0:
-                self._limit = threadpoolctl.threadpool_limits(1)
+                if len(sys.modules) != self._n_modules:  # reading the map of loaded libraries takes milliseconds,
+                    self._n_modules = len(sys.modules)  # as long as a small network: again where an import may add one
+                    self._libraries = threadpoolctl.ThreadpoolController()
+                self._limit = self._libraries.limit(limits=1)
             self._depth += 1
 
     def __exit__(self, *exception):

@@ -1,6 +1,8 @@
 """Blocks, threads and progress: the same bits for any n_jobs, and nothing left changed."""
 
+import sys
 import threading
+import types
 
 import pytest
 import threadpoolctl
@@ -50,6 +52,24 @@ def test_overlapping_threads_restore_what_was_there():
         leave.set()
         worker.join()
         assert blas_threads() == {2}
+
+
+def test_libraries_are_looked_for_again_only_after_imports(monkeypatch):
+    looks = []
+    monkeypatch.setattr(p.threadpoolctl, "ThreadpoolController", lambda look=threadpoolctl.ThreadpoolController: (
+        looks.append(1) or look()))  # fmt: skip
+    limit = p._BlasLimit()
+    for n_threads in (2, 3):  # what was there is asked each time
+        with threadpoolctl.threadpool_limits(n_threads, "blas"):
+            with limit:
+                assert blas_threads() == {1}
+            assert blas_threads() == {n_threads}
+    before = len(looks)
+    with limit:
+        assert len(looks) == before
+    monkeypatch.setitem(sys.modules, "a_new_library", types.ModuleType("a_new_library"))
+    with limit:
+        assert len(looks) == before + 1
 
 
 def test_progress_is_silent_unless_asked(capfd):
