@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from eegexplain._lazy import lies_in_file
+
 # Samples checked for NaN and inf at a time: small enough to stay in cache, large enough to be fast.
 _FINITE_BLOCK = 2**22
 
@@ -196,18 +198,10 @@ def _release_pages(X):
         base.madvise(mmap.MADV_DONTNEED)
 
 
-def _is_memmap(X):
-    while isinstance(X, np.ndarray):
-        if isinstance(X, np.memmap):
-            return True
-        X = X.base
-    return False
-
-
 def first_not_finite(X, allow_nan=False, allow_inf=False):
     """Position and kind of the first NaN or infinity, or None; reads `X` block by block."""
     step = max(1, _FINITE_BLOCK // max(1, int(np.prod(X.shape[1:]))))
-    mapped = _is_memmap(X)
+    mapped = lies_in_file(X)
     for start in range(0, X.shape[0], step):
         block = X[start : start + step]
         with np.errstate(over="ignore", invalid="ignore"):  # inf - inf, and sums of large but finite numbers

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import is_regressor
 from sklearn.utils.multiclass import type_of_target
 
+from eegexplain._lazy import LazyTrials
 from eegexplain._module import default_dtype
 from eegexplain._torch import is_skorch_net
 
@@ -48,6 +49,20 @@ def inner_target(y, inner):
             "them with sklearn.preprocessing.LabelEncoder."
         )
     return y
+
+
+def inner_input(X, inner):
+    """Trials as an estimator takes them: a bare skorch net wants its module's precision, others than ours an array."""
+    if is_skorch_net(inner):
+        return np.asarray(X, dtype=default_dtype())
+    return np.asarray(X) if isinstance(X, LazyTrials) and not _reads_by_block(inner) else X
+
+
+def _reads_by_block(estimator):
+    """Whether what meets trials first is of this package: in a pipeline its first step, in a search what it tries."""
+    while estimator is not None and not hasattr(estimator, "_reads_by_block"):
+        estimator = estimator.steps[0][1] if hasattr(estimator, "steps") else getattr(estimator, "estimator", None)
+    return estimator is not None
 
 
 def flat_prediction(prediction):

@@ -10,6 +10,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils.validation import has_fit_parameter
 
 from eegexplain._checkpoint import Checkpoint, open_checkpoint
+from eegexplain._lazy import kept_lazy
 from eegexplain._units import STACK, Unit, run_units
 from eegexplain._validation import check_group_names, refuse_masked
 
@@ -84,7 +85,7 @@ def fit_many(
     >>> len(null), null[0].predict(X).shape
     (3, (40,))
     """
-    trials: Any = X if hasattr(X, "shape") else np.asarray(X)
+    trials: Any = kept_lazy(X) if hasattr(X, "shape") else np.asarray(X)
     if trials.ndim < 2:
         raise ValueError(f"X must have shape (n_trials, ...) with trials of at least one value, got {trials.shape}.")
     groups = None if groups is None else check_group_names(groups, len(trials))

@@ -15,8 +15,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, h
 
 from eegexplain import _explanation as e
 from eegexplain._explanation import flat_names, make_explanation, origin, population_error, with_degrees_of_freedom
-from eegexplain._inner import flat_prediction, inner_sfreq, inner_target, is_continuous
-from eegexplain._module import default_dtype
+from eegexplain._inner import flat_prediction, inner_input, inner_sfreq, inner_target, is_continuous
 from eegexplain._outputs import ScikitOutputs
 from eegexplain._parallel import keep_interrupts
 from eegexplain._scale import warn_of_scale
@@ -70,6 +69,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     """
 
     _trial_label: str | None = None
+    _reads_by_block = True  # trials that a file holds stay there; see `_inner.inner_input`
 
     # ----------------------------------------------------------------- fit
     def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None, **fit_params: Any):
@@ -166,10 +166,8 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             )
 
     def _inner_input(self, X, inner=None):
-        """Give a bare skorch net the dtype of torch's default; it does not convert by itself."""
-        if is_skorch_net(self.estimator_ if inner is None else inner):
-            return np.asarray(X, dtype=default_dtype())
-        return X
+        """Trials as the inner estimator takes them, fitted or about to be."""
+        return inner_input(X, self.estimator_ if inner is None else inner)
 
     @property
     def output_names_(self):

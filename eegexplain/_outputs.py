@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
+from eegexplain._lazy import LazyTrials
 from eegexplain._validation import check_option
 
 ROWS = 256  # trials of a scikit-learn model that are worked on at a time
@@ -98,6 +99,9 @@ def resolve_response(response, classes):
     allowed = tuple(RESPONSES) if classes else ("output",)
     default = "centered_logit" if classes else "output"
     return check_option("response", default if response == "auto" else response, allowed)
+
+
+_LAZY_BLOCK = 256  # trials
 
 
 class ScikitOutputs:
@@ -188,7 +192,11 @@ class ScikitOutputs:
 
     def of(self, method, X):
         """Return what a method of the estimator says of trials ``(n_trials, n_channels, n_times)``."""
-        return np.asarray(getattr(self.estimator, method)(self.convert(X.reshape(len(X), *self.trial_shape))))
+        ask, shape = getattr(self.estimator, method), self.trial_shape
+        if isinstance(X, LazyTrials):  # as many at a time as are worth holding
+            parts = [X[start : start + _LAZY_BLOCK] for start in range(0, len(X), _LAZY_BLOCK)]
+            return np.concatenate([np.asarray(ask(self.convert(part))) for part in parts])
+        return np.asarray(ask(self.convert(X.reshape(len(X), *shape))))
 
     def _respond(self, raw, response):
         raw = raw.astype(float)

@@ -24,6 +24,7 @@ from eegexplain._arrays import (  # noqa: F401  (the door of functions, re-expor
     refuse_masked,
     refuse_text,
 )
+from eegexplain._lazy import LazyTrials, as_trials, kept_lazy  # noqa: F401  (re-exported)
 from eegexplain._scale import level_range, warn_of_scale
 
 EEG_BANDS = {
@@ -139,11 +140,6 @@ def with_seeds(estimator: Any, seeds: Mapping[str, int]) -> Any:
     return clone(estimator).set_params(**seeds)
 
 
-def as_trials(X: np.ndarray) -> np.ndarray:
-    """View `X` as ``(n_trials, n_channels, n_times)``; 2-D trials get a channel axis of length 1."""
-    return X.reshape(X.shape[0], -1, X.shape[-1])
-
-
 def _check_finite(X, estimator_name):
     """Raise a `ValueError` that names the first trial with a NaN or an infinity."""
     found = first_not_finite(X)
@@ -184,6 +180,7 @@ def validate_trials(estimator, X, y="no_validation", *, reset, kind=None):
         otherwise: another shape is an error, another unit a warning.
     X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
         Trials. Integers and numeric objects are converted to float64; float32 and float64 are kept, without a copy.
+        Those that a file holds become `LazyTrials`, of which subsets hold nothing.
     y : array-like of shape (n_trials,) or (n_trials, n_targets), optional
         Class labels for classifiers, numbers for regressors.
     reset : bool
@@ -219,9 +216,10 @@ def validate_trials(estimator, X, y="no_validation", *, reset, kind=None):
     given_y = not (isinstance(y, str) and y == "no_validation")
     if given_y and y is None:
         raise ValueError(f"{name} requires y to be passed, but the target y is None")
-    X = validate_data(
-        estimator, X, reset=reset, dtype=[np.float64, np.float32], allow_nd=True, ensure_all_finite=False
-    )
+    X = kept_lazy(X)
+    lazy, settings = isinstance(X, LazyTrials), {"dtype": [np.float64, np.float32], "ensure_all_finite": False}
+    checked = validate_data(estimator, X[:1] if lazy else X, reset=reset, allow_nd=True, **settings)
+    X = X if lazy else checked
     if X.ndim > 3:
         raise ValueError(f"{name} expects 2-D or 3-D X, got shape {X.shape}: flatten or drop the extra axes.")
     if not reset:

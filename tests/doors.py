@@ -207,6 +207,14 @@ DOORS = {
         lambda **numbers: datasets.make_synchrony_eeg(4, 3, random_state=0, **numbers),
         numbers={"sfreq": 50.0, "duration": 0.5, "frequency": 10.0, "noise_variance": 8.0, "decay": 40.0},
     ),
+    "windows": Door(
+        lambda recording, **given: np.asarray(datasets.windows(np.asanyarray(recording), **given).X),
+        arrays={"recording": X[0], "events": np.array([0.04, 0.12, 0.22]), "bad": np.array([[0.28, 0.3], [0.3, 0.31]])},
+        labels={"y": np.array([0, 1, 1])},
+        numbers={"length": 0.08, "tmin": -0.02, "sfreq": 100.0, "block": 0.3},
+        nan=("recording",),
+        inf=("recording",),
+    ),
     "Dipole": Door(
         lambda position, orientation: datasets.Dipole(position, orientation).topography(["Fz", "Cz"]),
         arrays={"position": np.array([0.1, 0.2, 0.5]), "orientation": np.array([0.0, 0.0, 1.0])},

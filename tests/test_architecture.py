@@ -18,7 +18,7 @@ PACKAGE = ROOT / "eegexplain"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    **dict.fromkeys(("_arrays", "_levels", "_text", "_validation", "_scale", "_settings"), 0),
+    **dict.fromkeys(("_arrays", "_lazy", "_levels", "_text", "_validation", "_scale", "_settings"), 0),
     **dict.fromkeys(("_bands", "_meta", "_explanation", "_inner", "_module", "_outputs", "_torch", "_parallel", "_io",
                      "_batches", "_folders", "_many", "_reading", "_calibration", "_judge", "_bits", "_stages",
                      "_ensemble", "_exchange", "_forward", "_subspace", "_total", "_units", "_checkpoint", "_cluster",
@@ -225,6 +225,7 @@ PRIVATE_IMPORTS = {
         "damage.py": "files are written as the package writes them, then damaged",
         "test_damaged_files.py": "and read as the package reads them",
     },
+    "_lazy": {"datasets/test_continuous.py": "trials of several sources, made by hand"},
     "_levels": {"inspection/test_decoding.py": "pairs of levels, counted by hand"},
     "_module": {
         "models/eegnet/test_module.py": "outputs of layers",

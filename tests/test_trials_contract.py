@@ -11,7 +11,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from tests.estimators import CASES, FEW_TRIALS, trials
+from eegexplain.datasets import windows
+from tests.estimators import CASES, FEW_TRIALS, SFREQ, trials
 
 pytestmark = FEW_TRIALS
 
@@ -119,7 +120,7 @@ def test_skops(case, tmp_path):
         assert back.explanation_.attrs == estimator.explanation_.attrs
 
 
-@pytest.mark.parametrize("layout", ["float32", "fortran", "readonly", "memmap"])
+@pytest.mark.parametrize("layout", ["float32", "fortran", "readonly", "memmap", "windows"])
 def test_memory_layouts(case, layout, tmp_path):
     X, y = trials(case.regression)
     expected = answer(fitted(case, X.astype(np.float32).astype(float), y), X)
@@ -130,9 +131,12 @@ def test_memory_layouts(case, layout, tmp_path):
         given = np.asfortranarray(given)
     elif layout == "readonly":
         given.flags.writeable = False
-    else:
+    elif layout == "memmap":
         given.tofile(tmp_path / "x")
         given = np.memmap(tmp_path / "x", dtype=float, mode="r", shape=X.shape)
+    else:  # two recordings, from which windows are cut
+        halves = [half.transpose(1, 0, 2).reshape(X.shape[1], -1) for half in np.split(given, 2)]
+        given = windows(halves, X.shape[2] / SFREQ, sfreq=SFREQ).X
     before = np.array(given)
     got = answer(fitted(case, given, y), X)
     np.testing.assert_array_equal(given, before)

@@ -2,6 +2,7 @@
 
 from eegexplain.datasets._sources import Dipole, Source
 from eegexplain.datasets._truth import ideal_observer_accuracy, ideal_observer_information
+from eegexplain.datasets.continuous import windows
 from eegexplain.datasets.loaders import from_epochs, load_trials
 from eegexplain.datasets.oscillatory import make_oscillatory_eeg
 from eegexplain.datasets.synchrony import make_synchrony_eeg
@@ -18,4 +19,5 @@ __all__ = [
     "load_uci_eeg",
     "make_oscillatory_eeg",
     "make_synchrony_eeg",
+    "windows",
 ]

@@ -20,6 +20,8 @@ class BandCovariances(TransformerMixin, BaseEstimator):
         In Hz.
     """
 
+    _reads_by_block = True
+
     def __init__(self, sfreq, bands):
         self.sfreq = sfreq
         self.bands = bands

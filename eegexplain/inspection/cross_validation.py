@@ -12,10 +12,8 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import _check_method_params, has_fit_parameter
 
 from eegexplain._checkpoint import Checkpoint
-from eegexplain._inner import inner_target
+from eegexplain._inner import inner_input, inner_target
 from eegexplain._many import fit_many
-from eegexplain._module import default_dtype
-from eegexplain._torch import is_skorch_net
 from eegexplain._units import Unit, run_units
 from eegexplain._validation import random_seed, seeded_parameters, spawn_seeds
 from eegexplain.inspection._splits import split_trials
@@ -227,12 +225,7 @@ def train_targets(
 def _train(models, X, y, inside, params):
     """Models that differ by their seed, fitted on the same trials."""
     params = _check_method_params(X, params, indices=inside)
-    return [one.fit(_input_of(one, X[inside]), inner_target(y[inside], one), **params) for one in models]
-
-
-def _input_of(model, X):
-    """A bare skorch net wants arrays of its module's precision."""
-    return np.asarray(X, dtype=default_dtype()) if is_skorch_net(model) else X
+    return [one.fit(inner_input(X[inside], one), inner_target(y[inside], one), **params) for one in models]
 
 
 def predict_held_out(folds: list[Fold], X: NDArray) -> HeldOut:
@@ -271,7 +264,7 @@ def scores_of(model: Any, X: NDArray) -> NDArray:
         Of two classes half their difference, with both signs. Of models without a ``decision_function`` the logarithm
         of the probabilities, less its mean over classes.
     """
-    X = _input_of(model, X)
+    X = inner_input(X, model)
     if not is_classifier(model):
         return np.asarray(model.predict(X), dtype=float).reshape(len(X), -1)
     if hasattr(model, "decision_function"):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from eegexplain._lazy import LazyTrials
 from eegexplain._levels import is_trait
 from eegexplain._parallel import trial_blocks
 from eegexplain._validation import check_array_like, check_group_names
@@ -19,6 +20,29 @@ from eegexplain._validation import check_array_like, check_group_names
 LEAST_TRIALS = 10  # of a group, for a covariance to speak of
 _SHRINKAGE = 0.02  # share of a covariance replaced by its mean power: a group's silent directions are not blown up
 _RANK = 1e-6  # eigenvalue relative to the largest below which a dimension of the channels is empty
+
+
+@dataclass(frozen=True, eq=False)
+class _AlignedTrials:
+    """Source of trials that are aligned when they are read, again each time: cheaper than what is then done to them."""
+
+    trials: LazyTrials
+    maps: NDArray[np.float64]  # of the groups
+    codes: NDArray[np.intp]  # group of each trial
+
+    @property
+    def trial_shape(self):
+        """Shape of a trial."""
+        return self.trials.shape[1:]
+
+    @property
+    def dtype(self):
+        """Precision of the trials."""
+        return self.trials.dtype
+
+    def read(self, places):
+        """Aligned trials by number."""
+        return (self.maps[self.codes[places]] @ np.asarray(self.trials[places])).astype(self.dtype, copy=False)
 
 
 @dataclass(frozen=True)
@@ -76,6 +100,8 @@ class GroupAlignment:
                 f"{LEAST_TRIALS} of their trials first (labels are not needed)."
             )
         maps = self.maps[np.searchsorted(self.groups, names)]
+        if isinstance(X, LazyTrials):
+            return LazyTrials([_AlignedTrials(X, maps, codes)], np.arange(len(X)))
         aligned = np.empty(X.shape, dtype=X.dtype)
         for part in trial_blocks(len(X)):
             aligned[part] = maps[codes[part]] @ X[part]

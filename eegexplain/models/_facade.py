@@ -114,6 +114,7 @@ class NetworkFacade(BaseEstimator):
     _criterion: ClassVar[Any] = None
     _silenced: ClassVar[tuple[str, ...]] = ()
     _stratify: ClassVar[bool] = False
+    _reads_by_block: ClassVar[bool] = True
 
     def __init__(
         self,

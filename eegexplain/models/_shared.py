@@ -2,6 +2,8 @@
 
 import pickle
 
+import numpy as np
+
 
 class Shared:
     """Keeps results of functions of trials and settings, the last one of each function and settings.
@@ -24,4 +26,5 @@ class Shared:
 
 
 def _same(first, second):
-    return first is second or first.__array_interface__ == second.__array_interface__
+    arrays = isinstance(first, np.ndarray) and isinstance(second, np.ndarray)
+    return first is second or (arrays and first.__array_interface__ == second.__array_interface__)

@@ -13,12 +13,11 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from eegexplain._ensemble import Together
-from eegexplain._inner import inner_target
-from eegexplain._module import default_dtype
+from eegexplain._inner import inner_input, inner_target
 from eegexplain._outputs import ScikitOutputs
 from eegexplain._scale import warn_of_scale
 from eegexplain._settings import check_numbers
-from eegexplain._torch import TorchNet, check_finished, is_network, is_skorch_net, seen_scale
+from eegexplain._torch import TorchNet, check_finished, is_network, seen_scale
 from eegexplain._validation import as_trials, spawn_seeds, validate_trials
 
 
@@ -26,6 +25,7 @@ class _Ensemble(MetaEstimatorMixin, BaseEstimator):
     """What classifier and regressor share."""
 
     _averaged = ""
+    _reads_by_block = True
 
     def __init__(self, estimators: Sequence[Any], *, random_state: int | np.random.RandomState | None = None):
         self.estimators = estimators
@@ -64,14 +64,14 @@ class _Ensemble(MetaEstimatorMixin, BaseEstimator):
             warn_of_scale(X, seen_scale(member), type(member.estimator).__name__)
             return member
         settings = {"groups": groups} if groups is not None and has_fit_parameter(member, "groups") else {}
-        fitted = spawn_seeds(member, rng).fit(_input_of(member, X), inner_target(y, member), **settings)
+        fitted = spawn_seeds(member, rng).fit(inner_input(X, member), inner_target(y, member), **settings)
         check_finished(fitted)
         return fitted
 
     def _models(self):
         return [
             TorchNet(one, self.trial_shape_) if is_network(one)
-            else ScikitOutputs(one, self.trial_shape_, lambda X, one=one: _input_of(one, X))
+            else ScikitOutputs(one, self.trial_shape_, lambda X, one=one: inner_input(X, one))
             for one in self.estimators_
         ]  # fmt: skip
 
@@ -98,11 +98,6 @@ class _Ensemble(MetaEstimatorMixin, BaseEstimator):
         """Tags of the members that are estimators, one kind of them."""
         members = self.estimators if isinstance(self.estimators, (list, tuple)) else ()
         return [getattr(get_tags(one), kind) for one in members if hasattr(one, "fit")]
-
-
-def _input_of(member, X):
-    """A bare skorch net wants arrays of its module's precision."""
-    return np.asarray(X, dtype=default_dtype()) if is_skorch_net(member) else X
 
 
 class EnsembleClassifier(ClassifierMixin, _Ensemble):

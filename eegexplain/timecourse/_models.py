@@ -19,6 +19,7 @@ from eegexplain.timecourse._fit import SCORES, fit_block
 from eegexplain.timecourse.ordinal import OrdinalLogisticRegression, class_codes, ordinal_log_proba, warn_not_converged
 
 N_LEFT_OUT = 10  # parts of the trials left out in turn, where no folds tell how a model varies over trials
+_TRIAL_BLOCK = 256  # trials answered together
 _TIME_BLOCK = 16  # time points solved together; a constant, so that n_jobs changes nothing
 
 
@@ -32,6 +33,8 @@ def _generator_of(inner):
 class LinearModelsOverTime(BaseEstimator):
     """Linear models for each time point, subject and fold; predicts with their mean over subjects, folds and times."""
 
+    _reads_by_block = True
+
     def __init__(self, estimator=None, *, cv=None, scoring=None, n_jobs=None, verbose=0):
         self.estimator = estimator
         self.cv = cv
@@ -41,7 +44,7 @@ class LinearModelsOverTime(BaseEstimator):
 
     def fit(self, X, y, groups=None):
         """Fit to trials (n_trials, n_channels, n_times); `groups` are the subjects."""
-        X = as_trials(np.asarray(X))
+        X = as_trials(X)
         inner = self._inner(y)
         if self.target_ == "numbers":
             target = np.asarray(y, dtype=float)
@@ -158,7 +161,9 @@ class LinearModelsOverTime(BaseEstimator):
 
     def decision_over_time(self, X):
         """Mean decision values over time, ``(n_outputs, n_trials, n_times)``."""
-        decision = np.einsum("ktc,nct->knt", self.raw_weights_, as_trials(np.asarray(X)))
+        trials, weights = as_trials(X), self.raw_weights_
+        parts = [np.einsum("ktc,nct->knt", weights, trials[part]) for part in trial_blocks(len(trials), _TRIAL_BLOCK)]
+        decision = np.concatenate(parts, axis=1)
         return decision + self.raw_offsets_[:, None]
 
     def scores_over_time(self, X, y):

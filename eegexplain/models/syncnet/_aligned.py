@@ -70,7 +70,8 @@ class AlignedFacade:
             For a group without a reference, and after a ``fit`` without alignment.
         """
         alignment, trials, names = self._to_align(X, groups)
-        return alignment.apply(as_trials(trials), names).reshape(trials.shape)
+        aligned = alignment.apply(as_trials(trials), names)
+        return aligned if aligned.shape == trials.shape else aligned.reshape(trials.shape)
 
     def without_alignment(self) -> Self:
         """Return the same fitted network for trials that are aligned already; it shares weights with this one.
@@ -156,7 +157,7 @@ class AlignedFacade:
         names = check_group_names(groups, len(X))
         refuse_trait(np.asarray(target), names)
         self.alignment_, aligned = self._once(align_training, as_trials(X), names)
-        return aligned.reshape(X.shape)
+        return aligned if aligned.shape == X.shape else aligned.reshape(X.shape)
 
     def _to_align(self, X, groups):
         """Check what alignment needs; the alignment, trials and groups."""
