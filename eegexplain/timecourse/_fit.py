@@ -103,7 +103,7 @@ def _solver(inner, target):
         return _ridge
     if (
         kind is LinearDiscriminantAnalysis and params["solver"] in ("lsqr", "eigen")
-        and _fixed_shrinkage(params["shrinkage"]) and _plain(params, priors=None, covariance_estimator=None)
+        and _shrinks(params["shrinkage"]) and _plain(params, priors=None, covariance_estimator=None)
     ):  # fmt: skip
         return _lda
     if kind is LogisticRegression and target == "binary" and _is_plain_logistic(params):
@@ -116,8 +116,8 @@ def _plain(params, **expected):
     return all(params[name] == value or params[name] is value for name, value in expected.items() if name in params)
 
 
-def _fixed_shrinkage(shrinkage):
-    return isinstance(shrinkage, (int, float)) and 0 < shrinkage <= 1
+def _shrinks(shrinkage):
+    return shrinkage == "auto" if isinstance(shrinkage, str) else shrinkage is not None and 0 < shrinkage <= 1
 
 
 def _is_plain_logistic(params):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _CONSTANT = 1e-12  # variance, in units of the variance over all trials, below which a channel counts as constant
+_ROUNDING = 1e-13  # shrinkage below this is no shrinkage
 
 
 @dataclass(frozen=True)
@@ -62,23 +63,104 @@ def fit_ridge(X, y, train, training, *, alpha):
 
 
 def fit_lda(X, codes, train, training, *, n_classes, shrinkage):
-    """Linear discriminant analysis with fixed shrinkage; one output for two classes, else one per class."""
-    of_class = [codes == code for code in range(n_classes)]
-    parts = [training_scatter(X[:, trials], train[:, trials]) for trials in of_class]
+    """Linear discriminant analysis; one output for two classes, else one per class.
+
+    `shrinkage` is a share of the mean variance, or ``"auto"``: each class by the lemma of Ledoit and Wolf, as
+    `sklearn.discriminant_analysis.LinearDiscriminantAnalysis` does.
+    """
     count, scale = training.count, training.scale
-    priors = np.stack([part.count / count for part in parts], axis=1)
-    means = np.stack([part.mean for part in parts], axis=2)
-    centred = means - (priors[:, :, None] * means).sum(axis=2, keepdims=True)
-    within = sum(part.scatter for part in parts)
-    means = centred / scale[:, :, None]
-    covariance = within / count[:, None, None] / (scale[..., :, None] * scale[..., None, :])
-    size = np.einsum("...ii->...", covariance) / X.shape[2]
-    covariance = (1 - shrinkage) * covariance + (shrinkage * size)[..., None, None] * np.eye(X.shape[2])
-    weights = np.linalg.solve(covariance, means.swapaxes(2, 3)).swapaxes(2, 3)
+    shape = (len(X), len(train), n_classes, X.shape[2])
+    priors, means, within = np.empty((len(train), n_classes)), np.empty(shape), 0.0
+    definite = np.zeros(shape[:2], dtype=bool)
+    for code in range(n_classes):
+        of_class = _Class.of(X[:, codes == code], train[:, codes == code], scale)
+        priors[:, code] = of_class.part.count / count
+        means[:, :, code] = of_class.centre + of_class.part.mean
+        share = of_class.ledoit_wolf() if shrinkage == "auto" else shrinkage
+        within = within + priors[:, code, None, None] * of_class.shrunk(share, each=shrinkage == "auto")
+        definite |= share > _ROUNDING
+    means = (means - (priors[:, :, None] * means).sum(axis=2, keepdims=True)) / scale[:, :, None]
+    weights = _solve_symmetric(within, means.swapaxes(2, 3), definite).swapaxes(2, 3)
     intercepts = np.log(priors) - 0.5 * (means * weights).sum(axis=-1)
     if n_classes == 2:
         return weights[:, :, 1:] - weights[:, :, :1], intercepts[:, :, 1:] - intercepts[:, :, :1]
     return weights, intercepts
+
+
+@dataclass(frozen=True)
+class _Class:
+    """Trials of one class about their own mean, and what is known of the training trials among them."""
+
+    X: np.ndarray  # (n_times, n_trials, n_channels)
+    centre: np.ndarray  # (n_times, 1, n_channels)
+    train: np.ndarray  # (n_folds, n_trials)
+    part: TrainingScatter
+    scale: np.ndarray  # of all classes, (n_times, n_folds, n_channels)
+
+    @classmethod
+    def of(cls, X, train, scale):
+        """Centre the trials: classes may be far apart, and differences of their squares would not be exact."""
+        centre = X.mean(axis=1, keepdims=True)
+        X = X - centre
+        return cls(X, centre, train, training_scatter(X, train), scale)
+
+    @property
+    def covariance(self):
+        """Covariance of the channels, standardised by the training trials of all classes."""
+        per_scale = 1 / self.scale
+        return (self.part.scatter * per_scale[..., None]) * (per_scale / self.part.count[:, None])[..., None, :]
+
+    def shrunk(self, share, *, each):
+        """Covariance shrunk by a `share`: to the mean variance or, for `each` channel, to its own."""
+        covariance = self.covariance
+        variance = np.einsum("...ii->...i", covariance)
+        size = variance.mean(axis=-1, keepdims=True)
+        if each:
+            own, alive = _unit_if_constant(variance)
+            size = own * alive.mean(axis=-1, keepdims=True)
+        covariance = covariance * (1 - np.asarray(share))[..., None, None]
+        np.einsum("...ii->...i", covariance)[...] += np.asarray(share)[..., None] * size
+        return covariance
+
+    def ledoit_wolf(self):
+        """Shrinkage of the correlation matrix, (n_times, n_folds) [1]_.
+
+        ``min(b, d) / d`` with `d` the squared distance of the correlations R from the mean variance and `b` the mean
+        over trials of the squared distance of ``z z'`` from R, over the number of trials. As ``|z z'|^2 = (z'z)^2``, all
+        that is needed of a trial is the square of its length.
+
+        .. [1] Ledoit, O., Wolf, M. (2004). A well-conditioned estimator for large-dimensional covariance matrices.
+               Journal of Multivariate Analysis 88(2), 365-411. https://doi.org/10.1016/S0047-259X(03)00096-4
+        """
+        n_channels, count = self.X.shape[2], self.part.count
+        own, alive = _unit_if_constant(np.einsum("...ii->...i", self.part.scatter) / count[:, None])
+        per_variance = alive / own
+        mean = self.part.mean
+        lengths = self.X**2 @ per_variance.swapaxes(1, 2)  # z'z for every fold: three sums of products
+        lengths -= 2 * self.X @ (mean * per_variance).swapaxes(1, 2)
+        lengths += (mean**2 * per_variance).sum(axis=-1)[:, None]
+        fourth = (lengths**2 * self.train.T).sum(axis=1)
+        per_variance = (per_variance / count[:, None])[..., None]
+        squares = (self.part.scatter**2 @ per_variance * per_variance).sum(axis=(-2, -1))
+        distance = squares - alive.sum(axis=-1) ** 2 / n_channels
+        scatter = np.minimum((fourth / count - squares) / count, distance)
+        return np.divide(scatter, distance, out=np.zeros_like(scatter), where=scatter > 0)
+
+
+def _unit_if_constant(variance):
+    """Variances with 1 in place of those of constant channels, and which channels are not constant."""
+    alive = variance > _CONSTANT
+    return np.where(alive, variance, 1.0), alive
+
+
+def _solve_symmetric(matrices, right, definite):
+    """Solve systems; the shortest solution where nothing makes a matrix `definite`."""
+    if definite.all():
+        return np.linalg.solve(matrices, right)
+    solved = np.empty_like(right)
+    solved[definite] = np.linalg.solve(matrices[definite], right[definite])
+    solved[~definite] = np.linalg.pinv(matrices[~definite], rcond=_ROUNDING, hermitian=True) @ right[~definite]
+    return solved
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class TimeResolvedCoefficients(Explainer):
 
     At every time point a linear model predicts the target from the channels, standardised by mean and standard
     deviation of the training trials; separately for each subject (`groups` of ``fit``) and each fold of `cv`. Ridge,
-    linear discriminant analysis with fixed shrinkage, logistic and ordinal logistic regression are solved for all
+    linear discriminant analysis with shrinkage, logistic and ordinal logistic regression are solved for all
     folds, and where possible all time points, at once, with the same coefficients; other linear models one by one.
 
     Parameters

@@ -1,5 +1,7 @@
 """Coefficients over time against models fitted one by one, MNE, and planted truths."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -49,6 +51,8 @@ DATA = {"two": (X, Y), "three": (X3, Y3), "numbers": (X, NUMBERS)}
         (LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.2), "two"),
         (LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.2), "two"),
         (LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1), "three"),
+        (LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"), "two"),
+        (LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto"), "three"),
         (LogisticRegression(C=0.5, solver="newton-cholesky", tol=1e-10), "two"),
         (LogisticRegression(C=50.0, solver="newton-cholesky", tol=1e-10), "two"),
         (LogisticRegression(solver="newton-cholesky", tol=1e-10), "three"),
@@ -82,6 +86,34 @@ def test_coefficients_equal_models_fitted_one_by_one(estimator, data, cv):
             expected = score(y[test], one.predict(X[test][:, :, time]))
             assert np.isclose(model.scores_[0, fold, time], expected, atol=1e-7)
     assert np.allclose(model.explain(X)["value"].sel(time=time).values.T, mean_decision, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("change", "n_kept"),
+    [
+        (lambda data, y: None, 60),
+        (lambda data, y: data[y == 0, 1:2].fill(2.0), 60),  # constant in one class
+        (lambda data, y: data[:, 1].fill(2.0), 60),
+        (lambda data, y: np.add(data, 1e4 * y[:, None, None], out=data), 60),
+        (lambda data, y: None, 4),  # two trials of each class, which no shrinkage makes definite
+        (lambda data, y: None, 3),
+    ],
+    ids=["plain", "constant in a class", "constant", "far apart", "two trials", "one trial"],
+)
+def test_automatic_shrinkage_equals_scikit_learn_where_a_class_is_odd(change, n_kept):
+    data, y = X[:n_kept].copy(), Y[:n_kept]
+    change(data, y)
+    if n_kept == 60:
+        data[:3, 3] *= 40  # heavy tails shrink differently
+    inner = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+    model = TimeResolvedCoefficients(inner, cv=[(np.arange(len(y)), np.arange(len(y)))]).fit(data, y)
+    for time in (0, 12):
+        z = StandardScaler().fit_transform(data[:, :, time])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # scikit-learn's of a single trial
+            expected = clone(inner).fit(z, y)
+        size = np.abs(expected.coef_).max()
+        assert np.allclose(model.coef_[0, 0, time], expected.coef_[0], atol=1e-9 * size, rtol=0)
 
 
 def test_coefficients_equal_those_of_mne():
