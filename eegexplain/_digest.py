@@ -1,10 +1,10 @@
 """What tells one call from another: digests of data, parameters and networks, alike in every process."""
 
 import pickle
+import sys
 from typing import Any
 
 import numpy as np
-import torch
 from joblib.hashing import NumpyHasher
 
 LARGE = 2**20  # bytes from which an array is read once for all units that have it in common
@@ -73,7 +73,8 @@ class _Hasher(NumpyHasher):
         """Hash an object, or what stands for it."""
         if isinstance(obj, np.ndarray) and obj.nbytes >= LARGE and obj is not self._top and not obj.dtype.hasobject:
             obj = ("array", self._digests.of_array(obj))
-        if isinstance(obj, torch.Tensor):  # its own pickle holds addresses
+        torch = sys.modules.get("torch")  # without it there are no tensors
+        if torch is not None and isinstance(obj, torch.Tensor):  # its own pickle holds addresses
             plain = obj.detach().cpu().contiguous()
             obj = ("tensor", str(obj.dtype), tuple(obj.shape), plain.reshape(-1).view(torch.uint8).numpy())
         super().save(obj)

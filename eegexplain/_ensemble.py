@@ -1,46 +1,10 @@
 """Several fitted networks as one module: one set of responses and gradients."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
 import torch
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
 from eegexplain._module import inference
-
-
-@dataclass(frozen=True)
-class Together:
-    """Fitted estimators that predict by a mean.
-
-    Attributes
-    ----------
-    members : sequence of estimators
-        Fitted.
-    averaged : {"centered_logit", "prob", "output"}
-        Of what the mean is taken.
-    weights : sequence of float or None
-        None weighs all alike.
-    """
-
-    members: Sequence[Any]
-    averaged: str
-    weights: Sequence[float] | None = None
-
-
-def together(estimator):
-    """Read what is averaged from a fitted ensemble: this package's, or scikit-learn's voting; None for all others."""
-    own = getattr(estimator, "_together", None)
-    if own is not None:
-        return own()
-    kind = type(estimator).__name__
-    if kind == "VotingClassifier" and estimator.voting == "soft":
-        return Together(estimator.estimators_, "prob", estimator._weights_not_none)
-    if kind == "VotingRegressor":
-        return Together(estimator.estimators_, "output", estimator._weights_not_none)
-    return None
 
 
 class EnsembleModule(nn.Module):

@@ -5,8 +5,7 @@ from sklearn.base import is_regressor
 from sklearn.utils.multiclass import type_of_target
 
 from eegexplain._lazy import LazyTrials
-from eegexplain._module import default_dtype
-from eegexplain._torch import is_skorch_net
+from eegexplain._nets import default_dtype, is_skorch_net
 
 
 def is_continuous(y):

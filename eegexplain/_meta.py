@@ -16,11 +16,11 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, h
 from eegexplain import _explanation as e
 from eegexplain._explanation import flat_names, make_explanation, origin, population_error, with_degrees_of_freedom
 from eegexplain._inner import flat_prediction, inner_input, inner_sfreq, inner_target, is_continuous
+from eegexplain._nets import check_finished, is_network, is_skorch_net, seen_scale
 from eegexplain._outputs import ScikitOutputs
 from eegexplain._parallel import keep_interrupts
 from eegexplain._scale import warn_of_scale
 from eegexplain._settings import check_numbers
-from eegexplain._torch import TorchNet, check_finished, is_network, is_skorch_net, seen_scale
 from eegexplain._validation import as_trials, check_ch_names, check_groups, check_sfreq, validate_trials
 
 __all__ = ["Explainer", "default_estimator", "flat_names", "make_explanation", "population_error"]
@@ -185,6 +185,8 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
     def _network(self):
         """Return the fitted network as NumPy functions (torch only): gradients and layers beside its outputs."""
+        from eegexplain._torch import TorchNet
+
         return TorchNet(self.estimator_, self.trial_shape_)
 
     # ------------------------------------------------------------- explain

@@ -5,7 +5,6 @@ import copy
 import threading
 import weakref
 
-import numpy as np
 import torch
 
 from eegexplain._validation import suggest
@@ -22,11 +21,6 @@ def seeded(seed):
     with _SEED_LOCK, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
-
-
-def default_dtype():
-    """Return torch's default dtype as NumPy's."""
-    return np.dtype(str(torch.get_default_dtype()).removeprefix("torch."))
 
 
 def _lock_of(module):

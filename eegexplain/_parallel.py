@@ -6,7 +6,6 @@ import sys
 import threading
 
 import threadpoolctl
-import torch
 from tqdm.auto import tqdm
 
 # Trials per block are a constant, so that block borders (and with them sums and noise) never depend on n_jobs.
@@ -45,13 +44,16 @@ _BLAS = _BlasLimit()
 @contextlib.contextmanager
 def single_thread():
     """Run torch and BLAS on one thread and restore the counts: matrix products round alike here and in workers."""
-    before = torch.get_num_threads()  # torch counts per calling thread, BLAS per process
+    torch = sys.modules.get("torch") if "torch.nn" in sys.modules else None  # not for those who have none of it
+    before = None if torch is None else torch.get_num_threads()  # torch counts per calling thread, BLAS per process
     try:
-        torch.set_num_threads(1)
+        if torch is not None:
+            torch.set_num_threads(1)
         with _BLAS:
             yield
     finally:
-        torch.set_num_threads(before)
+        if torch is not None:
+            torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

@@ -13,65 +13,11 @@ from skorch import NeuralNet, NeuralNetBinaryClassifier
 from torch import nn
 
 from eegexplain._batches import RowBytes
-from eegexplain._ensemble import EnsembleModule, joined_net, together
+from eegexplain._ensemble import EnsembleModule, joined_net
 from eegexplain._module import capture, find_layers, inference
+from eegexplain._nets import is_network, together, unwrap
 from eegexplain._outputs import RESPONSES, resolve_response
 from eegexplain._parallel import trial_blocks
-
-
-def _unwrap(estimator):
-    """Follow FrozenEstimator and fitted searches to what they hold."""
-    while True:
-        if hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif type(estimator).__name__ == "FrozenEstimator":
-            estimator = estimator.estimator
-        else:
-            return estimator
-
-
-def seen_scale(estimator):
-    """Levels of the trials that a fitted network has seen: `input_scale_`, or its own scale; None where unknown."""
-    held = _unwrap(estimator)
-    if hasattr(held, "input_scale_"):
-        return held.input_scale_
-    module = getattr(getattr(held, "net_", held), "module_", None)
-    scale = None if not isinstance(module, nn.Module) else dict(module.named_buffers()).get("input_scale")
-    known = scale is not None and scale.numel() == 1 and float(scale) != 1.0  # 1 is that of a module never told
-    return (float(scale), float(scale)) if known else None
-
-
-def check_finished(estimator):
-    """Raise `KeyboardInterrupt` where training of a skorch net, bare or at the end of a pipeline, stopped mid-epoch.
-
-    skorch swallows this exception: it is its way to end a fit early, which callbacks do between epochs. An epoch that
-    has no training loss was cut off.
-    """
-    net = _unwrap(estimator)
-    while hasattr(net, "steps"):
-        net = _unwrap(net.steps[-1][1])
-    if not isinstance(net, NeuralNet) or not getattr(net, "history", None):
-        return
-    records = any(name == "train_loss" for name, _ in getattr(net, "callbacks_", ()))
-    if records and "train_loss" not in net.history[-1]:
-        raise KeyboardInterrupt(
-            f"Training of {type(net).__name__} was interrupted in epoch {len(net.history)}: there is no explanation "
-            "of a half-trained network."
-        )
-
-
-def is_skorch_net(estimator):
-    """Tell whether this is a bare skorch net, fitted or not (it wants arrays of its module's dtype)."""
-    return isinstance(_unwrap(estimator), NeuralNet)
-
-
-def is_network(estimator):
-    """Tell whether a fitted estimator is a torch network: a skorch net, what holds one in ``net_``, or their mean."""
-    held = _unwrap(estimator)
-    ensemble = together(held)
-    if ensemble is not None:
-        return all(map(is_network, ensemble.members))
-    return isinstance(getattr(held, "net_", held), NeuralNet)
 
 
 def _first(output):
@@ -192,7 +138,7 @@ class TorchNet:
     differentiable = True
 
     def __init__(self, estimator, trial_shape):
-        estimator = _unwrap(estimator)
+        estimator = unwrap(estimator)
         _refuse_aligned(estimator)
         if is_network(estimator) and (ensemble := together(estimator)) is not None:
             estimator = joined_net([TorchNet(one, trial_shape) for one in ensemble.members], ensemble)

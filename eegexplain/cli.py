@@ -77,11 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 2 after an error, which is answered by one sentence on stderr; 130 when stopped by Ctrl-C, 143 by SIGTERM.
     """
     arguments = make_parser().parse_args(argv)
-    from eegexplain._parallel import single_thread
-
     try:
-        # Small batches gain nothing from threads; on a busy machine waiting for each other doubles the time.
-        with _signals_stop(), _warnings_as_notes(), single_thread():
+        with _signals_stop(), _warnings_as_notes():
             lines = list(arguments.run(arguments))
     except (_Stopped, KeyboardInterrupt) as stopped:
         number = getattr(stopped, "number", signal.SIGINT)
@@ -157,10 +154,12 @@ def run_demo(arguments: argparse.Namespace) -> list[str]:
     list of str
         Lines to print.
     """
+    from eegexplain._parallel import single_thread
     from eegexplain.datasets import make_oscillatory_eeg
 
     _notify("simulating EEG with a known answer")
-    data = make_oscillatory_eeg(DEMO_TRIALS, n_subjects=6, random_state=arguments.seed)
+    with single_thread():
+        data = make_oscillatory_eeg(DEMO_TRIALS, n_subjects=6, random_state=arguments.seed)
     title = "eegexplain demo: simulated EEG"
     return _report(data, arguments, bands="eeg", title=title, group_by="subject")
 
@@ -200,7 +199,8 @@ def run_explain(arguments: argparse.Namespace) -> list[str]:
 
 def _report(data, arguments, **options):
     """Run the job, write the report; the lines to print."""
-    from eegexplain.report import Options, make_report
+    from eegexplain._parallel import single_thread
+    from eegexplain.report import Options, make_report  # and with it all libraries, whose threads are counted below
 
     options = Options(
         model=arguments.model,
@@ -211,7 +211,9 @@ def _report(data, arguments, **options):
         n_jobs=min(2, os.cpu_count() or 1) if arguments.jobs is None else arguments.jobs,
         **options,
     )
-    found = make_report(data, options, arguments.out, _notify)
+    # Small batches gain nothing from threads; on a busy machine waiting for each other doubles the time.
+    with single_thread():
+        found = make_report(data, options, arguments.out, _notify)
     return [*found.lines, f"Report: {pathlib.Path(arguments.out) / 'report.html'}"]
 
 

@@ -20,7 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = {
     **dict.fromkeys(("_arrays", "_lazy", "_levels", "_text", "_validation", "_scale", "_settings"), 0),
     **dict.fromkeys(("_bands", "_meta", "_explanation", "_inner", "_module", "_outputs", "_torch", "_parallel", "_io",
-                     "_batches", "_folders", "_many", "_reading", "_calibration", "_judge", "_bits", "_stages",
+                     "_nets", "_batches", "_folders", "_many", "_reading", "_calibration", "_judge", "_bits", "_stages",
                      "_ensemble", "_exchange", "_forward", "_subspace", "_total", "_units", "_checkpoint", "_cluster",
                      "_digest"), 1),
     **dict.fromkeys(("bases", "datasets", "models"), 2),
@@ -41,8 +41,8 @@ ALLOWED = {
 LIBRARIES_AT_MODULE_LEVEL = {"numpy", "scipy", "sklearn", "eegexplain", *sys.stdlib_module_names}
 # Heavy libraries imported at module level, and where.
 HEAVY = {
-    "torch": ("_batches.py", "_ensemble.py", "_module.py", "_torch.py", "_stages.py", "_parallel.py", "_digest.py",
-              "models/", "attribution/", "reverse_correlation/_tracing.py", "encoding/parameters/_descent.py"),
+    "torch": ("_batches.py", "_ensemble.py", "_module.py", "_torch.py", "_stages.py", "models/",
+              "attribution/", "reverse_correlation/_tracing.py", "encoding/parameters/_descent.py"),
     "skorch": ("_ensemble.py", "_torch.py", "models/"),
     "joblib": ("_units.py", "_digest.py", "_cluster.py"),
     "threadpoolctl": ("_parallel.py",),

@@ -13,8 +13,7 @@ from eegexplain import cli
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 JOB = """
-import contextlib, sys, time, types
-sys.modules["eegexplain._parallel"] = types.SimpleNamespace(single_thread=contextlib.nullcontext)  # spares torch
+import sys, time
 from eegexplain import cli
 from eegexplain._folders import publish_folder
 

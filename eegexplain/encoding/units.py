@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
-from eegexplain._torch import TorchNet
 from eegexplain._validation import as_trials, check_array_like, positive_int
 
 
@@ -60,6 +59,8 @@ def unit_responses(
     trials = as_trials(check_array_like("X", X, ndim=(2, 3)))
     if batch_size is not None:
         positive_int("batch_size", batch_size)
+    from eegexplain._torch import TorchNet
+
     net = TorchNet(estimator, trials.shape[1:])
     layer = net.default_layer() if layer is None else layer
     parts = []

@@ -11,7 +11,8 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from eegexplain._module import default_dtype, seeded
+from eegexplain._module import seeded
+from eegexplain._nets import default_dtype
 from eegexplain._parallel import single_thread
 from eegexplain._torch import TorchNet
 from eegexplain._validation import (

@@ -12,12 +12,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, Reg
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from eegexplain._ensemble import Together
 from eegexplain._inner import inner_input, inner_target
+from eegexplain._nets import Together, check_finished, is_network, seen_scale
 from eegexplain._outputs import ScikitOutputs
 from eegexplain._scale import warn_of_scale
 from eegexplain._settings import check_numbers
-from eegexplain._torch import TorchNet, check_finished, is_network, seen_scale
+from eegexplain._torch import TorchNet
 from eegexplain._validation import as_trials, spawn_seeds, validate_trials
 
 

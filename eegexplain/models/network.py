@@ -11,7 +11,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
-from eegexplain._module import default_dtype
+from eegexplain._nets import default_dtype
 from eegexplain._validation import validate_trials
 from eegexplain.models._facade import NetworkFacade
 

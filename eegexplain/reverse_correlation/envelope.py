@@ -8,7 +8,6 @@ import numpy as np
 
 from eegexplain._explanation import make_explanation
 from eegexplain._meta import Explainer
-from eegexplain._module import reinitialized
 from eegexplain._parallel import progress, single_thread, trial_blocks
 from eegexplain._validation import EEG_BANDS, check_bands, check_groups, random_seed
 from eegexplain.reverse_correlation._envelopes import (
@@ -154,6 +153,8 @@ class EnvelopeCorrelator(Explainer):
         """Sums of the trained network, one per class, and of the untrained one."""
         field = self.receptive_field_
         inner = field.inner_units(X.shape[-1])
+        from eegexplain._module import reinitialized
+
         envelopes = Envelopes(self.bands_, self.sfreq_, X.shape[-1])
         network = self._network()
         other = copy.copy(network)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from eegexplain._validation import check_indices, check_number
-from eegexplain.reverse_correlation._tracing import Probe, trace
 
 GROWTH, LONG = 3, 1024  # a trial that a field fills is continued by this factor, short ones again up to this length
 
@@ -111,6 +110,8 @@ def receptive_field(module: Any, layer: str, input_shape: Sequence[int], *, scal
     >>> field.size, field.stride, field.offset
     (8, 4, -2)
     """
+    from eegexplain.reverse_correlation._tracing import Probe, trace
+
     input_shape = tuple(check_indices("input_shape", input_shape, ndim=1).tolist())
     if min(input_shape) < 1:
         raise ValueError(f"input_shape must hold sizes of at least 1, got {input_shape}.")
@@ -136,10 +137,14 @@ def time_field(module: Any, layer: str, input_shape: Sequence[int], scale: float
     -------
     field : ReceptiveField
     """
+    from eegexplain.reverse_correlation._tracing import Probe
+
     return _time_field(Probe(module, layer, input_shape, scale), tuple(input_shape))
 
 
 def _time_field(probe, input_shape):
+    from eegexplain.reverse_correlation._tracing import trace
+
     n_times = input_shape[-1]
     here = found = trace(probe, input_shape, -1)
     grows = False

@@ -126,8 +126,8 @@ class _Class:
         """Shrinkage of the correlation matrix, (n_times, n_folds) [1]_.
 
         ``min(b, d) / d`` with `d` the squared distance of the correlations R from the mean variance and `b` the mean
-        over trials of the squared distance of ``z z'`` from R, over the number of trials. As ``|z z'|^2 = (z'z)^2``, all
-        that is needed of a trial is the square of its length.
+        over trials of the squared distance of ``z z'`` from R, over the number of trials. As ``|z z'|^2 = (z'z)^2``,
+        all that is needed of a trial is the square of its length.
 
         .. [1] Ledoit, O., Wolf, M. (2004). A well-conditioned estimator for large-dimensional covariance matrices.
                Journal of Multivariate Analysis 88(2), 365-411. https://doi.org/10.1016/S0047-259X(03)00096-4

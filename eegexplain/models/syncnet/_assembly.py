@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 import torch
 
-from eegexplain._module import capture, default_dtype, inference
+from eegexplain._module import capture, inference
+from eegexplain._nets import default_dtype
 from eegexplain._parallel import trial_blocks
 from eegexplain.models.syncnet._calibration import ClassLoss, SquaredLoss
 from eegexplain.models.syncnet._closed import FLOOR, ClosedTraining, FoldPlan, NoPowerError

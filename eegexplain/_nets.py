@@ -1,0 +1,108 @@
+"""Is this estimator a network? Asked without importing torch: who has none pays nothing for it."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+def _is_a(thing, module, name):
+    """Tell whether this is of a class that some module holds; where nobody has imported that, nothing is."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return kind is not None and isinstance(thing, kind)
+
+
+def default_dtype():
+    """Return torch's default dtype as NumPy's."""
+    import torch
+
+    return np.dtype(str(torch.get_default_dtype()).removeprefix("torch."))
+
+
+def unwrap(estimator):
+    """Follow FrozenEstimator and fitted searches to what they hold."""
+    while True:
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif type(estimator).__name__ == "FrozenEstimator":
+            estimator = estimator.estimator
+        else:
+            return estimator
+
+
+def seen_scale(estimator):
+    """Levels of the trials that a fitted network has seen: `input_scale_`, or its own scale; None where unknown."""
+    held = unwrap(estimator)
+    if hasattr(held, "input_scale_"):
+        return held.input_scale_
+    module = getattr(getattr(held, "net_", held), "module_", None)
+    scale = None if not _is_a(module, "torch.nn", "Module") else dict(module.named_buffers()).get("input_scale")
+    known = scale is not None and scale.numel() == 1 and float(scale) != 1.0  # 1 is that of a module never told
+    return (float(scale), float(scale)) if known else None
+
+
+def check_finished(estimator):
+    """Raise `KeyboardInterrupt` where training of a skorch net, bare or at the end of a pipeline, stopped mid-epoch.
+
+    skorch swallows this exception: it is its way to end a fit early, which callbacks do between epochs. An epoch that
+    has no training loss was cut off.
+    """
+    net = unwrap(estimator)
+    while hasattr(net, "steps"):
+        net = unwrap(net.steps[-1][1])
+    if not _is_a(net, "skorch", "NeuralNet") or not getattr(net, "history", None):
+        return
+    records = any(name == "train_loss" for name, _ in getattr(net, "callbacks_", ()))
+    if records and "train_loss" not in net.history[-1]:
+        raise KeyboardInterrupt(
+            f"Training of {type(net).__name__} was interrupted in epoch {len(net.history)}: there is no explanation "
+            "of a half-trained network."
+        )
+
+
+def is_skorch_net(estimator):
+    """Tell whether this is a bare skorch net, fitted or not (it wants arrays of its module's dtype)."""
+    return _is_a(unwrap(estimator), "skorch", "NeuralNet")
+
+
+def is_network(estimator):
+    """Tell whether a fitted estimator is a torch network: a skorch net, what holds one in ``net_``, or their mean."""
+    held = unwrap(estimator)
+    ensemble = together(held)
+    if ensemble is not None:
+        return all(map(is_network, ensemble.members))
+    return _is_a(getattr(held, "net_", held), "skorch", "NeuralNet")
+
+
+@dataclass(frozen=True)
+class Together:
+    """Fitted estimators that predict by a mean.
+
+    Attributes
+    ----------
+    members : sequence of estimators
+        Fitted.
+    averaged : {"centered_logit", "prob", "output"}
+        Of what the mean is taken.
+    weights : sequence of float or None
+        None weighs all alike.
+    """
+
+    members: Sequence[Any]
+    averaged: str
+    weights: Sequence[float] | None = None
+
+
+def together(estimator):
+    """Read what is averaged from a fitted ensemble: this package's, or scikit-learn's voting; None for all others."""
+    own = getattr(estimator, "_together", None)
+    if own is not None:
+        return own()
+    kind = type(estimator).__name__
+    if kind == "VotingClassifier" and estimator.voting == "soft":
+        return Together(estimator.estimators_, "prob", estimator._weights_not_none)
+    if kind == "VotingRegressor":
+        return Together(estimator.estimators_, "output", estimator._weights_not_none)
+    return None
