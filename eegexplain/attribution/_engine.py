@@ -164,9 +164,9 @@ class Engine:
         ------
         Block
         """
-        plan, run = self._plan(X, targets), {"n_jobs": self.settings.n_jobs, "verbose": self.settings.verbose}
+        plan, settings = self._plan(X, targets), self.settings
         units = [Unit(_block, (self, X, part, targets[part], bases, plan)) for part in trial_blocks(len(X), plan.size)]
-        return run_units(units, desc="attribution", **run)
+        return run_units(units, n_jobs=settings.n_jobs, verbose=settings.verbose, desc="attribution")
 
     def _plan(self, X, targets):
         """Share out the memory limit: half for the passes, a quarter for sums per trial, a quarter for panels."""

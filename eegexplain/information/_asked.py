@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,8 @@ def ask(net: Any, X: NDArray) -> Asked:
     odds = _log_odds if net.check_response("auto") != "output" else np.asarray
     stage = affine_stage(net, X)
     if stage is not None:
-        return Asked(stage.features, lambda features: odds(stage.outputs(features)))
-    return Asked(np.asarray, lambda hybrids: odds(net.outputs(hybrids)))
+        return Asked(stage.features, partial(_behind, odds, stage))
+    return Asked(np.asarray, partial(_behind, odds, net))
 
 
 def _answers(net, X):
@@ -66,12 +67,12 @@ def _answers(net, X):
     if net.check_response("auto") == "output":
         return net.outputs
     if not hasattr(net.estimator, "predict_proba"):
-        return lambda hybrids: _log_odds(net.outputs(hybrids))
+        return partial(_behind, _log_odds, net)
     probabilities = net.of("predict_proba", X)
     if hasattr(net.estimator, "decision_function"):
         decided = _columns(net.of("decision_function", X))
         if decided.shape == probabilities.shape and np.abs(softmax(decided, axis=1) - probabilities).max() < AGREES:
-            return lambda hybrids: _log_odds(_columns(net.of("decision_function", hybrids)))
+            return partial(_decided, net)
     inside = (probabilities > SMALLEST_PROBABILITY).all(axis=1)
     if not inside.all():
         warnings.warn(
@@ -79,7 +80,22 @@ def _answers(net, X):
             "is raised to it: information then depends on this limit. A calibrated classifier has no such trials.",
             stacklevel=6,
         )
-    return lambda hybrids: _log_odds(np.log(np.maximum(net.of("predict_proba", hybrids), SMALLEST_PROBABILITY)))
+    return partial(_believed, net)
+
+
+# Functions of a module, not closures: they travel to workers.
+
+
+def _behind(odds, net, features):
+    return odds(net.outputs(features))
+
+
+def _decided(net, hybrids):
+    return _log_odds(_columns(net.of("decision_function", hybrids)))
+
+
+def _believed(net, hybrids):
+    return _log_odds(np.log(np.maximum(net.of("predict_proba", hybrids), SMALLEST_PROBABILITY)))
 
 
 def _columns(decided):

@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from eegexplain._judge import Judge
 from eegexplain.information._coordinates import Coordinates, covariances, diagonal_coordinates
 from eegexplain.information._question import Judged, Question
-from eegexplain.information._rotations import Relations, Rotations, in_quadrature, relations
+from eegexplain.information._rotations import Relations, Turned, in_quadrature
 
 FILLED = 1e-3  # share of the covariance of all trials in that of a half, which may miss a direction
 
@@ -141,10 +141,8 @@ def _matched(second, first, C):
     return replace(second, filters=second.filters[:, place], patterns=second.patterns[:, place])
 
 
-def diagonal_relations(
-    question: Question, bins: NDArray, coordinates: list[Coordinates], halves: Halves, rotations: Rotations
-) -> Relations:
-    """Relations of all trials, each half in coordinates of its own.
+def turned_halves(question: Question, bins: NDArray, coordinates: list[Coordinates], halves: Halves) -> list[Turned]:
+    """What is turned in a band: each half in coordinates of its own.
 
     Parameters
     ----------
@@ -152,16 +150,28 @@ def diagonal_relations(
     bins : ndarray of bool of shape (n_bins,)
     coordinates : list of Coordinates
     halves : Halves
-    rotations : Rotations
+
+    Returns
+    -------
+    list of Turned
+    """
+    return [
+        Turned(question.of(places), bins, own) for own, places in zip(coordinates, halves.places, strict=True)
+    ]
+
+
+def join_halves(parts: list[Relations], halves: Halves) -> Relations:
+    """Relations of all trials from those of the halves.
+
+    Parameters
+    ----------
+    parts : list of Relations
+    halves : Halves
 
     Returns
     -------
     Relations
     """
-    parts = [
-        relations(question.of(places), bins, own, rotations)
-        for own, places in zip(coordinates, halves.places, strict=True)
-    ]
     back = np.argsort(np.concatenate(halves.places))
     constant = np.concatenate([one.constant for one in parts])[back]
     values = np.concatenate([one.values for one in parts])[back]

@@ -4,13 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import combinations
 from math import comb
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eegexplain._judge import Judge
+from eegexplain._units import STACK
 from eegexplain.information._cells import Cell
-from eegexplain.information._hybrids import Parts, cross
+from eegexplain.information._hybrids import Exchange, Parts, cross_all
 from eegexplain.information._judging import information
 from eegexplain.information._partners import fit_effects
 
@@ -29,12 +31,15 @@ class Game:
         All that is not in a coalition comes from the same partner.
     cells : list of Cell
         That do not overlap. The player after the last is what none of them holds.
+    run : dict
+        ``n_jobs, verbose`` of `run_units`.
     """
 
     judge: Judge
     parts: Parts
     partners: NDArray
     cells: list[Cell]
+    run: dict[str, Any] = field(default_factory=dict)
     values: dict = field(default_factory=dict, repr=False)
 
     @property
@@ -56,14 +61,16 @@ class Game:
         self.values[nobody] = np.zeros(len(self.partners))
         self.values[everyone] = information(self.judge, self.parts.whole())
         if new:
-            outputs = np.stack([self._outputs(everyone, members) for members in new])
+            exchanges = [self._exchange(everyone, members) for members in new]
+            stacks = [list(range(len(new)))[start : start + STACK] for start in range(0, len(new), STACK)]
+            outputs = cross_all(self.parts, self.partners, exchanges, stacks, **self.run)
             rows = fit_effects(outputs, self.partners).rows
             self.values |= dict(zip(new, information(self.judge, rows), strict=True))
 
-    def _outputs(self, everyone, members):
+    def _exchange(self, everyone, members):
         outside = len(self.cells) in members
         moved = [self.cells[one] for one in sorted(everyone - members if outside else members) if one < len(self.cells)]
-        return cross(self.parts, self.partners, moved, alone=not outside)
+        return Exchange(moved, alone=not outside)
 
 
 @dataclass(frozen=True, eq=False)

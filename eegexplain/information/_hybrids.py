@@ -1,5 +1,6 @@
 """Outputs of hybrids: trials with the cell of another, or with everything but the cell."""
 
+import threading
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eegexplain._units import STACK, Unit, run_units
 from eegexplain.information._asked import Asked
 from eegexplain.information._cells import Cell, Part
 
@@ -14,6 +16,7 @@ KEPT = 2**27  # bytes of cells of all trials that may be kept; beyond, they are 
 AT_ONCE = 2**23  # bytes of hybrids that are asked at once: they stay in the cache
 MOST_AT_ONCE = 512
 BLOCK_SIZE = 256
+_KEEPING = threading.RLock()  # threads share what is kept
 
 
 @dataclass(eq=False)
@@ -33,6 +36,13 @@ class Parts:
     asked: Asked
     _kept: dict = field(default_factory=dict, repr=False)
     _part: tuple[Part | None, Any] = (None, None)
+
+    def __getstate__(self):
+        """Without what is kept: a worker computes its part of it sooner than it would receive all."""
+        return {"X": self.X, "order": self.order, "asked": self.asked}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state, _kept={}, _part=(None, None))
 
     @cached_property
     def n_bytes(self) -> int:
@@ -59,9 +69,10 @@ class Parts:
         array or tensor of shape (*places.shape, ...)
         """
         if 2 * self.n_bytes <= KEPT:
-            if cell not in self._kept:
-                self._keep(cell)
-            return self._kept[cell][places]
+            with _KEEPING:
+                if cell not in self._kept:
+                    self._keep(cell)
+                return self._kept[cell][places]
         unique, back = np.unique(places, return_inverse=True)  # each trial is read once
         found = np.asarray(self.X[self.order[unique]])
         return self._features(found if cell is None else cell.of(found))[back.reshape(places.shape)]
@@ -135,3 +146,64 @@ def cross(parts: Parts, partners: NDArray, cells: list[Cell], *, alone: bool = F
         found = parts.asked.outputs(hybrids.reshape(-1, *hybrids.shape[2:]))
         outputs.append(found.reshape(*whom.shape, -1))
     return np.concatenate(outputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Exchange:
+    """What is exchanged between trials: an argument of `cross`.
+
+    Parameters
+    ----------
+    cells : list of Cell
+    alone : bool, default=False
+    """
+
+    cells: list[Cell]
+    alone: bool = False
+
+
+def stacks_of_parts(exchanges: list[Exchange]) -> list[list[int]]:
+    """Numbers of exchanges of single cells that one unit does: some that share a part, which is computed once.
+
+    Parameters
+    ----------
+    exchanges : list of Exchange
+
+    Returns
+    -------
+    list of list of int
+    """
+    shared: dict[int, list[int]] = {}
+    for number, one in enumerate(exchanges):
+        shared.setdefault(id(one.cells[0].part), []).append(number)
+    return [own[start : start + STACK] for own in shared.values() for start in range(0, len(own), STACK)]
+
+
+def cross_all(
+    parts: Parts, partners: NDArray, exchanges: list[Exchange], stacks: list[list[int]], **run: Any
+) -> NDArray:
+    """Outputs of all hybrids, in units that run wherever the active backend says.
+
+    Parameters
+    ----------
+    parts : Parts
+    partners : ndarray of int of shape (n_trials, n_partners)
+    exchanges : list of Exchange
+    stacks : list of list of int
+        Which exchanges are one unit, every number once.
+    **run : dict
+        ``n_jobs, verbose`` of `run_units`.
+
+    Returns
+    -------
+    ndarray of shape (n_exchanges, n_trials, n_partners, n_outputs)
+    """
+    units = [Unit(_crossed, (parts, partners, [exchanges[number] for number in stack])) for stack in stacks]
+    found: dict[int, NDArray] = {}
+    for stack, outputs in zip(stacks, run_units(units, desc="information", **run), strict=True):
+        found |= dict(zip(stack, outputs, strict=True))
+    return np.stack([found[number] for number in range(len(exchanges))])
+
+
+def _crossed(parts, partners, exchanges):
+    return [cross(parts, partners, one.cells, alone=one.alone) for one in exchanges]

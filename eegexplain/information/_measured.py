@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegexplain._judge import Judge
-from eegexplain._parallel import progress
 from eegexplain.information._cells import Cells
 from eegexplain.information._game import MOST_PLAYERS, Game, sampled_shapley_values, shapley_values
-from eegexplain.information._hybrids import Parts, cross
+from eegexplain.information._hybrids import Exchange, Parts, cross_all, stacks_of_parts
 from eegexplain.information._judging import Lost, information, lost_information, total_of
 from eegexplain.information._partners import fit_effects
 from eegexplain.information._testing import Tested
@@ -59,30 +58,31 @@ class Decomposed:
     sampling_errors: NDArray
 
 
-def lost_without(trials: Trials, cells: Cells, verbose: int = 0) -> Lost:
-    """What is lost without each cell; cells that share a part in time and frequency are crossed one after another.
+def lost_without(trials: Trials, cells: Cells, **run: Any) -> Lost:
+    """What is lost without each cell.
 
     Parameters
     ----------
     trials : Trials
     cells : Cells
-    verbose : int, default=0
+    **run : dict
+        ``n_jobs, verbose`` of `run_units`.
 
     Returns
     -------
     Lost
     """
-    first = {id(cell.part): number for number, cell in reversed(list(enumerate(cells.cells)))}
-    order = sorted(range(len(cells.cells)), key=lambda number: first[id(cells.cells[number].part)])
-    outputs: dict[int, NDArray] = {}
-    for number in progress(order, verbose, "information"):
-        outputs[number] = cross(trials.parts, trials.partners, [cells.cells[number]])
-    effects = fit_effects(np.stack([outputs[number] for number in range(len(order))]), trials.partners)
-    return lost_information(trials.judge, trials.whole, effects)
+    return lost_information(trials.judge, trials.whole, _effects(trials, cells, alone=False, **run))
+
+
+def _effects(trials, cells, *, alone, **run):
+    exchanges = [Exchange([cell], alone) for cell in cells.cells]
+    outputs = cross_all(trials.parts, trials.partners, exchanges, stacks_of_parts(exchanges), **run)
+    return fit_effects(outputs, trials.partners)
 
 
 def decompose(
-    trials: Trials, cells: Cells, lost: Lost, kind: str, n_orders: int, rng: np.random.RandomState
+    trials: Trials, cells: Cells, lost: Lost, kind: str, n_orders: int, rng: np.random.RandomState, **run: Any
 ) -> Decomposed:
     """What cells are worth.
 
@@ -95,6 +95,8 @@ def decompose(
     n_orders : int
         Of players, where there are too many for all coalitions.
     rng : numpy.random.RandomState
+    **run : dict
+        ``n_jobs, verbose`` of `run_units`.
 
     Returns
     -------
@@ -102,10 +104,9 @@ def decompose(
     """
     values = lost.values
     if kind == "alone":
-        outputs = np.stack([cross(trials.parts, trials.partners, [cell], alone=True) for cell in cells.cells])
-        values = information(trials.judge, fit_effects(outputs, trials.partners).rows)
+        values = information(trials.judge, _effects(trials, cells, alone=True, **run).rows)
     elif kind == "shapley":
-        game = Game(trials.judge, trials.parts, trials.partners, cells.cells)
+        game = Game(trials.judge, trials.parts, trials.partners, cells.cells, run)
         exact = game.n_players <= MOST_PLAYERS
         shares = shapley_values(game) if exact else sampled_shapley_values(game, n_orders, rng)
         return Decomposed(kind, shares.values, shares.sampling_errors)

@@ -7,6 +7,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from eegexplain._parallel import BLOCK_SIZE, trial_blocks
+from eegexplain._units import Unit, run_units
 from eegexplain.information._coordinates import Coordinates
 from eegexplain.information._question import Question
 
@@ -196,8 +198,9 @@ def mixed(weights: NDArray, features: Any) -> Any:
     return found.reshape(len(features), len(weights), *features.shape[2:])
 
 
-def relations(question: Question, bins: NDArray, coordinates: Coordinates, rotations: Rotations) -> Relations:
-    """Ask for the outputs of rotated trials, and fit each trial's by its relations.
+@dataclass(frozen=True, eq=False)
+class Turned:
+    """Trials, and what is turned in them.
 
     Parameters
     ----------
@@ -205,24 +208,74 @@ def relations(question: Question, bins: NDArray, coordinates: Coordinates, rotat
         No more rotated trials than its batch size are in memory at a time.
     bins : ndarray of bool of shape (n_bins,)
     coordinates : Coordinates
+    """
+
+    question: Question
+    bins: NDArray
+    coordinates: Coordinates
+
+
+def relations(turned: list[Turned], rotations: Rotations, **run: Any) -> list[Relations]:
+    """Ask for the outputs of rotated trials, and fit each trial's by its relations.
+
+    Parameters
+    ----------
+    turned : list of Turned
+        In several bands, say.
     rotations : Rotations
+    **run : dict
+        ``n_jobs, verbose`` of `run_units`, whose units are blocks of trials.
 
     Returns
     -------
-    Relations
+    list of Relations
     """
-    n_rotations, n_pairs = len(rotations.angles), len(rotations.pairs)
-    at_once = max(1, question.batch_size // n_rotations)
-    terms, found, varied, left = rotations.terms, [], 0.0, 0.0
-    for start in range(0, len(question.order), at_once):
-        outputs = _asked(question, slice(start, start + at_once), bins, coordinates, rotations.angles)
+    plan = [(number, block) for number, one in enumerate(turned) for block in _blocks(one.question, rotations)]
+    units = [Unit(_fitted, (turned[number], rotations, block)) for number, block in plan]
+    found: list[list[_Fitted]] = [[] for _ in turned]
+    for (number, _), one in zip(plan, run_units(units, desc="synchrony", **run), strict=True):
+        found[number].append(one)
+    return [_joined(blocks, one.coordinates, rotations) for blocks, one in zip(found, turned, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """Of a block of trials: coefficients (n_trials, 1 + n_pairs, n_outputs), and sums of squares over rotations."""
+
+    coefficients: NDArray
+    left: float
+    varied: float
+
+
+def _blocks(question, rotations):
+    """Whole passes of about as many trials as other analyses have in a block."""
+    at_once = _at_once(question, rotations)
+    return trial_blocks(len(question.order), max(1, BLOCK_SIZE // at_once) * at_once)
+
+
+def _at_once(question, rotations):
+    return max(1, question.batch_size // len(rotations.angles))
+
+
+def _fitted(turned, rotations, block):
+    question, terms, n_pairs = turned.question, rotations.terms, len(rotations.pairs)
+    found, left, varied, at_once = [], 0.0, 0.0, _at_once(question, rotations)
+    for start in range(block.start, block.stop, at_once):
+        places = slice(start, min(start + at_once, block.stop))
+        outputs = _asked(question, places, turned.bins, turned.coordinates, rotations.angles)
         coefficients = rotations.operator @ outputs
         found.append(coefficients[:, : 1 + n_pairs])
         left += np.square(outputs - terms @ coefficients).sum()
         varied += np.square(outputs - outputs.mean(axis=1, keepdims=True)).sum()
-    fitted = np.concatenate(found)
+    return _Fitted(np.concatenate(found), left, varied)
+
+
+def _joined(blocks, coordinates, rotations):
+    fitted = np.concatenate([one.coefficients for one in blocks])
+    left, varied = sum(one.left for one in blocks), sum(one.varied for one in blocks)
     turned = np.isin(rotations.pairs, coordinates.unit).all(axis=1)
-    free = n_rotations - terms.shape[1]  # unbiased: the fit takes a share of any noise
+    n_rotations, n_terms = rotations.terms.shape
+    free = n_rotations - n_terms  # unbiased: the fit takes a share of any noise
     share = np.nan if free <= 0 else 0.0 if varied == 0 else left / free * (n_rotations - 1) / varied
     return Relations(fitted[:, 0], fitted[:, 1:] * turned[:, None], float(min(share, 1.0)))
 

@@ -1,6 +1,6 @@
 """All that is measured of phase relations: pairs, all of them together, and both controls, band by band."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 from eegexplain.information._controls import (
     Halves,
     both_halves,
-    diagonal_relations,
     half_coordinates,
+    join_halves,
     make_halves,
     reversed_in_time,
+    turned_halves,
 )
 from eegexplain.information._coordinates import REST, Coordinates, same_units
 from eegexplain.information._pairs import UNKNOWN, Worth, evidence_columns, lost_without, worth
 from eegexplain.information._question import Judged
-from eegexplain.information._rotations import Relations, Rotations, draw_rotations, n_rotations_for, relations
+from eegexplain.information._rotations import Relations, Rotations, Turned, draw_rotations, n_rotations_for, relations
 from eegexplain.information._testing import Tested, evidence_test
 
 
@@ -32,12 +33,30 @@ class Settings:
         Of the second control.
     n_permutations : int
     seed : int
+    n_jobs : int or None
+    verbose : int
     """
 
     rotations: Rotations
     n_components: int
     n_permutations: int
     seed: int
+    n_jobs: int | None = None
+    verbose: int = 0
+
+    def relations(self, turned: list[Turned], rotations: Rotations) -> list[Relations]:
+        """Measure relations of trials, in processes perhaps.
+
+        Parameters
+        ----------
+        turned : list of Turned
+        rotations : Rotations
+
+        Returns
+        -------
+        list of Relations
+        """
+        return relations(turned, rotations, n_jobs=self.n_jobs, verbose=self.verbose)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +106,13 @@ class Measured:
     interaction: NDArray
 
 
-def measure(trials: Judged, bands: Iterable[tuple[NDArray, Coordinates]], settings: Settings) -> Measured:
+def measure(trials: Judged, bands: Sequence[tuple[NDArray, Coordinates]], settings: Settings) -> Measured:
     """Measure all relations, and both controls.
 
     Parameters
     ----------
     trials : Judged
-    bands : iterable of (ndarray of bool, Coordinates)
+    bands : sequence of (ndarray of bool, Coordinates)
         Bins of each band, and what is turned in it.
     settings : Settings
 
@@ -101,11 +120,9 @@ def measure(trials: Judged, bands: Iterable[tuple[NDArray, Coordinates]], settin
     -------
     Measured
     """
-    all_bins, found, backwards, whole = [], [], [], trials.whole
-    for bins, coordinates in bands:
-        all_bins.append(bins)
-        found.append(_related(trials, bins, coordinates, settings.rotations))
-        backwards.append(trials.question.outputs(lambda X, bins=bins: reversed_in_time(X, bins)))
+    all_bins, whole = [bins for bins, _ in bands], trials.whole
+    found = _related(trials, bands, settings)
+    backwards = [trials.question.outputs(lambda X, bins=bins: reversed_in_time(X, bins)) for bins in all_bins]
     columns = [evidence_columns(trials, one) for one in found]
     tested = _tested(trials, trials.judge, columns, settings, np.random.RandomState(settings.seed))
     components = _diagonal(trials, all_bins, settings)
@@ -135,12 +152,12 @@ def _tested(trials, judge, columns, settings, rng):
     return found if trials.testable else Tested(found.evidence, found.errors, np.full(len(joined), np.nan))
 
 
-def _related(trials, bins, coordinates, rotations):
-    """Relations in a band; without pairs there are none, whatever one unit's own phase does."""
-    if len(rotations.pairs):
-        return relations(trials.question, bins, coordinates, rotations)
+def _related(trials, bands, settings):
+    """Relations in each band; without pairs there are none, whatever one unit's own phase does."""
+    if len(settings.rotations.pairs):
+        return settings.relations([Turned(trials.question, *band) for band in bands], settings.rotations)
     n_trials, n_outputs = trials.whole.shape
-    return Relations(trials.whole, np.zeros((n_trials, 0, n_outputs)), 0.0)
+    return [Relations(trials.whole, np.zeros((n_trials, 0, n_outputs)), 0.0) for _ in bands]
 
 
 def _diagonal(trials, all_bins, settings):
@@ -157,10 +174,11 @@ def _diagonal(trials, all_bins, settings):
     evidence, p_values = np.full((n_outputs, n_bands, len(single)), np.nan), np.full((n_bands, len(single)), np.nan)
     if not single.any():
         return Diagonal(names, np.zeros((n_bands, *trials.whole.shape)), evidence, p_values)
-    found = [
-        diagonal_relations(trials.question, bins, flat[2 * k : 2 * k + 2], halves, rotations)
-        for k, bins in enumerate(all_bins)
+    turned = [
+        turned_halves(trials.question, bins, flat[2 * k : 2 * k + 2], halves) for k, bins in enumerate(all_bins)
     ]
+    parts = settings.relations([half for one in turned for half in one], rotations)
+    found = [join_halves(parts[2 * k : 2 * k + 2], halves) for k in range(n_bands)]
     columns = [evidence_columns(trials, one)[single] for one in found]
     found_evidence, found_p = _tested_halves(trials, halves, columns, settings)
     evidence[..., single] = found_evidence.T.reshape(n_outputs, n_bands, -1)

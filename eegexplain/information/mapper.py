@@ -86,6 +86,8 @@ class InformationMapper(InformationExplainer):
     ch_names : list of str, optional
     random_state : int, RandomState instance or None
         Draws partners, and parts that calibrate each other.
+    n_jobs : int, optional
+        Units of up to eight cells (or coalitions) worked on at a time; results do not depend on it.
     verbose : int, default=0
 
     Attributes
@@ -165,6 +167,7 @@ class InformationMapper(InformationExplainer):
         sfreq: float | None = None,
         ch_names: Sequence[str] | None = None,
         random_state: Any = None,
+        n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
         self.estimator = estimator
@@ -180,6 +183,7 @@ class InformationMapper(InformationExplainer):
         self.sfreq = sfreq
         self.ch_names = ch_names
         self.random_state = random_state
+        self.n_jobs = n_jobs
         self.verbose = verbose
 
     # ----------------------------------------------------------------- fit
@@ -217,9 +221,10 @@ class InformationMapper(InformationExplainer):
         judge = self._judge(held, whole)
         blocks = np.arange(len(X)) if held.groups is None else held.groups
         trials = Trials(judge, parts, draw_partners(blocks, self.n_partners, rng), whole, held.testable)
-        lost = lost_without(trials, self.cells_, self.verbose)
+        run = {"n_jobs": self.n_jobs, "verbose": self.verbose}
+        lost = lost_without(trials, self.cells_, **run)
         tested = evidence_test(lost.effects.columns, judge, held.groups, self.n_permutations, rng)
-        decomposed = decompose(trials, self.cells_, lost, self.decomposition, self.n_orders, rng)
+        decomposed = decompose(trials, self.cells_, lost, self.decomposition, self.n_orders, rng, **run)
         dataset = tabulate(trials, self.cells_, lost, decomposed, tested, self.output_names_)
         warn_of_interactions(dataset)
         return dataset, Reference(np.asarray(X[held.order[:N_REFERENCE]]), lost.effects.rows[:, :N_REFERENCE])

@@ -10,7 +10,6 @@ import numpy as np
 from eegexplain._bands import band_masks, frozen_bins
 from eegexplain._explanation import order_by_content
 from eegexplain._judge import UNITS
-from eegexplain._parallel import progress
 from eegexplain._settings import Number
 from eegexplain._validation import EEG_BANDS, check_bands, check_option, random_seed
 from eegexplain.information._asked import ask
@@ -23,7 +22,13 @@ from eegexplain.information._coordinates import (
 )
 from eegexplain.information._explainer import InformationExplainer
 from eegexplain.information._question import Judged, Question
-from eegexplain.information._rotations import Rotations, draw_rotations, n_rotations_for, relations
+from eegexplain.information._rotations import (
+    Rotations,
+    Turned,
+    draw_rotations,
+    n_rotations_for,
+    relations,
+)
 from eegexplain.information._spaces import SPACES, find_space, needs_decoder
 from eegexplain.information._summary import describe
 from eegexplain.information._synchrony import Settings, measure
@@ -69,6 +74,8 @@ class SynchronyMapper(InformationExplainer):
         256).
     random_state : int, RandomState instance or None
         Draws angles, and parts that calibrate each other.
+    n_jobs : int, optional
+        Blocks of trials worked on at a time; results do not depend on it.
     verbose : int, default=0
 
     Attributes
@@ -166,6 +173,7 @@ class SynchronyMapper(InformationExplainer):
         ch_names: Sequence[str] | None = None,
         batch_size: int | None = None,
         random_state: Any = None,
+        n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
         self.estimator = estimator
@@ -179,6 +187,7 @@ class SynchronyMapper(InformationExplainer):
         self.ch_names = ch_names
         self.batch_size = batch_size
         self.random_state = random_state
+        self.n_jobs = n_jobs
         self.verbose = verbose
 
     # ----------------------------------------------------------------- fit
@@ -245,11 +254,12 @@ class SynchronyMapper(InformationExplainer):
         question = self._question(X, held.order)
         whole = question.outputs()
         trials = Judged(question, whole, self._judge(held, whole), held.testable)
-        steps = progress(list(zip(self._bins.values(), self.coordinates_, strict=True)), self.verbose, "synchrony")
-        settings = Settings(self._rotations, self.n_components, self.n_permutations, self._seed)
+        bands = list(zip(self._bins.values(), self.coordinates_, strict=True))
+        asked = self._rotations, self.n_components, self.n_permutations, self._seed
+        settings = Settings(*asked, n_jobs=self.n_jobs, verbose=self.verbose)
         patterns = np.array([_unit_patterns(one) for one in self.coordinates_])
         axes = Axes(self._unit_dim, self._unit_names, list(self._bins), self.output_names_, self.ch_names_, patterns)
-        dataset = tabulate(trials, measure(trials, steps, settings), axes)
+        dataset = tabulate(trials, measure(trials, bands, settings), axes)
         return dataset.assign_attrs(n_rotations=len(self._rotations.angles), ridge=self._rotations.ridge)
 
     def summary(self) -> str:
@@ -276,11 +286,11 @@ class SynchronyMapper(InformationExplainer):
         if not len(self._rotations.pairs):
             return np.zeros((len(X), *lengths))
         question = replace(self._question(self._probe, np.arange(len(X))), X=X)
-        found = [
-            relations(question, bins, own, self._rotations).values
-            for bins, own in zip(self._bins.values(), self.coordinates_, strict=True)
+        turned = [
+            Turned(question, bins, own) for bins, own in zip(self._bins.values(), self.coordinates_, strict=True)
         ]
-        return np.stack(found, axis=1).transpose(0, 3, 1, 2).reshape(len(X), *lengths)
+        found = relations(turned, self._rotations, n_jobs=self.n_jobs)
+        return np.stack([one.values for one in found], axis=1).transpose(0, 3, 1, 2).reshape(len(X), *lengths)
 
     def _store(self, dataset):
         super()._store(dataset)

@@ -8,6 +8,7 @@ from eegexplain.information._asked import Asked
 from eegexplain.information._coordinates import covariances, filter_coordinates, principal_coordinates, same_units
 from eegexplain.information._question import Question
 from eegexplain.information._rotations import (
+    Turned,
     draw_rotations,
     in_quadrature,
     mixed,
@@ -20,6 +21,10 @@ from eegexplain.information._rotations import (
 
 N_TRIALS, N_CHANNELS, N_TIMES = 6, 4, 32
 BINS = np.isin(np.arange(17), [4, 5, 6])
+
+
+def related(asked, bins, own, turns):
+    return relations([Turned(asked, bins, own)], turns)[0]
 
 
 @pytest.fixture
@@ -86,7 +91,7 @@ def test_a_rotation_multiplies_the_spectrum_of_each_unit(X, make):
 def test_least_squares_of_each_trial_by_itself(X):
     own = oblique(X)
     turns = draw_rotations(len(own.names), 40, np.random.RandomState(0))
-    found = relations(question(X, curved), BINS, own, turns)
+    found = related(question(X, curved), BINS, own, turns)
     for n, trial in enumerate(X):
         hybrids = np.stack([naively_rotated(trial, own.filters, own.patterns, a[own.unit]) for a in turns.angles])
         design = np.array([
@@ -106,8 +111,8 @@ def test_interaction_is_the_share_that_pairs_leave_over(X):
 
     own = channel_coordinates(X)
     turns = draw_rotations(4, 400, np.random.RandomState(0))
-    assert relations(question(X, of_three), BINS, own, turns).interaction == pytest.approx(1.0, abs=0.05)
-    assert relations(question(X, quadratic), BINS, own, turns).interaction < 1e-20
+    assert related(question(X, of_three), BINS, own, turns).interaction == pytest.approx(1.0, abs=0.05)
+    assert related(question(X, quadratic), BINS, own, turns).interaction < 1e-20
 
 
 def quadratic(X):
@@ -123,7 +128,7 @@ WEIGHTS = np.array([[2, 1j, 0, 0], [-1j, 1, 0.5, 0], [0, 0.5, 0, 0], [0, 0, 0, -
 def test_relations_of_a_quadratic_form_are_its_terms(X):
     own = channel_coordinates(X)
     turns = draw_rotations(4, n_rotations_for(4), np.random.RandomState(0))
-    found = relations(question(X, quadratic), BINS, own, turns)
+    found = related(question(X, quadratic), BINS, own, turns)
     spectra = np.fft.rfft(X)[..., BINS]
     for pair, (i, j) in enumerate(turns.pairs):
         own_terms = 2 * (WEIGHTS[i, j] * (spectra[:, i] * spectra[:, j].conj()).sum(axis=1)).real
@@ -134,11 +139,23 @@ def test_relations_of_a_quadratic_form_are_its_terms(X):
 
 def test_batches_and_order_do_not_matter(X):
     own, turns = oblique(X), draw_rotations(3, 30, np.random.RandomState(0))
-    whole = relations(question(X, curved, 1000), BINS, own, turns)
+    whole = related(question(X, curved, 1000), BINS, own, turns)
     for batch_size in (1, 7, 30, 64):
-        np.testing.assert_allclose(relations(question(X, curved, batch_size), BINS, own, turns).values, whole.values)
-    alone = relations(Question(Asked(np.asarray, curved), X, np.array([4, 1]), 64), BINS, own, turns)
+        np.testing.assert_allclose(related(question(X, curved, batch_size), BINS, own, turns).values, whole.values)
+    alone = related(Question(Asked(np.asarray, curved), X, np.array([4, 1]), 64), BINS, own, turns)
     np.testing.assert_allclose(alone.values, whole.values[[4, 1]], atol=1e-12)
+
+
+def test_blocks_of_trials_are_joined(monkeypatch):
+    X = np.random.default_rng(0).standard_normal((150, N_CHANNELS, N_TIMES))
+    own, turns = channel_coordinates(X), draw_rotations(N_CHANNELS, 60, np.random.RandomState(0))
+    one, other = question(X, curved), question(2 * X[:100], curved)
+    found = relations([Turned(one, BINS, own), Turned(other, BINS, own)], turns)
+    monkeypatch.setattr("eegexplain.information._rotations.BLOCK_SIZE", 1000)
+    for blocks, whole in zip(found, (related(one, BINS, own, turns), related(other, BINS, own, turns)), strict=True):
+        np.testing.assert_array_equal(blocks.constant, whole.constant)
+        np.testing.assert_array_equal(blocks.values, whole.values)
+        assert blocks.interaction == pytest.approx(whole.interaction, rel=1e-12) and 0.01 < whole.interaction < 0.99
 
 
 def test_no_more_rotated_trials_in_memory_than_a_batch(X):
@@ -148,8 +165,8 @@ def test_no_more_rotated_trials_in_memory_than_a_batch(X):
         sizes.append(len(X))
         return curved(X)
 
-    relations(question(X, ask, 50), BINS, oblique(X), draw_rotations(3, 30, np.random.RandomState(0)))
-    relations(question(X, ask, 20), BINS, oblique(X), draw_rotations(3, 30, np.random.RandomState(0)))
+    related(question(X, ask, 50), BINS, oblique(X), draw_rotations(3, 30, np.random.RandomState(0)))
+    related(question(X, ask, 20), BINS, oblique(X), draw_rotations(3, 30, np.random.RandomState(0)))
     assert max(sizes) == 30 and max(sizes[N_TRIALS:]) == 20
 
 
@@ -197,7 +214,7 @@ def test_average_referenced_trials_stay_so(X, space):
 def test_missing_units_have_no_relations(X):
     alike = same_units([principal_coordinates(3, np.eye(4)), principal_coordinates(3, np.diag([2.0, 1, 0, 0]))])
     turns = draw_rotations(4, 60, np.random.RandomState(0))
-    values = relations(question(X, curved), BINS, alike[1], turns).values
+    values = related(question(X, curved), BINS, alike[1], turns).values
     missing = ~np.isin(turns.pairs, [0, 1]).all(axis=1)
     assert missing.sum() == 5 and (values[:, missing] == 0).all() and (values[:, ~missing] != 0).any()
 
