@@ -27,10 +27,8 @@ from eegexplain._validation import (
 from eegexplain.models._shared import Shared
 from eegexplain.models._training import (
     REFERENCE_SFREQ,
-    BestEpoch,
-    FixedSplit,
     TrialDataset,
-    WithinLimits,
+    descend,
     input_scale,
     resolve_device,
     validation_split,
@@ -209,17 +207,19 @@ class NetworkFacade(BaseEstimator):
 
     def _build_net(self):
         """Return an initialised skorch net for the sizes seen in ``fit``."""
+        device = resolve_device(self.device)
         net = self._net_class(
             self._module_class,
             criterion=self._criterion,
             optimizer=torch.optim.Adam,
             optimizer__param_groups=self._rates(self._reference_sfreq()),
+            optimizer__fused=device.split(":")[0] in ("cpu", "cuda"),  # one call per step, not ten per parameter
             lr=self._learning_rate(),
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             iterator_train__shuffle=True,
             train_split=None,
-            device=resolve_device(self.device),
+            device=device,
             verbose=0,
             **{f"callbacks__{name}": None for name in self._silenced},
             **{f"module__{name}": value for name, value in {**self._sizes, **self._module_settings()}.items()},
@@ -243,25 +243,13 @@ class NetworkFacade(BaseEstimator):
     def _train(self, net, trials, target, groups, seed):
         """Train the initialised net in place and set ``n_iter_`` and ``history_``: Adam, best epoch kept."""
         split = validation_split(target, self.validation_fraction, groups, seed, self._stratify)
-        best, self.history_ = self._descend(net, trials, target, split, self.max_epochs)
-        self.n_iter_ = best.n_epochs_
+        found = self._descend(net, trials, target, split)
+        self.n_iter_, self.history_ = found.n_epochs, found.history
 
-    def _descend(self, net, trials, target, split, max_epochs):
-        """Take Adam's steps on one part of the trials, keep the best epoch on the other; that callback, and losses."""
-        training, validation = split
-        best = BestEpoch(self.patience, self.verbose)
-        limits = [("limits", WithinLimits())] if hasattr(net.module_, "constrain") else []
-        net.train_split = FixedSplit(training, validation) if len(validation) else None
-        net.callbacks = [("best_epoch", best), *limits]
-        net.initialize_callbacks()  # `set_params` would keep those of before
-        net.max_epochs = max_epochs
-        net.partial_fit(TrialDataset(trials, target, default_dtype()), target)
-        net.max_epochs = self.max_epochs
-        net.set_params(train_split=None, callbacks=None)  # they hold trial numbers and weights of other epochs
-        if best.interrupted(max_epochs):
-            raise KeyboardInterrupt
-        recorded = [key for key in ("train_loss", "valid_loss") if key in net.history[-1]]
-        return best, {key: np.array(net.history[:, key]) for key in recorded}
+    def _descend(self, net, trials, target, split, max_epochs=None):
+        """Take Adam's steps on one part of the trials, keep the best epoch on the other."""
+        data = TrialDataset(trials, target, default_dtype())
+        return descend(net, data, split, max_epochs or self.max_epochs, self.patience, self.verbose)
 
     def _finish(self, module, trials):
         """Set fitted attributes that the trained module and the training trials give together."""

@@ -1,16 +1,16 @@
 """How networks train by gradients: a fixed validation part, the best epoch kept in memory, weights within limits."""
 
-import copy
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedGroupKFold, StratifiedShuffleSplit
-from skorch.callbacks import Callback
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm.auto import tqdm
 
 # Rate in Hz to which settings in Hz, in seconds, and learning rates refer where no `sfreq` is given.
 REFERENCE_SFREQ = 128.0
+_HELD_OUT_BATCH = 64  # at least: no gradient is kept
 
 
 def input_scale(X, block=256):
@@ -82,7 +82,7 @@ def validation_split(y, fraction, groups, seed, stratify):
 
 
 class TrialDataset(Dataset):
-    """Trials and targets read one by one and cast: memory-mapped, read-only and float64 trials need no copy of all."""
+    """Trials and targets read and cast batch by batch: memory-mapped, read-only and float64 trials need no copy."""
 
     def __init__(self, trials, target, dtype):
         self.trials = trials
@@ -92,72 +92,102 @@ class TrialDataset(Dataset):
     def __len__(self):
         return len(self.trials)
 
-    def __getitem__(self, index):
-        """Return one trial and its target."""
-        return np.array(self.trials[index], dtype=self.dtype), self.target[index]
+    def __getitems__(self, indices):
+        """Return a batch of trials and their targets."""
+        trials = np.array(self.trials[indices], dtype=self.dtype)
+        return torch.from_numpy(trials), torch.from_numpy(np.asarray(self.target[indices]))
 
 
-class FixedSplit:
-    """A skorch ``train_split`` with indices decided beforehand (a plain class, so that nets pickle)."""
+@dataclass(frozen=True)
+class Descent:
+    """What training by gradients came to: losses ``(n_epochs,)`` by name, and the epoch that was kept.
 
-    def __init__(self, training, validation):
-        self.training = training
-        self.validation = validation
+    ``best_epoch`` counts from 1; None where nothing was held out, or no loss was a number: then the last one is kept.
+    """
 
-    def __call__(self, dataset, y=None, **fit_params):
-        """Return the two parts of a dataset."""
-        return Subset(dataset, self.training), Subset(dataset, self.validation)
+    history: dict[str, np.ndarray]
+    best_epoch: int | None
 
-
-class BestEpoch(Callback):
-    """Stop after `patience` epochs without a lower validation loss and go back to the best; keeps it in memory."""
-
-    def __init__(self, patience=None, verbose=0):
-        self.patience = patience
-        self.verbose = verbose
-
-    def on_train_begin(self, net, **kwargs):
-        """Forget earlier fits."""
-        self.best_loss_, self.best_epoch_, self.best_state_ = np.inf, None, None
-        self.n_epochs_, self.stopped_ = 0, False
-        self.bar_ = tqdm(total=net.max_epochs, desc="training", leave=False) if self.verbose else None
-
-    def on_epoch_end(self, net, **kwargs):
-        """Compare the epoch with the best so far."""
-        self.n_epochs_ += 1
-        if self.bar_ is not None:
-            self.bar_.update()
-        row = net.history[-1]
-        loss = row.get("valid_loss")
-        if loss is None:
-            return
-        if loss < self.best_loss_:
-            self.best_loss_, self.best_epoch_ = loss, row["epoch"]
-            self.best_state_ = copy.deepcopy(net.module_.state_dict())
-        elif self.patience is not None and row["epoch"] - (self.best_epoch_ or 0) >= self.patience:
-            self.stopped_ = True
-            raise KeyboardInterrupt  # skorch's own way to end a fit in good order
-
-    def on_train_end(self, net, **kwargs):
-        """Go back to the best epoch."""
-        if self.bar_ is not None:
-            self.bar_.close()
-        if self.best_state_ is not None:
-            net.module_.load_state_dict(self.best_state_)
-            self.best_state_ = None
-
-    def interrupted(self, max_epochs: int) -> bool:
-        """Tell whether somebody else ended the fit: skorch swallows Ctrl-C."""
-        return not self.stopped_ and self.n_epochs_ < max_epochs
+    @property
+    def n_epochs(self):
+        """Epochs trained."""
+        return len(self.history["train_loss"])
 
 
-class WithinLimits(Callback):
-    """Call the module's ``constrain()`` after every step of training, as Keras does with its weight constraints."""
+def descend(net, data, split, max_epochs, patience=None, verbose=0):
+    """Train an initialised skorch net in place, and keep the epoch with the least loss on held-out trials.
 
-    def on_batch_end(self, net, training=False, **kwargs):
-        """Bring the weights back within their limits."""
-        if training:
-            net.module_.constrain()
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        Its module, criterion, optimizer and batch size are used, and its history written; its own loop asks its
+        callbacks, and reads trials one by one, at the cost of a small network's step.
+    data : TrialDataset
+    split : tuple of int arrays
+        Trials to train on, and those to hold out.
+    max_epochs : int
+    patience : int or None
+        Epochs without a better loss on held-out trials after which training stops.
+    verbose : int
+        1 shows a progress bar.
+
+    Returns
+    -------
+    Descent
+    """
+    training, validation = (Subset(data, part) for part in split)
+    training = DataLoader(training, net.batch_size, shuffle=True, collate_fn=_as_read)
+    validation = DataLoader(validation, max(net.batch_size, _HELD_OUT_BATCH), collate_fn=_as_read)
+    rows, least, best_epoch, best_state = [], np.inf, None, None
+    for epoch in tqdm(range(1, max_epochs + 1), desc="training", leave=False, disable=not verbose):
+        rows.append({"train_loss": _mean_loss(_training_step, net, training)})
+        if len(split[1]):
+            rows[-1]["valid_loss"] = _mean_loss(_held_out_loss, net, validation)
+        _record(net.history, rows[-1])
+        if rows[-1].get("valid_loss", np.nan) < least:
+            least, best_epoch = rows[-1]["valid_loss"], epoch
+            best_state = {name: value.clone() for name, value in net.module_.state_dict().items()}
+        elif len(split[1]) and patience is not None and epoch - (best_epoch or 0) >= patience:
+            break
+    if best_state is not None:
+        net.module_.load_state_dict(best_state)
+    return Descent({name: np.array([row[name] for row in rows]) for name in rows[0]}, best_epoch)
+
+
+def _mean_loss(loss_of, net, batches):
+    """Go over the batches once; mean loss of their trials."""
+    net.module_.train(loss_of is _training_step)
+    losses, sizes = [], []
+    for x, target in batches:
+        losses.append(loss_of(net, x.to(net.device), target.to(net.device)))
+        sizes.append(len(x))
+    return float(np.average(losses, weights=sizes))
+
+
+def _training_step(net, x, target):
+    """Take one step down; a module that has limits goes back within them, as Keras does with its constraints."""
+    net.optimizer_.zero_grad()
+    loss = net.get_loss(net.module_(x), target, X=x, training=True)
+    loss.backward()
+    net.optimizer_.step()
+    if hasattr(net.module_, "constrain"):
+        net.module_.constrain()
+    return loss.item()
+
+
+@torch.no_grad()
+def _held_out_loss(net, x, target):
+    return net.get_loss(net.module_(x), target, X=x, training=False).item()
+
+
+def _record(history, row):
+    history.new_epoch()
+    for name, value in row.items():
+        history.record(name, value)
+
+
+def _as_read(batch):
+    return batch
 
 
 def resolve_device(device):

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from eegexplain.models._training import BestEpoch, input_scale, validation_split
+from eegexplain.models._training import input_scale, validation_split
 from tests.estimators import fast_classifier, trials
 
 
@@ -51,10 +52,10 @@ def test_best_epoch_is_kept_and_patience_stops():
 def test_interrupt_is_not_swallowed(monkeypatch):
     X, y = trials()
 
-    def interrupt(self, net, **kwargs):
+    def interrupt(self, closure=None):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(BestEpoch, "on_epoch_end", interrupt)
+    monkeypatch.setattr(torch.optim.Adam, "step", interrupt)
     net = fast_classifier()
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, y)

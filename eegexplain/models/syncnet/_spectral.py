@@ -5,6 +5,8 @@ of the channels times the spectra of its two carriers; one inverse transform giv
 make this the convolution itself, edges included. No windows or Toeplitz matrices are formed or kept for the gradient.
 """
 
+import functools
+
 import torch
 from scipy.fft import next_fast_len
 from torch.nn import functional as F
@@ -12,15 +14,21 @@ from torch.nn import functional as F
 from eegexplain.models.syncnet._convolution import costs
 
 # Per output sample, forward and backward, in multiply-adds of a convolution through the factors (measured on a CPU).
-_PER_FILTER = 90  # two products of spectra and an inverse transform
-_PER_CHANNEL = 20  # a transform
+_PER_FILTER = 80  # two products of spectra and an inverse transform
+_PER_CHANNEL = 12  # a transform
 _WORTH_IT = 1.1
+_FEW_BYTES = 2**24  # of trials: spectra of more do not stay in memory that is at hand, and a page is fetched for each
 
 
 def spectra_pay(n_chans, n_filters, width):
     """Tell from the sizes whether training is faster by way of spectra than by the better one of the other routes."""
-    spectral = 2 * n_filters * n_chans + _PER_FILTER * n_filters + _PER_CHANNEL * n_chans
+    spectral = n_filters * n_chans + _PER_FILTER * n_filters + _PER_CHANNEL * n_chans
     return min(costs(n_chans, n_filters, width)) > _WORTH_IT * spectral
+
+
+def spectra_fit(x):
+    """Tell from the sizes whether the spectra of a batch are small enough to be worth while."""
+    return 0 < x.numel() * x.element_size() <= _FEW_BYTES
 
 
 def convolve_spectral(x, mixes, carriers, bias, padding):
@@ -66,7 +74,7 @@ class _MixAndFilter(torch.autograd.Function):
         spectra, mixes, response, mixed = ctx.saved_tensors
         grad_response = None
         if grad is not None:
-            grad = (torch.fft.rfft(grad, ctx.n_fft) * _shares(ctx.n_fft, grad))[:, None]
+            grad = (torch.fft.rfft(grad, ctx.n_fft) * _shares(ctx.n_fft, grad.dtype, grad.device))[:, None]
             grad_response = (grad * mixed.conj()).sum(0)
             through = grad * response.conj()
             grad_mixed = through if grad_mixed is None else through + grad_mixed
@@ -77,10 +85,11 @@ class _MixAndFilter(torch.autograd.Function):
         return grad_spectra, grad_mixes, grad_response, None
 
 
-def _shares(n_fft, like):
+@functools.lru_cache(maxsize=16)
+def _shares(n_fft, dtype, device):
     """Weights of bins in the adjoint of `irfft`: all but 0 and Nyquist stand for themselves and their conjugates."""
-    bins = torch.arange(n_fft // 2 + 1, device=like.device)
-    return torch.where((bins == 0) | (2 * bins == n_fft), 1.0, 2.0).to(like.dtype) / n_fft
+    bins = torch.arange(n_fft // 2 + 1, device=device)
+    return torch.where((bins == 0) | (2 * bins == n_fft), 1.0, 2.0).to(dtype) / n_fft
 
 
 def _as_complex(mixed):

@@ -201,8 +201,8 @@ class SyncNetFacade(NetworkFacade):
         if self.training == "gradient":
             if self.init == "tangent":  # learned from labels: held-out trials must not be among them
                 self._solve(net.module_, data.part(split[0]), seed)
-            best, self.history_ = self._descend(net, trials, target, split, self.max_epochs)
-            self.n_iter_ = best.n_epochs_
+            found = self._descend(net, trials, target, split)
+            self.n_iter_, self.history_ = found.n_epochs, found.history
             return
         self.n_iter_, self.history_ = 0, {}
         if self.training == "both" and len(split[1]):
@@ -224,9 +224,9 @@ class SyncNetFacade(NetworkFacade):
         held_out = data.part(split[1])
         self._solve(net.module_, data.part(split[0]), seed)
         before = trial_losses(net.module_, held_out, self._stratify)
-        best, history = self._descend(net, data.trials, data.target, split, self.max_epochs)
+        found = self._descend(net, data.trials, data.target, split)
         after = trial_losses(net.module_, held_out, self._stratify)
-        return best.best_epoch_ if surely_lower(after, before, held_out.groups) else 0, history
+        return found.best_epoch if surely_lower(after, before, held_out.groups) else 0, found.history
 
     def _finish(self, module, trials):
         with torch.no_grad():

@@ -14,7 +14,7 @@ from eegexplain._validation import check_ch_names, check_option, check_sfreq
 from eegexplain.models.syncnet._convolution import convolve_direct, convolve_factored, factors_pay, same_padding
 from eegexplain.models.syncnet._filter_table import canonical_waves, describe_filters
 from eegexplain.models.syncnet._sizes import infer_n_chans, infer_times, mean_and_sd, positive_int, value_range
-from eegexplain.models.syncnet._spectral import convolve_spectral, spectra_pay
+from eegexplain.models.syncnet._spectral import convolve_spectral, spectra_fit, spectra_pay
 from eegexplain.models.syncnet._trend import continued, without_trend
 
 
@@ -211,10 +211,10 @@ class SyncNet(nn.Module):
         filtered = self.conv_out(self._convolve(self.channel_dropout(x)))
         if self.readout == "log_power":
             pooled = self._log_power(filtered)
-        elif self.padding == "same":
-            pooled = self._pool(self.activation(filtered), -torch.inf)
-        else:
-            pooled = self.activation(self._pool(filtered, 0.0))
+        elif self.padding == "same" and type(self.activation) is not nn.ReLU:
+            pooled = self._pool(self.activation(filtered))
+        else:  # the largest value rectified is the largest rectified value, and it is one per pool
+            pooled = self.activation(self._pool(filtered))
         return self.final_layer(self.pool_out(pooled).flatten(1))
 
     def filters(self) -> torch.Tensor:
@@ -325,7 +325,8 @@ class SyncNet(nn.Module):
         if self.readout == "log_power":
             x, padding = continued(x, padding, self.filter_width), (0, 0)
         spectral = self.training and self.spectral and dtype in (torch.float32, torch.float64)
-        spectral = spectral and not torch.compiler.is_compiling() and len(x) > 0  # compilers know no complex numbers
+        # compilers know no complex numbers
+        spectral = spectral and not torch.compiler.is_compiling() and spectra_fit(x)
         if not (spectral or self.factored):
             return convolve_direct(x, self.filters().to(dtype), self.bias, padding)
         mixes, carriers = self._factors()
@@ -336,9 +337,11 @@ class SyncNet(nn.Module):
         """Log mean square of each window; the floor keeps the logarithm of silent trials, and its slope, finite."""
         return (F.adaptive_avg_pool1d(filtered.square(), self.n_windows) + self.power_floor[:, None]).log()
 
-    def _pool(self, values, fill):
-        """Largest value of each pool; ``fill`` stands where a pool reaches beyond the values."""
-        return F.max_pool1d(F.pad(values, self._pool_padding, value=fill), self.pool_size)
+    def _pool(self, values):
+        """Largest value of each pool; where it reaches beyond the values there is nothing, or braindecode's zeros."""
+        if self.padding == "braindecode":
+            return F.max_pool1d(F.pad(values, self._pool_padding), self.pool_size)
+        return F.max_pool1d(values, self.pool_size, padding=self._pool_padding[0], ceil_mode=True)
 
     def _save_to_state_dict(self, destination, prefix, keep_vars):
         super()._save_to_state_dict(destination, prefix, keep_vars)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from eegexplain.models import SyncNet
 from eegexplain.models.syncnet._convolution import convolve_factored
@@ -197,19 +198,40 @@ def test_routes_agree_on_gradients_in_float64():
             torch.testing.assert_close(direct, other, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("convolve", [convolve_factored, convolve_spectral])
 @pytest.mark.parametrize(("n_times", "width", "padding"), [
-    (10, 7, (3, 3)), (11, 8, (3, 4)), (3, 9, (4, 4)), (8, 3, (0, 0)), (9, 1, (-1, -1)),
+    (10, 7, (3, 3)), (11, 8, (3, 4)), (3, 9, (4, 4)), (8, 3, (0, 0)), (9, 1, (-1, -1)), (70, 6, (2, 3)),
 ])  # fmt: skip
-def test_spectral_convolution_and_its_derivatives(n_times, width, padding):
+def test_own_derivatives_of_both_convolutions(n_times, width, padding, convolve):
     generator = torch.Generator().manual_seed(0)
     sizes = (2, 2, n_times), (2, 3, 2), (2, 3, width), (3,)
     given = [torch.randn(size, generator=generator, dtype=torch.float64, requires_grad=True) for size in sizes]
-    expected = convolve_factored(*given, padding)
-    torch.testing.assert_close(convolve_spectral(*given, padding), expected, rtol=1e-12, atol=1e-12)
-    single = convolve_spectral(*(value.float() for value in given), padding).detach()
+    x, mixes, carriers, bias = given
+    expected = F.conv1d(F.pad(x, padding), torch.einsum("skc,skt->kct", mixes, carriers), bias)
+    torch.testing.assert_close(convolve(*given, padding), expected, rtol=1e-12, atol=1e-12)
+    single = convolve(*(value.float() for value in given), padding).detach()
     assert relative(single, expected.detach()) < 1e-5
-    assert torch.autograd.gradcheck(lambda *values: convolve_spectral(*values, padding), given, fast_mode=True)
-    assert torch.autograd.gradgradcheck(lambda *values: convolve_spectral(*values, padding), given, fast_mode=True)
+    assert torch.autograd.gradcheck(lambda *values: convolve(*values, padding), given, fast_mode=True)
+    assert torch.autograd.gradgradcheck(lambda *values: convolve(*values, padding), given, fast_mode=True)
+    for place in range(4):  # as analyses ask for the trials' gradient alone, and training for that of the weights
+        alone = [value.detach() for value in given]
+        alone[place].requires_grad_()
+        weights = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
+        (found,) = torch.autograd.grad(convolve(*alone, padding), alone[place], weights)
+        torch.testing.assert_close(found, torch.autograd.grad(expected, given[place], weights, retain_graph=True)[0])
+
+
+def test_gradients_of_single_trials_by_vmap(route):
+    net = make(spread=True).double()
+    x, weights = trials(net).double(), dict(net.named_parameters())
+
+    def loss(weights, trial):
+        return torch.func.functional_call(net, weights, (trial[None],)).square().sum()
+
+    found = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(weights, x)
+    for name, weight in weights.items():
+        alone = [torch.autograd.grad(loss(weights, trial), weight)[0] for trial in x]
+        torch.testing.assert_close(found[name], torch.stack(alone), msg=name)
 
 
 def test_penalties_on_gradients_have_the_same_gradient_by_way_of_spectra():
@@ -239,6 +261,9 @@ def test_spectra_are_for_training_alone(monkeypatch):
     assert not taken
     torch.testing.assert_close(net.train()(x), expected)
     assert taken == [len(x)]
+    monkeypatch.setattr("eegexplain.models.syncnet._spectral._FEW_BYTES", x.numel() * 4 - 1)
+    torch.testing.assert_close(net(x), expected)
+    assert len(taken) == 1, "of large batches the spectra would cost more than they save"
 
 
 def test_negative_decay_acts_and_is_saved_as_its_absolute_value(route):
@@ -450,12 +475,12 @@ def test_compiles_as_one_graph():
 
 
 @pytest.mark.parametrize(("sizes", "factored", "spectral"), [
-    ((64, 256, 40), True, False), ((62, 2000, 200), True, True),
-    ((1, 3000, 40), False, False), ((19, 256, 51), True, True),
+    ((64, 20, 40), True, True), ((62, 20, 200), True, True), ((19, 20, 51), True, True),
+    ((1, 20, 40), False, False), ((64, 2, 51), True, False),
 ])  # fmt: skip
 def test_route_is_chosen_from_the_sizes(sizes, factored, spectral):
-    n_chans, n_times, width = sizes
-    net = make(n_chans=n_chans, n_times=n_times, num_filters=20, filter_width=width, pool_size=40)
+    n_chans, n_filters, width = sizes
+    net = make(n_chans=n_chans, num_filters=n_filters, filter_width=width)
     assert (net.factored, net.spectral) == (factored, spectral)
 
 
