@@ -17,6 +17,8 @@ from typing import Any
 import joblib
 import numpy as np
 
+from eegexplain._heap import kept_memory
+
 LARGE = 2**20  # bytes from which an array is sent by itself
 AT_ONCE = 256  # calls under way, so that thousands do not fill the scheduler
 TRIES = 3  # times that data may be lost with all workers that held it
@@ -185,7 +187,8 @@ def call_parcel(function: Callable[..., Any], content: bytes, arrays: list) -> A
     -------
     object
     """
-    return function(*_Opener(io.BytesIO(content), arrays).load())
+    with kept_memory():
+        return function(*_Opener(io.BytesIO(content), arrays).load())
 
 
 @dataclass(frozen=True)
