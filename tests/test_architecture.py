@@ -1,6 +1,7 @@
 """The house rules: layers, lazy imports, sizes, documentation, cost of importing, one install command."""
 
 import ast
+import functools
 import importlib
 import inspect
 import pathlib
@@ -70,8 +71,10 @@ def part(path):
     return name.removesuffix(".py")
 
 
-def imports(tree):
-    """Yield (node, dotted module, inside a function) of every import."""
+@functools.cache
+def imports(path):
+    """Triples (node, dotted module, inside a function) of every import."""
+    tree, found = parse(path), []
     inside = {
         id(node)
         for function in ast.walk(tree)
@@ -81,22 +84,31 @@ def imports(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield node, alias.name, id(node) in inside
+                found.append((node, alias.name, id(node) in inside))
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"relative import in line {node.lineno}"
             for alias in node.names if node.module == "eegexplain" else [None]:
-                yield node, node.module if alias is None else f"eegexplain.{alias.name}", id(node) in inside
+                module = node.module if alias is None else f"eegexplain.{alias.name}"
+                found.append((node, module, id(node) in inside))
+    return found
 
 
+@functools.cache
 def parse(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_layers(path):
+def broken(rule):
+    """What `rule` yields for each file: a test per file costs more than its rule."""
+    return "\n".join(f"{relative(path)}: {told}" for path in FILES for told in rule(path))
+
+
+def forbidden_layers(path):
     own = part(path)
-    assert own in LAYERS, f"{own} has no layer: add it to LAYERS"
-    for node, module, _ in imports(parse(path)):
+    if own not in LAYERS:
+        yield f"{own} has no layer: add it to LAYERS"
+        return
+    for node, module, _ in imports(path):
         if not module.startswith("eegexplain."):
             continue
         other = module.split(".")[1]
@@ -106,26 +118,35 @@ def test_layers(path):
         sideways = LAYERS[other] == LAYERS[own] and LAYERS[own] in (2, 3)
         analysis_on_models = other in ("models", "datasets") and LAYERS[own] in (3, 4, 5)
         drawing_on_analysis = LAYERS[own] in (4, 5) and LAYERS[other] in (3, 4)
-        assert not (upward or sideways or analysis_on_models or drawing_on_analysis), (
-            f"{relative(path)}:{node.lineno} ({own}, layer {LAYERS[own]}) imports {module} (layer {LAYERS[other]})"
-        )
+        if upward or sideways or analysis_on_models or drawing_on_analysis:
+            yield f"line {node.lineno} ({own}, layer {LAYERS[own]}) imports {module} (layer {LAYERS[other]})"
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_heavy_imports_stay_inside_functions(path):
-    for node, module, inside in imports(parse(path)):
+def test_layers():
+    assert not broken(forbidden_layers)
+
+
+def heavy_imports(path):
+    for node, module, inside in imports(path):
         library = module.split(".")[0]
         if inside or library in LIBRARIES_AT_MODULE_LEVEL:
             continue
-        allowed = HEAVY.get(library, ())
-        assert relative(path).startswith(tuple(allowed)) and allowed, (
-            f"{relative(path)}:{node.lineno} imports {library} at module level: import it inside the function"
-        )
+        if not relative(path).startswith(tuple(HEAVY.get(library, ()))):
+            yield f"line {node.lineno} imports {library} at module level: import it inside the function"
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_module_size(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_MODULE_LINES, "is it two ideas?"
+def test_heavy_imports_stay_inside_functions():
+    assert not broken(heavy_imports)
+
+
+def too_many_lines(path):
+    n_lines = len(path.read_text(encoding="utf-8").splitlines())
+    if n_lines > MAX_MODULE_LINES:
+        yield f"{n_lines} lines: is it two ideas?"
+
+
+def test_module_size():
+    assert not broken(too_many_lines)
 
 
 def functions(tree, prefix=""):
@@ -143,22 +164,31 @@ def body_lines(node):
     return node.end_lineno - start + 1
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_function_size_and_arguments(path):
+def too_large_functions(path):
     for name, node in functions(parse(path)):
-        assert body_lines(node) <= MAX_BODY_LINES, f"{name} has {body_lines(node)} lines"
+        if body_lines(node) > MAX_BODY_LINES:
+            yield f"{name} has {body_lines(node)} lines"
         positional = [a.arg for a in node.args.posonlyargs + node.args.args if a.arg not in ("self", "cls")]
-        if name not in INHERITED_SIGNATURES:
-            assert len(positional) <= MAX_POSITIONAL, f"{name} takes {len(positional)} positional arguments"
+        if len(positional) > MAX_POSITIONAL and name not in INHERITED_SIGNATURES:
+            yield f"{name} takes {len(positional)} positional arguments"
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_no_assert_no_print_no_utils(path):
-    assert "utils" not in path.name
+def test_function_size_and_arguments():
+    assert not broken(too_large_functions)
+
+
+def asserts_and_prints(path):
+    if "utils" in path.name:
+        yield "say what it holds"
     for node in ast.walk(parse(path)):
-        assert not isinstance(node, ast.Assert), f"assert in line {node.lineno}: raise an error"
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print":
-            assert path.name == "cli.py", f"print in line {node.lineno}"
+        if isinstance(node, ast.Assert):
+            yield f"assert in line {node.lineno}: raise an error"
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print" and path.name != "cli.py":
+            yield f"print in line {node.lineno}"
+
+
+def test_no_assert_no_print_no_utils():
+    assert not broken(asserts_and_prints)
 
 
 TESTS = ROOT / "tests"
@@ -183,13 +213,20 @@ OF_NO_MODULE = {
 }
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if "/_" not in f"/{relative(path)}"], ids=relative)
-def test_every_public_module_has_its_tests(path):
+def public_modules_without_tests(path):
     own = pathlib.Path(relative(path))
+    if "/_" in f"/{own.as_posix()}":
+        return
     mirrored = own.with_name(f"test_{own.name}").as_posix()
     found = TESTED_TOGETHER.get(own.as_posix(), mirrored)
-    assert (TESTS / found).exists(), f"no tests/{found}"
-    assert found == mirrored or not (TESTS / mirrored).exists(), f"{mirrored} is there: take it out of TESTED_TOGETHER"
+    if not (TESTS / found).exists():
+        yield f"no tests/{found}"
+    if found != mirrored and (TESTS / mirrored).exists():
+        yield f"{mirrored} is there: take it out of TESTED_TOGETHER"
+
+
+def test_every_public_module_has_its_tests():
+    assert not broken(public_modules_without_tests)
 
 
 def test_every_test_stands_beside_what_it_tests():
@@ -324,8 +361,8 @@ def test_refits_in_loops_spawn_their_seeds():
     """A plain ``clone(...)`` in a loop gives all refits one start: `spawn_seeds` gives each its own."""
     found = set()
     for path in FILES:
-        loops = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, LOOPS)]
-        calls = [node for loop in loops for node in ast.walk(loop) if isinstance(node, ast.Call)]
+        loops = [node for node in ast.walk(parse(path)) if isinstance(node, LOOPS)]
+        calls = (node for loop in loops for node in ast.walk(loop) if isinstance(node, ast.Call))
         if any(isinstance(call.func, ast.Name) and call.func.id == "clone" for call in calls):
             found.add(path.relative_to(PACKAGE).as_posix())
     assert found - {"report/_job.py"} == CLONED_IN_LOOPS
