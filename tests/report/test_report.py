@@ -4,6 +4,7 @@ import html
 import json
 import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -240,6 +241,14 @@ def test_network_at_chance_carries_the_banner_everywhere(tmp_path):
     assert (tmp_path / "figures" / "network_by_band.png").exists()
 
 
+def empty_figure(figure, folder, warning):
+    """Stands for the drawing, which takes longer than the networks of a small report."""
+    path = folder / f"{figure.name}.png"
+    plt.imsave(path, np.zeros((2, 2)))
+    plt.close(figure.figure)
+    return path
+
+
 def save(path, **changes):
     data = easy_eeg(24, n_subjects=2)
     arrays = {"X": data.X, "y": data.y, "ch_names": data.ch_names, "sfreq": data.sfreq, "subject": data.subject}
@@ -247,7 +256,8 @@ def save(path, **changes):
     return str(path)
 
 
-def test_explain_prints_a_summary_and_returns_0(tmp_path, capsys):
+def test_explain_prints_a_summary_and_returns_0(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("eegexplain.report._writing._write_figure", empty_figure)  # drawn by the other reports
     path, out = save(tmp_path / "eeg.npz"), tmp_path / "out"
     bands = "low=2-8,alpha=8-13"
     options = ["--bands", bands, "--folds", "2", "--seeds", "2", "--seed", "3", "--jobs", "1"]

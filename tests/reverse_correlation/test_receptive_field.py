@@ -17,17 +17,17 @@ def brute_force(net, layer, shape):
     handle = net.get_submodule(layer).register_forward_hook(lambda _, __, out: seen.append(out.detach()))
     generator = torch.Generator().manual_seed(1)
     draw = torch.randn(6, *shape, generator=generator, dtype=torch.float64)
-    reached = None
+    samples, reached = torch.arange(shape[-1]), False
     with torch.no_grad():
-        for t in range(shape[-1]):
-            for amplitude in (1.0, 1e3, -1e3):
-                moved = draw.clone()
-                moved[..., t] += amplitude * torch.randn(6, *shape[:-1], generator=generator, dtype=torch.float64)
-                net(draw), net(moved)
-                after, before = seen.pop(), seen.pop()
-                changed = ((after - before).abs() > 1e-12).flatten(1, -2).any(1).any(0).numpy()
-                reached = np.zeros((shape[-1], len(changed)), bool) if reached is None else reached
-                reached[t] |= changed
+        net(draw)
+        before = seen.pop()
+        for amplitude in (1.0, 1e3, -1e3):  # all samples at once: first axis of what is moved
+            moved = draw.expand(shape[-1], *draw.shape).clone()
+            kick = torch.randn(shape[-1], 6, *shape[:-1], generator=generator, dtype=torch.float64)
+            moved[samples, ..., samples] += amplitude * kick
+            net(moved.flatten(0, 1))
+            after = seen.pop().unflatten(0, (shape[-1], 6))
+            reached |= ((after - before).abs() > 1e-12).flatten(2, -2).any(2).any(1).numpy()
     handle.remove()
     first = reached.argmax(0)
     last = shape[-1] - 1 - reached[::-1].argmax(0)

@@ -171,7 +171,7 @@ def test_the_label_never_touches_the_nose(size, positions):
     left, top, width, height = scene.label_box
     figure = scene._figure()
     axes = scene._head_axes(figure)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     boxes = [line.get_window_extent() for line in axes.lines] + [a.get_window_extent() for a in axes.artists]
     assert size[1] - max(box.y1 for box in boxes) >= top + height
     assert min(box.x0 for box in boxes) >= 0 and min(box.y0 for box in boxes) >= 0
