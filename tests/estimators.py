@@ -216,3 +216,13 @@ def trials(regression=False, *, n_trials=N_TRIALS, seed=0):
     y = np.arange(n_trials) % 2
     X[:, 0] += y[:, None] * np.sin(np.arange(N_TIMES) * 2 * np.pi * 10 / SFREQ)
     return X, (y + rng.standard_normal(n_trials) / 10 if regression else np.array(["left", "right"])[y])
+
+
+READY = {}
+
+
+def ready(case):
+    """The estimator of a case fitted on its trials, once per process: for tests that ask it and change nothing."""
+    if case.name not in READY:
+        READY[case.name] = case.make().fit(*trials(case.regression))
+    return READY[case.name]

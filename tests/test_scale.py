@@ -11,7 +11,7 @@ from torch import nn
 from eegexplain import FLEXAttributor, PerturbationCorrelator
 from eegexplain import _scale as s
 from eegexplain._validation import check_bands
-from tests.estimators import CASES, FEW_TRIALS, fast_classifier, fast_regressor, trials
+from tests.estimators import CASES, FEW_TRIALS, fast_classifier, fast_regressor, ready, trials
 
 pytestmark = FEW_TRIALS
 
@@ -29,7 +29,7 @@ def said(function, *args):
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
 def test_every_door_warns_of_another_unit(case, factor):
     X, y = trials(case.regression)
-    estimator = case.make().fit(X, y)
+    estimator = ready(case)
     doors = [estimator.predict]
     if hasattr(estimator, "explain"):
         doors += [estimator.explain, estimator.transform, lambda X: estimator.explain_population(X, y)]

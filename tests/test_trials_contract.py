@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from eegexplain.datasets import windows
-from tests.estimators import CASES, FEW_TRIALS, SFREQ, trials
+from tests.estimators import CASES, FEW_TRIALS, SFREQ, ready, trials
 
 pytestmark = FEW_TRIALS
 
@@ -55,7 +55,7 @@ def test_one_channel_in_two_or_three_dimensions(case):
 
 def test_subset_and_order_of_trials(case):
     X, _ = trials(case.regression)
-    estimator = fitted(case)
+    estimator = ready(case)
     whole = answer(estimator, X)
     order = np.array([7, 2, 11, 0])
     scale = np.abs(whole).max() + 1e-30
@@ -65,9 +65,8 @@ def test_subset_and_order_of_trials(case):
 
 @pytest.mark.parametrize("shape", [(4, 2, 32), (4, 3, 31), (4, 32), (4, 96), (4, 3, 32, 1)])
 def test_other_shapes_name_both(case, shape):
-    estimator = fitted(case)
     with pytest.raises(ValueError) as caught:
-        answer(estimator, np.zeros(shape))
+        answer(ready(case), np.zeros(shape))
     words = str(caught.value)
     assert (str(shape[1:]) in words and "(3, 32)" in words) or str(shape) in words
 
@@ -87,7 +86,7 @@ def test_refit_and_clone_equal_the_first_fit(case):
 
 def test_global_generators_do_not_matter(case):
     X, _ = trials(case.regression)
-    first = answer(fitted(case), X)
+    first = answer(ready(case), X)
     keep, torch_keep = np.random.get_state(), torch.get_rng_state()
     np.random.seed(99)
     torch.manual_seed(99)
@@ -100,7 +99,7 @@ def test_global_generators_do_not_matter(case):
 
 def test_pickle(case):
     X, _ = trials(case.regression)
-    estimator = fitted(case)
+    estimator = ready(case)
     back = pickle.loads(pickle.dumps(estimator))
     np.testing.assert_array_equal(answer(back, X), answer(estimator, X))
 
@@ -109,7 +108,7 @@ def test_skops(case, tmp_path):
     """Stored without pickle; what has to be trusted are the package's own classes and functions."""
     skops_io = pytest.importorskip("skops.io")
     X, _ = trials(case.regression)
-    estimator = fitted(case)
+    estimator = ready(case)
     skops_io.dump(estimator, tmp_path / "it.skops")
     unknown = skops_io.get_untrusted_types(file=tmp_path / "it.skops")
     assert all(name.startswith(("eegexplain.", "tests.estimators.")) for name in unknown)
@@ -123,8 +122,7 @@ def test_skops(case, tmp_path):
 @pytest.mark.parametrize("layout", ["float32", "fortran", "readonly", "memmap", "windows"])
 def test_memory_layouts(case, layout, tmp_path):
     X, y = trials(case.regression)
-    expected = answer(fitted(case, X.astype(np.float32).astype(float), y), X)
-    given = X.astype(np.float32).astype(float)
+    expected, given = answer(ready(case), X), X.copy()
     if layout == "float32":
         given = X.astype(np.float32)
     elif layout == "fortran":
@@ -178,7 +176,7 @@ def test_jobs_and_batches_do_not_matter(case, parameter, value):
     if parameter not in estimator.get_params() or not hasattr(estimator, "estimator"):
         pytest.skip(f"no {parameter}, or one of training")
     X, _ = trials(case.regression)
-    one, other = fitted(case), fitted(case, **{parameter: value})
+    one, other = ready(case), fitted(case, **{parameter: value})
     expected = one.explanation_["value"].values
     if parameter == "n_jobs":
         np.testing.assert_array_equal(other.explanation_["value"].values, expected)
@@ -210,7 +208,7 @@ def test_the_network_is_left_as_found(case):
 
 
 def test_names_match_columns(case):
-    estimator = fitted(case)
+    estimator = ready(case)
     if not hasattr(estimator, "transform"):
         pytest.skip("no transformer")
     X, _ = trials(case.regression)
@@ -219,7 +217,7 @@ def test_names_match_columns(case):
 
 
 def test_a_frozen_inner_estimator_stays_the_same_object(case):
-    estimator = fitted(case)
+    estimator = ready(case)
     if not hasattr(estimator, "estimator_"):
         pytest.skip("no inner estimator")
     X, y = trials(case.regression)
@@ -248,9 +246,8 @@ def test_non_finite_trials_are_refused(case, value):
     X[3, 1, 4] = value
     with pytest.raises(ValueError, match="trial 3"):
         case.make().fit(X, y)
-    estimator = fitted(case)
     with pytest.raises(ValueError, match="trial 3"):
-        answer(estimator, X)
+        answer(ready(case), X)
 
 
 @pytest.mark.filterwarnings("ignore:The whole map is 0")  # of a regression on one trial
@@ -286,7 +283,7 @@ def test_constant_channels_and_trials_give_finite_results(case):
 
 
 def test_explanations_say_what_their_values_are(case):
-    estimator, (X, _) = fitted(case), trials(case.regression)
+    estimator, (X, _) = ready(case), trials(case.regression)
     if not hasattr(estimator, "explanation_"):
         pytest.skip("no explanation")
     for explanation in (estimator.explanation_, estimator.explain(X)):
