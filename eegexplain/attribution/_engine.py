@@ -12,6 +12,7 @@ from eegexplain._torch import TorchNet, gradient_mode, sums_to_zero
 from eegexplain._units import Unit, run_units
 from eegexplain.attribution._baselines import Bank
 from eegexplain.attribution._methods import Method, Request
+from eegexplain.attribution._nodes import nested_rules
 from eegexplain.attribution._path import Paths
 from eegexplain.bases import Basis
 
@@ -60,12 +61,16 @@ class Checks:
     output_change : ndarray of shape (n_trials, n_targets)
     n_steps : ndarray of shape (n_trials,)
         Gradients evaluated, all baselines together.
+    error : ndarray of shape (n_trials, n_targets)
+        Estimated share of each map (of its absolute sum) that is wrong, averaged over baselines.
     converged : bool ndarray of shape (n_trials,)
+        Whether these are below the bound.
     """
 
     convergence_delta: np.ndarray
     output_change: np.ndarray
     n_steps: np.ndarray
+    error: np.ndarray
     converged: np.ndarray
 
     @classmethod
@@ -76,9 +81,10 @@ class Checks:
     @classmethod
     def side_by_side(cls, groups):
         """Join the checks of the same trials for groups of targets."""
-        return cls(np.concatenate([one.convergence_delta for one in groups], axis=1),
-                   np.concatenate([one.output_change for one in groups], axis=1),
-                   np.sum([one.n_steps for one in groups], axis=0), np.all([one.converged for one in groups], axis=0))
+        delta, change, error = (np.concatenate([getattr(one, name) for one in groups], axis=1)
+                                for name in ("convergence_delta", "output_change", "error"))
+        return cls(delta, change, np.sum([one.n_steps for one in groups], axis=0), error,
+                   np.all([one.converged for one in groups], axis=0))
 
     def summary(self):
         """Facts for the attributes of an explanation."""
@@ -116,14 +122,11 @@ class Plan:
         Columns of the targets that are worked on together.
     rows : int
         Points on paths in one pass of the network.
-    panels : int
-        Pieces of paths whose sums are held.
     """
 
     size: int
     groups: list[np.ndarray]
     rows: int
-    panels: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,19 +172,18 @@ class Engine:
         return run_units(units, n_jobs=settings.n_jobs, verbose=settings.verbose, desc="attribution")
 
     def _plan(self, X, targets):
-        """Share out the memory limit: half for the passes, a quarter for sums per trial, a quarter for panels."""
+        """Share out the memory limit: half for the passes, half for sums per trial."""
         limit, n_targets = self.settings.memory_limit, targets.shape[1]
         x = self.net.tensor(X[:1])
-        # Held at a time, per trial and target: sums of up to 17 panels, and averages in double precision.
-        held = x[0].numel() * (17 * x.element_size() + 24)
-        room = max(limit // 4, 1)
+        # Held at a time, per trial and target: sums by every rule, two maps, and averages in double precision.
+        held = x[0].numel() * ((len(nested_rules()) + 2) * x.element_size() + 24)
+        room = max(limit // 2, 1)
         n_groups = min(n_targets, max(1, -(-held * n_targets // room)))
         groups = np.array_split(np.arange(n_targets), n_groups)
         width = len(groups[0])
         return Plan(size=int(np.clip(room // (held * width), 1, 64)), groups=groups,
                     rows=int(np.clip(limit // 2 // self.net.row_bytes.held(width), 1,
-                                     self.net.rows(self.settings.batch_size, width))),
-                    panels=int(np.clip(room // (x[0].numel() * width * 4 * x.element_size()), 1, 64)))
+                                     self.net.rows(self.settings.batch_size, width))))
 
     @property
     def _respond(self):
@@ -198,12 +200,12 @@ class Engine:
         for number in range(n_draws):
             start = self.bank.draw(number % len(self.bank), X, part)
             paths = Paths(self._respond, self.net.tensor(start), self.net.tensor(X - start),
-                          torch.as_tensor(targets, device=self.net.device), plan.rows, plan.panels, closed, part.start)
+                          torch.as_tensor(targets, device=self.net.device), plan.rows, closed, part.start)
             position = self.positions[number % len(self.positions)]
             found = method.function(paths, Request(self.settings.n_steps, self.settings.tol, position, self.net.module))
             read = [_read(basis, method, found) / n_draws for basis in bases]
             maps = read if maps is None else [old + new for old, new in zip(maps, read, strict=True)]
-            checks = _tally(checks, found, method, n_draws)
+            checks = _tally(checks, found, method, n_draws, self.settings.tol)
         return Block(part, maps, checks)
 
     def _scaled(self, values):
@@ -228,11 +230,12 @@ def _read(basis, method, found):
     return basis.sensitivity(found.gradients)
 
 
-def _tally(checks, found, method, n_draws):
+def _tally(checks, found, method, n_draws, tol):
     """Add the checks of one baseline to those so far."""
     delta = found.convergence_delta if method.signed else np.full(found.output_change.shape, np.nan)
-    new = Checks(delta / n_draws, found.output_change / n_draws, found.n_steps, found.converged)
+    new = Checks(delta / n_draws, found.output_change / n_draws, found.n_steps, found.error / n_draws,
+                 (found.error <= tol).all(1))
     if checks is None:
         return new
     return Checks(checks.convergence_delta + new.convergence_delta, checks.output_change + new.output_change,
-                  checks.n_steps + new.n_steps, checks.converged & new.converged)
+                  checks.n_steps + new.n_steps, checks.error + new.error, checks.converged & new.converged)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from eegexplain.attribution._path import PathGradients, integrate
+from eegexplain.attribution._path import PathGradients, apply, integrate
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,7 @@ def _integrated(paths, request):
 
 def _at(paths, position):
     """Gradient at one position of every path."""
-    every = np.arange(len(paths.start))
-    nodes = np.full((len(every), 1), position)
-    return _bundle(paths, paths.weighted(every, nodes, np.ones((1, len(every), 1)))[0])
-
-
-def _bundle(paths, gradients):
-    n_trials = len(paths.start)
-    ends = paths.values(np.tile(np.arange(n_trials), 2), np.repeat([0.0, 1.0], n_trials)).reshape(2, n_trials, -1)
-    return PathGradients(gradients.double().cpu().numpy(), paths.change.double().cpu().numpy(), ends[1] - ends[0],
-                         np.ones(n_trials, int), np.ones(n_trials, bool))
+    return apply(paths, np.array([position]), np.ones(1))
 
 
 class _Explained(nn.Module):
@@ -91,7 +82,9 @@ def _deep_lift(paths, request):
             for number in range(found.shape[1]):
                 multipliers = explainer.attribute(end, baselines=start, target=paths.targets[part, number])
                 found[part, number] = multipliers.detach()
-    return _bundle(paths, found)
+    ends = paths.ends()
+    return PathGradients(found.double().cpu().numpy(), paths.change.double().cpu().numpy(), ends[1] - ends[0],
+                         np.ones(len(found), int), np.zeros(ends.shape[1:]))
 
 
 METHODS = {method.name: method for method in (

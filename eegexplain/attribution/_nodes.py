@@ -1,45 +1,92 @@
-"""Quadrature rules for the path from baseline to input: Gauss-Legendre, nested Gauss-Kronrod, logarithmic panels."""
+"""Quadrature on the path from baseline to input: Gauss-Legendre rules, and nested rules on a stretched path."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
+# Nodes of 47 points on [-1, 1] up to the centre, the last of five rules of 2, 5, 11, 23, 47 points. Each holds every
+# node of the one before and is of the highest degree that this allows: 3, 7, 17, 35, 71 (Patterson 1968, The optimum
+# addition of points to quadrature formulae, Math. Comp. 22, 847-856, https://doi.org/10.1090/S0025-5718-1968-99866-9).
+_PATTERSON = np.array([
+    -0.9994073121541607, -0.9978962932950101, -0.9943548302018226, -0.9878536828526118, -0.9782996867794967,
+    -0.9650264310393076, -0.9476239440454307, -0.9258200997725514, -0.8993377019156051, -0.8679482860280389,
+    -0.8315302917318168, -0.7900832234011937, -0.7437145801067924, -0.6926188473346906, -0.6370585789068436,
+    -0.5773502691896257, -0.5138543585095378, -0.44696796404999667, -0.3771191758151618, -0.3047621691527629,
+    -0.2303727040539011, -0.15444378242844442, -0.0774813507619401, 0.0,
+])  # fmt: skip
+
+# Where outputs are looked at to find how close to the baseline they still change.
+PROBES = 10.0 ** -np.arange(1.0, 12.0, 1.5)
+# The share of the change of the output that lies below the stretch.
+BELOW = 0.1
+
 
 @dataclass(frozen=True, eq=False)
-class NestedRule:
-    """A Gauss rule inside Kronrod's extension of it, on [-1, 1].
+class NestedRules:
+    """Rules on [0, 1], each of which uses all nodes of the one before.
 
     Attributes
     ----------
     nodes : ndarray of shape (n_nodes,)
-    weights : ndarray of shape (2, n_nodes)
-        Those of the fine rule, then those of the coarse one.
-    share : float
-        Coarse over fine nodes. Where gradients jump (ReLU), errors fall with the number of nodes, so that the fine
-        rule is wrong by this share of the difference of the two; on smooth paths by far less.
+        Those of the last rule.
+    level : int ndarray of shape (n_nodes,)
+        The first rule that uses each node.
+    weights : ndarray of shape (n_rules, n_nodes)
+        Zero for nodes that a rule does not use.
     """
 
     nodes: np.ndarray
+    level: np.ndarray
     weights: np.ndarray
-    share: float
+
+    def __len__(self):
+        return len(self.weights)
+
+    def count(self, level):
+        """Nodes of a rule."""
+        return int(np.count_nonzero(self.level <= level))
+
+    def place(self, lowest, level, stretch):
+        """Nodes that the rules from `lowest` to `level` bring, on the stretched paths of some trials.
+
+        The rule runs over u in [0, 1], the position is ``a = s sinh(u asinh(1 / s))``: even steps up to the stretch s,
+        even steps of log(a) above it. Where outputs follow the logarithm of power, that is where they change.
+
+        Parameters
+        ----------
+        lowest, level : int
+        stretch : ndarray of shape (n_trials,)
+
+        Returns
+        -------
+        nodes : ndarray of shape (n_trials, n_nodes)
+        weights : ndarray of shape (n_trials, n_rules - lowest, n_nodes)
+            For all rules from `lowest` on.
+        """
+        new = (self.level >= lowest) & (self.level <= level)
+        stretch = stretch[:, None]
+        rate = np.arcsinh(1 / stretch)
+        nodes = stretch * np.sinh(self.nodes * rate)
+        slope = stretch * rate * np.cosh(self.nodes * rate)
+        weights = self.weights * slope[:, None]
+        weights /= weights.sum(2, keepdims=True)  # a constant gradient is integrated exactly
+        return nodes[:, new], weights[:, lowest:, new]
 
 
-def _mirrored(half, fine, coarse, share):
-    """Rule from its nodes from -1 to the centre."""
-    nodes = np.concatenate([half, -np.asarray(half)[-2::-1]])
-    return NestedRule(nodes, np.stack([np.concatenate([w, w[-2::-1]]) for w in (fine, coarse)]), share)
-
-
-# 2 inside 5 points for whole paths (exact to degree 7), 3 inside 7 for pieces (degree 11).
-WHOLE = _mirrored([-np.sqrt(6 / 7), -np.sqrt(1 / 3), 0.0], [98 / 495, 27 / 55, 28 / 45], [0.0, 1.0, 0.0], 2 / 5)
-PIECE = _mirrored(
-    [-0.960491268708020283, -0.774596669241483377, -0.434243749346802558, 0.0],
-    [0.104656226026467265, 0.268488089868333441, 0.401397414775962223, 0.450916538658474142],
-    [0.0, 5 / 9, 0.0, 8 / 9], 3 / 7,
-)
-
-# A panel on the logarithmic part of a path spans a factor of about twenty.
-_LOG_PANEL = 3.0
+@cache
+def nested_rules():
+    """Return Patterson's rules of 2, 5, 11, 23 and 47 points."""
+    nodes = np.concatenate([_PATTERSON, -_PATTERSON[-2::-1]])
+    place = np.arange(1, len(nodes) + 1)
+    level = 4 - np.minimum(np.log2(place & -place), 4).astype(int)  # every 16th node is of the first rule
+    weights = np.zeros((5, len(nodes)))
+    for number in range(5):
+        inside = level <= number
+        # exact for Legendre polynomials up to its degree, of which only the first has an integral
+        basis = np.polynomial.legendre.legvander(nodes[inside], (3 * inside.sum() - 1) // 2)
+        weights[number, inside] = np.linalg.lstsq(basis.T, np.eye(basis.shape[1])[0])[0]
+    return NestedRules((nodes + 1) / 2, level, weights)
 
 
 def gauss_legendre(n_nodes):
@@ -48,57 +95,41 @@ def gauss_legendre(n_nodes):
     return (nodes + 1) / 2, weights / 2
 
 
-def place(rule, low, high, logarithmic):
-    """Nodes and weights of a nested rule on panels.
+def share(moved):
+    """Changes of the output as shares of the largest, that of the target where it is largest.
 
     Parameters
     ----------
-    rule : NestedRule
-    low, high : ndarray of shape (n_panels,)
-        Ends of the panels on the path, in [0, 1].
-    logarithmic : bool ndarray of shape (n_panels,)
-        Whether nodes are spread over the logarithm of the position.
+    moved : ndarray of shape (n_positions, n_trials, n_targets)
 
     Returns
     -------
-    nodes : ndarray of shape (n_panels, n_nodes)
-    weights : ndarray of shape (2, n_panels, n_nodes)
+    ndarray of shape (n_positions, n_trials)
     """
-    first = np.where(logarithmic, np.log(np.where(logarithmic, low, 1.0)), low)
-    last = np.where(logarithmic, np.log(np.where(logarithmic, high, 1.0)), high)
-    half = ((last - first) / 2)[:, None]
-    positions = ((last + first) / 2)[:, None] + half * rule.nodes
-    nodes = np.where(logarithmic[:, None], np.exp(positions), positions)
-    scale = half * np.where(logarithmic[:, None], nodes, 1.0)
-    return nodes, rule.weights[:, None] * scale
+    largest = np.broadcast_to(moved.max(0), moved.shape)
+    return np.divide(moved, largest, out=np.zeros_like(moved), where=largest > 0).max(2)
 
 
-def cut(low, high, logarithmic, count):
-    """Ends of `count` equal pieces of a panel, equal in the logarithm when it is logarithmic."""
-    return np.geomspace(low, high, count + 1) if logarithmic else np.linspace(low, high, count + 1)
+def stretch(moved):
+    """Return the position up to which steps are even: below it lies a tenth of the change of the output.
 
-
-PROBES = 10.0 ** -np.arange(1.0, 13.0)
-
-
-def first_panels(remainder):
-    """Lay out the panels of one path from what is left of the output's change close to the baseline.
+    It is taken larger where it is large: a path along which the output changes evenly needs no stretch.
 
     Parameters
     ----------
-    remainder : ndarray of shape (12,)
-        ``|F(b + a d) - F(b)|`` at the positions ``a = 0.1, 0.01, ...``, relative to the change over the whole path.
+    moved : ndarray of shape (9, n_trials, n_targets)
+        ``|F(b + a d) - F(b)|`` at a = 1 and at `PROBES`; a power of `a` between them.
 
     Returns
     -------
-    edges : ndarray
-        Ends of the panels, from 0 to 1. The first panel is linear.
-    logarithmic : bool ndarray
-        Which panels are logarithmic. A path that is regular at the baseline has two linear halves.
+    ndarray of shape (n_trials,)
+        1 where nothing changes.
     """
-    if remainder[0] < 0.25 and remainder[1] < 0.05:
-        return np.array([0.0, 0.5, 1.0]), np.zeros(2, bool)
-    small = np.maximum.accumulate(remainder[::-1])[::-1] < 3e-3
-    limit = PROBES[np.argmax(small)] if small.any() else PROBES[-1]
-    count = int(np.ceil(-np.log(limit) / _LOG_PANEL))
-    return np.concatenate([[0.0], np.geomspace(limit, 1.0, count + 1)]), np.arange(count + 1) > 0
+    found = share(moved)
+    positions, trial = np.concatenate([[1.0], PROBES, [PROBES[-1]]]), np.arange(found.shape[1])
+    above = len(found) - 1 - np.argmax(found[::-1] > BELOW, axis=0)  # the probe next to the baseline that moved
+    found = np.vstack([found, np.zeros(len(trial))])
+    high, low = np.maximum(found[above, trial], BELOW), np.clip(found[above + 1, trial], 1e-6, 0.99 * BELOW)
+    part = np.log(high / BELOW) / np.log(high / low)
+    tenth = positions[above] ** (1 - part) * positions[above + 1] ** part
+    return np.where(found.max(0) > 0, tenth + 20 * tenth**2, 1.0)

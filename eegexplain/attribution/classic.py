@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
+from eegexplain._batches import RowBytes
 from eegexplain._torch import gradient_mode
 from eegexplain._validation import check_array_like
 from eegexplain.attribution._path import Paths, integrate
@@ -107,7 +108,7 @@ def attribute(
         Signal that stands for "nothing", of the shape of `input` (of `segment`, if given) or of one trial; None is
         zero.
     n_steps : int or "auto"
-        Nodes of the Gauss-Legendre rule along the path; "auto" uses as many as it takes (at most 128).
+        Nodes of the Gauss-Legendre rule along the path; "auto" uses as many as it takes (at most 47).
     segment : array-like, optional
         Part of the signal to explain, from `start_idx` on; the rest of `input` stays fixed.
     start_idx : int, optional
@@ -156,8 +157,12 @@ def attribute(
     with gradient_mode(model) if isinstance(model, nn.Module) else contextlib.nullcontext():
         forward = _forward(model, extra, whole.ndim, end)
         targets = _targets(forward(end), target)
-        paths = Paths(lambda x: forward(x).flatten(1), end - change, change, targets)
-        found = integrate(paths, n_steps=n_steps)
+
+        def respond(x):
+            return forward(x).flatten(1)
+
+        rows = RowBytes.of(respond, end[:1].expand(2, -1, -1)).rows(1)
+        found = integrate(Paths(respond, end - change, change, targets, rows), n_steps=n_steps)
     basis = Fourier().bind(part.shape[-1], 1.0)
     bins = basis.attribute(found.change[..., where], found.gradients[:, 0][..., where])
     return bins if whole.ndim == 3 else bins[0].squeeze()

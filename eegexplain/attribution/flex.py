@@ -41,9 +41,9 @@ class FLEXAttributor(Explainer):
         ``"integrated_gradients"``, ``"deep_lift"``, ``"gradient_shap"``, ``"input_x_gradient"``, or ``"saliency"``
         (sizes of gradients: unsigned, no sum).
     n_steps : int or "auto"
-        Nodes along the path; "auto" refines every trial until its map stands still, up to 128.
+        Nodes along the path; "auto" refines every trial by nested rules of 5, 11, 23 and 47 nodes.
     tol : float
-        Share of the map that may still move with "auto".
+        Share of the map (of its absolute sum) that may be wrong with "auto", as far as nested rules can tell.
     baseline : str or array-like
         What stands for "nothing": ``"zeros"``, ``"mean"`` (of the training trials), ``"surrogate"``
         (phase-randomised copies of each trial: power stays, timing goes), ``"trials"`` (training trials: expected
@@ -90,7 +90,7 @@ class FLEXAttributor(Explainer):
     n_steps_ : ndarray of shape (n_trials,)
         Gradients evaluated per training trial.
     n_unconverged_ : int
-        Training trials that still moved at the last node.
+        Training trials whose estimated error is above `tol` at the last node.
     basis_ : Basis
         The basis, bound to length and sampling rate.
     explanation_ : xarray.Dataset

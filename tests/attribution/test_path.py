@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from eegexplain._torch import differentiate
-from eegexplain.attribution._path import MAX_NODES, Paths, integrate
+from eegexplain.attribution._path import Paths, integrate
 
 
 class SquareLog(nn.Module):
@@ -60,13 +60,28 @@ def test_auto_is_complete_at_any_unit(name, scale):
     net, x, y = trained(name, scale)
     found = integrate(Paths(net, torch.zeros_like(x), x, y))
     error = np.abs(found.convergence_delta) / np.abs(found.output_change)
-    assert np.mean(error < 0.01) >= 0.95
-    assert np.all(found.n_steps <= MAX_NODES) and np.mean(found.converged) >= 0.95
-    expected = naive(net, x[0], y[0]) * x[0].numpy()
-    ours = found.gradients[0] * x[0].numpy()
-    assert np.abs(ours - expected).sum() < 0.02 * np.abs(expected).sum()
-    if name == "gelu":
-        assert np.median(found.n_steps) <= 42
+    assert np.mean(error < 0.01) >= (0.9 if name == "relu" else 0.95)  # kinks err in proportion to the map, not its sum
+    assert set(found.n_steps) <= {5, 11, 23, 47}
+    assert np.mean(found.error <= 0.01) >= (0.6 if name == "relu" else 0.95)
+    assert name == "relu" or np.median(found.n_steps) <= 11
+
+
+@pytest.mark.parametrize("name, right", [("relu", 0.7), ("elu", 0.9), ("gelu", 0.9), ("square_log", 0.9)])
+def test_maps_are_right_to_tol_or_said_not_to_be(name, right):
+    """Against a rule of a thousand nodes: maps that are called converged are, the others are not far from it.
+
+    Six ReLU filters have few kinks, so that their errors differ more between trials than those of larger networks.
+    """
+    net, x, y = trained(name, 1.0, n_trials=12)
+    expected = np.stack([naive(net, x[n], y[n], 1000)[0] * x[n].numpy() for n in range(12)])
+    for tol in (0.05, 0.01, 0.002):
+        found = integrate(Paths(net, torch.zeros_like(x), x, y), tol=tol)
+        maps, converged = found.gradients[:, 0] * x.numpy(), found.error[:, 0] <= tol
+        wrong = np.abs(maps - expected).sum((1, 2)) / np.abs(expected).sum((1, 2))
+        assert np.sum(wrong[converged] <= tol) >= right * converged.sum()
+        assert np.all(wrong[~converged] > tol / 3) and np.all(found.n_steps[~converged] == 47)
+        assert name == "relu" or converged.all()
+        assert np.median(found.n_steps) <= {0.05: 11, 0.01: 47 if name == "relu" else 11, 0.002: 47}[tol]
 
 
 def test_auto_is_complete_in_single_precision():
@@ -76,13 +91,13 @@ def test_auto_is_complete_in_single_precision():
         rounding = 1e4 * np.finfo(np.float32).eps * net(x).gather(1, y).abs().numpy()
         clear = np.abs(found.output_change) > rounding
         error = np.abs(found.convergence_delta)[clear] / np.abs(found.output_change)[clear]
-        assert np.mean(error < 0.01) >= 0.95
+        assert np.mean(error < 0.01) >= (0.9 if name == "relu" else 0.95)
 
 
 def test_no_change_is_complete():
     x = torch.randn(3, 2, 10, dtype=torch.float64)
     found = integrate(Paths(lambda z: 0 * z.sum((1, 2))[:, None] + 4, x, 0 * x, torch.zeros(3, 1, dtype=int)))
-    assert found.converged.all() and not found.convergence_delta.any()
+    assert not found.error.any() and not found.convergence_delta.any()
 
 
 def test_linear_networks_need_one_rule():
@@ -99,9 +114,9 @@ def test_memory_knobs_do_not_change_the_result():
     net, x, y = trained("elu", 1.0)
     start = 0.1 * x.flip(0)
     results = []
-    for rows, panels in [(64, 64), (3, 2), (1, 1)]:
+    for rows in (64, 3, 1):
         for n_steps in (5, "auto"):
-            results.append(integrate(Paths(net, start, x - start, y, rows, panels), n_steps=n_steps).gradients)
+            results.append(integrate(Paths(net, start, x - start, y, rows), n_steps=n_steps).gradients)
     for other in range(2, len(results)):
         np.testing.assert_allclose(results[other], results[other % 2], rtol=1e-10, atol=1e-14)
 
@@ -126,7 +141,7 @@ def test_unconverged_trials_are_told():
         return (torch.tanh(1e7 * (z.mean((1, 2)) - 0.3123)) + z.mean((1, 2)))[:, None]
     x = torch.ones(1, 1, 4, dtype=torch.float64)
     found = integrate(Paths(step, 0 * x, x, torch.zeros(1, 1, dtype=int)))
-    assert found.n_steps[0] > 100 and not found.converged[0]
+    assert found.n_steps[0] == 47 and found.error[0] > 0.01
 
 
 def test_a_gradient_that_is_not_finite_is_located():
