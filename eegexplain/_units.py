@@ -105,6 +105,21 @@ def run_units(
         pass
 
 
+def runs_here(n_jobs: int | None) -> bool:
+    """Tell whether units run in this process, one after the other.
+
+    Parameters
+    ----------
+    n_jobs : int, optional
+        As in `run_units`.
+
+    Returns
+    -------
+    bool
+    """
+    return n_jobs == 1 or (active_client() is None and joblib.effective_n_jobs(n_jobs) == 1)
+
+
 @dataclass(frozen=True, eq=False)
 class _Runner:
     """Units, and how they are to be run."""
@@ -119,12 +134,12 @@ class _Runner:
         """Yield places with what was found there, as it comes."""
         if not places:
             return iter(())
-        client = None if self.n_jobs == 1 else active_client()
+        if runs_here(self.n_jobs):
+            return self._here(places)
+        client = active_client()
         if client is not None:
             calls = {place: (_process(), place, self.units[place]) for place in places}
             return run_on_cluster(client, call_unit, calls, timeout=self.timeout, told=self._told)
-        if self.n_jobs == 1 or joblib.effective_n_jobs(self.n_jobs) == 1:
-            return self._here(places)
         return self._in_pool(places)
 
     def _here(self, places):

@@ -280,6 +280,7 @@ PRIVATE_IMPORTS = {
     "_torch": {
         "attribution/test_engine.py": "the mode in which gradients are taken",
         "attribution/test_path.py": "the gradient at one point, which the path integral must sum up",
+        "attribution/test_population.py": "gradients are counted",
         "models/syncnet/test_estimators.py": "activations of each pool",
         "test_batches.py": "batches that a network is given",
         "test_outputs.py": "the network's side of the table of responses",

@@ -36,12 +36,13 @@ ESTIMATORS |= {
     "StimulusDecoder": (lambda: StimulusDecoder(fitter()), tuning),
 }
 # Parameters that are numbers, whose default does not show it, and what each takes of `NONSENSE`.
-OPTIONAL = {"sfreq", "tol", "n_jobs", "fmin", "fmax", "n_steps", "patience", "shrinkage", "dof", "random_state"}
+OPTIONAL = {"sfreq", "tol", "n_jobs", "fmin", "fmax", "n_steps", "patience", "shrinkage", "dof", "random_state",
+            "population_tol"}
 TAKES = {
     1.5: {"sfreq", "tol", "fmin", "scale", "lr", "filter_width", "pool_size", "tmin", "alpha", "ridge", "memory_limit",
-          "learning_rate", "r2_atol", "dof", "kernel_length"},
+          "learning_rate", "r2_atol", "dof", "kernel_length", "population_tol"},
     -1: {"n_jobs", "tmin"},
-    None: {"sfreq", "n_jobs", "fmin", "fmax", "patience", "dof", "random_state"},
+    None: {"sfreq", "n_jobs", "fmin", "fmax", "patience", "dof", "random_state", "population_tol"},
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """One integral per block of trials, read in every basis, within one memory limit."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 
 from eegexplain._parallel import trial_blocks
 from eegexplain._torch import TorchNet, gradient_mode, sums_to_zero
-from eegexplain._units import Unit, run_units
+from eegexplain._units import Unit, run_units, runs_here
 from eegexplain.attribution._baselines import Bank
 from eegexplain.attribution._methods import Method, Request
 from eegexplain.attribution._nodes import nested_rules
@@ -103,11 +103,17 @@ class Block:
     maps : list of ndarray of shape (n_trials, n_targets, n_rows, n_cells)
         One per basis.
     checks : Checks
+    coarse : list of ndarray
+        `maps` by the rule before the last; empty where each trial has its own.
+    begun : list of list of Integral, optional
+        Of every group of targets and draw of the baseline, to go on from.
     """
 
     part: slice
     maps: list[np.ndarray]
     checks: Checks
+    coarse: list[np.ndarray] = field(default_factory=list)
+    begun: list | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,11 +128,23 @@ class Plan:
         Columns of the targets that are worked on together.
     rows : int
         Points on paths in one pass of the network.
+    kept : int
+        Blocks whose integrals are held from one rule to the next.
     """
 
     size: int
     groups: list[np.ndarray]
     rows: int
+    kept: int
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """How far a block is integrated: by the rule `level`, from what was `begun`; `keep` to go on later."""
+
+    level: int | None = None
+    begun: list | None = None
+    keep: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,21 +185,62 @@ class Engine:
         ------
         Block
         """
-        plan, settings = self._plan(X, targets), self.settings
-        units = [Unit(_block, (self, X, part, targets[part], bases, plan)) for part in trial_blocks(len(X), plan.size)]
-        return run_units(units, n_jobs=settings.n_jobs, verbose=settings.verbose, desc="attribution")
+        plan = self._plan(X, targets)
+        parts = trial_blocks(len(X), plan.size)
+        return self._run(X, targets, bases, plan, parts, [Stage()] * len(parts))
+
+    def rounds(self, X: np.ndarray, targets: np.ndarray, basis: Basis) -> Iterator[Iterator[Block]]:
+        """Attribute all trials by one rule after the other, until the caller stops.
+
+        What was evaluated is held as far as the memory limit allows, and only in this process; elsewhere a round
+        begins anew, with the same result.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_trials, n_channels, n_times)
+        targets : int ndarray of shape (n_trials, n_targets)
+        basis : Basis
+
+        Yields
+        ------
+        iterator of Block
+            The blocks of one rule. A method without nested rules has one round.
+        """
+        if self.settings.n_steps != "auto" or not self.settings.method.nested:
+            yield self.blocks(X, targets, [basis])
+            return
+        plan = self._plan(X, targets)
+        parts = trial_blocks(len(X), plan.size)
+        begun: dict[int, list | None] = {}
+        n_kept = plan.kept if runs_here(self.settings.n_jobs) else 0
+        last = len(nested_rules()) - 1
+        for level in range(1, last + 1):
+            stages = [Stage(level, begun.get(number), number < n_kept and level < last) for number in range(len(parts))]
+            yield self._noting(self._run(X, targets, [basis], plan, parts, stages), begun)
+
+    @staticmethod
+    def _noting(blocks, begun):
+        for number, block in enumerate(blocks):
+            begun[number] = block.begun
+            yield replace(block, begun=None)
+
+    def _run(self, X, targets, bases, plan, parts, stages):
+        units = [Unit(_block, (self, X, part, targets[part], bases, plan, stage))
+                 for part, stage in zip(parts, stages, strict=True)]
+        return run_units(units, n_jobs=self.settings.n_jobs, verbose=self.settings.verbose, desc="attribution")
 
     def _plan(self, X, targets):
-        """Share out the memory limit: half for the passes, half for sums per trial."""
+        """Share out the memory limit: half for the passes, a quarter for a block, a quarter for blocks that wait."""
         limit, n_targets = self.settings.memory_limit, targets.shape[1]
         x = self.net.tensor(X[:1])
         # Held at a time, per trial and target: sums by every rule, two maps, and averages in double precision.
         held = x[0].numel() * ((len(nested_rules()) + 2) * x.element_size() + 24)
-        room = max(limit // 2, 1)
-        n_groups = min(n_targets, max(1, -(-held * n_targets // room)))
-        groups = np.array_split(np.arange(n_targets), n_groups)
+        room = max(limit // 4, 1)
+        groups = np.array_split(np.arange(n_targets), -(-n_targets // max(1, room // held)))
         width = len(groups[0])
-        return Plan(size=int(np.clip(room // (held * width), 1, 64)), groups=groups,
+        size, n_draws = int(np.clip(room // (held * width), 1, 64)), self._n_draws()
+        waiting = size * n_targets * n_draws * (len(nested_rules()) + 2) * x[0].numel() * x.element_size()
+        return Plan(size=size, groups=groups, kept=room // waiting,
                     rows=int(np.clip(limit // 2 // self.net.row_bytes.held(width), 1,
                                      self.net.rows(self.settings.batch_size, width))))
 
@@ -189,24 +248,34 @@ class Engine:
     def _respond(self):
         return partial(self.net.respond, response=self.settings.response)
 
-    def _attribute(self, X, part, targets, bases, plan):
-        """Maps of one block and some targets, averaged over baselines."""
-        n_outputs, method = self.net.n_outputs, self.settings.method
+    def _n_draws(self):
+        return max(len(self.bank), self.settings.method.n_draws)
+
+    def _paths(self, X, part, targets, plan, number):
+        """Paths of one block and some targets from one baseline."""
+        n_outputs = self.net.n_outputs
         every = len(plan.groups) == 1 and targets.shape[1] == n_outputs and np.all(targets == np.arange(n_outputs))
         closed = every and n_outputs > 1 and sums_to_zero(self.settings.response)
-        X = X.astype(float)
-        n_draws = max(len(self.bank), method.n_draws)
-        maps, checks = None, None
+        start = self.bank.draw(number % len(self.bank), X, part)
+        return Paths(self._respond, self.net.tensor(start), self.net.tensor(X - start),
+                     torch.as_tensor(targets, device=self.net.device), plan.rows, closed, part.start)
+
+    def _attribute(self, X, part, targets, bases, plan, stage, begun):
+        """Maps of one block and some targets, averaged over baselines; `begun` are its integrals so far."""
+        method, n_draws = self.settings.method, self._n_draws()
+        maps, coarse, integrals, checks = [], [], [], None
         for number in range(n_draws):
-            start = self.bank.draw(number % len(self.bank), X, part)
-            paths = Paths(self._respond, self.net.tensor(start), self.net.tensor(X - start),
-                          torch.as_tensor(targets, device=self.net.device), plan.rows, closed, part.start)
-            position = self.positions[number % len(self.positions)]
-            found = method.function(paths, Request(self.settings.n_steps, self.settings.tol, position, self.net.module))
-            read = [_read(basis, method, found) / n_draws for basis in bases]
-            maps = read if maps is None else [old + new for old, new in zip(maps, read, strict=True)]
+            earlier = begun[number] if begun else None
+            paths = earlier.paths if earlier else self._paths(X.astype(float), part, targets, plan, number)
+            found = method.function(paths, Request(
+                self.settings.n_steps, self.settings.tol, self.positions[number % len(self.positions)],
+                self.net.module, stage.level, earlier))
+            _add(maps, [_read(basis, method, found.change, found.gradients) / n_draws for basis in bases])
+            if found.coarse is not None:
+                _add(coarse, [_read(basis, method, found.change, found.coarse) / n_draws for basis in bases])
+            integrals.append(found.integral if stage.keep else None)
             checks = _tally(checks, found, method, n_draws, self.settings.tol)
-        return Block(part, maps, checks)
+        return Block(part, maps, checks, coarse, integrals if stage.keep else None)
 
     def _scaled(self, values):
         if not self.settings.relative:
@@ -215,19 +284,27 @@ class Engine:
         return np.divide(values, total, out=np.zeros_like(values), where=total > 0)
 
 
-def _block(engine, X, part, targets, bases, plan):
+def _block(engine, X, part, targets, bases, plan, stage):
     """Maps of one block, all targets: the whole `X` is given, of which a worker reads its rows."""
+    begun = stage.begun or [None] * len(plan.groups)
     with gradient_mode(engine.net.module):
-        found = [engine._attribute(X[part], part, targets[:, group], bases, plan) for group in plan.groups]
-    maps = [np.concatenate(kind, axis=1) for kind in zip(*(each.maps for each in found), strict=True)]
-    return Block(part, [engine._scaled(values) for values in maps],
-                 Checks.side_by_side([each.checks for each in found]))
+        found = [engine._attribute(X[part], part, targets[:, group], bases, plan, stage, earlier)
+                 for group, earlier in zip(plan.groups, begun, strict=True)]
+    maps, coarse = ([engine._scaled(np.concatenate(kind, axis=1)) for kind in zip(*groups, strict=True)]
+                    for groups in ([each.maps for each in found], [each.coarse for each in found]))
+    return Block(part, maps, Checks.side_by_side([each.checks for each in found]), coarse,
+                 [each.begun for each in found] if stage.keep else None)
 
 
-def _read(basis, method, found):
+def _read(basis, method, change, gradients):
     if method.signed:
-        return basis.attribute(found.change[:, None], found.gradients)
-    return basis.sensitivity(found.gradients)
+        return basis.attribute(change[:, None], gradients)
+    return basis.sensitivity(gradients)
+
+
+def _add(sums, new):
+    """Add arrays to those of earlier baselines."""
+    sums[:] = [old + one for old, one in zip(sums, new, strict=True)] if sums else new
 
 
 def _tally(checks, found, method, n_draws, tol):

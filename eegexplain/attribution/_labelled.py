@@ -10,15 +10,12 @@ from eegexplain._explanation import RunningMean, make_explanation
 from eegexplain._validation import check_option
 
 
-def label_population(overall, per_class, checks, coords, basis, facts):
+def label_population(population, checks, coords, basis, facts):
     """Label mean maps, and how well the integral of each trial came out.
 
     Parameters
     ----------
-    overall : RunningMean
-        Over all trials.
-    per_class : list of RunningMean, or None
-        Over the trials of each class; None without labels.
+    population : Population
     checks : Checks
     coords : dict of str to sequence
     basis : Basis
@@ -35,10 +32,11 @@ def label_population(overall, per_class, checks, coords, basis, facts):
     dims = tuple(coords)[:-1]
     variables = {"convergence_delta": (("trial", "output"), checks.convergence_delta),
                  "n_steps": (("trial",), checks.n_steps), "converged": (("trial",), checks.converged)}
-    if per_class is not None:
+    overall = population.overall.mean
+    if population.per_class is not None:
         empty = np.full(overall.shift.shape[1:], np.nan)
         for name, read in (("class_value", RunningMean.mean), ("class_standard_error", RunningMean.standard_error)):
-            stack = np.stack([read(each) if each.count else empty for each in per_class])
+            stack = np.stack([read(each.mean) if each.mean.count else empty for each in population.per_class])
             variables[name] = (dims, stack)
     dataset = make_explanation(overall.mean(), dims, coords, standard_error=overall.standard_error(),
                                variables=variables, **facts, **checks.summary())

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from eegexplain.attribution._path import PathGradients, apply, integrate
+from eegexplain.attribution._path import Integral, PathGradients, apply, integrate
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Method:
         Whether cells share out the change of the output; else they hold the size of the gradient.
     complete : bool
         Whether attributions should sum to the change of the output.
+    nested : bool
+        Whether it can go from one nested rule to the next.
     """
 
     name: str
@@ -34,20 +36,43 @@ class Method:
     n_draws: int = 0
     signed: bool = True
     complete: bool = False
+    nested: bool = False
 
 
 @dataclass(frozen=True)
 class Request:
-    """Options of a pass: steps and tolerance of the path, a random position on it, the network behind the paths."""
+    """Options of a pass.
+
+    Attributes
+    ----------
+    n_steps : int or "auto"
+    tol : float
+        Tolerance of the path of each trial.
+    position : float
+        A random position on the path.
+    module : torch.nn.Module
+        The network behind the paths.
+    level : int, optional
+        Rule by which all trials are integrated; None refines each trial to `tol`.
+    begun : Integral, optional
+        What is known of these paths from an earlier rule.
+    """
 
     n_steps: object
     tol: float
     position: float
     module: nn.Module
+    level: int | None = None
+    begun: Integral | None = None
 
 
 def _integrated(paths, request):
-    return integrate(paths, n_steps=request.n_steps, tol=request.tol)
+    if request.level is None:
+        return integrate(paths, n_steps=request.n_steps, tol=request.tol)
+    found = Integral.begin(paths) if request.begun is None else request.begun
+    while found.level[0] < request.level:
+        found.refine(np.arange(len(found.level)))
+    return found.read(coarse=True)
 
 
 def _at(paths, position):
@@ -88,7 +113,8 @@ def _deep_lift(paths, request):
 
 
 METHODS = {method.name: method for method in (
-    Method("integrated_gradients", _integrated, "mean of the gradient over the path", complete=True),
+    Method("integrated_gradients", _integrated, "mean of the gradient over the path", complete=True,
+           nested=True),
     Method("deep_lift", _deep_lift, "DeepLift multipliers (captum)", complete=True),
     Method("gradient_shap", lambda paths, request: _at(paths, request.position),
            "gradient at random points between baselines and input", n_draws=32),

@@ -8,7 +8,7 @@ with baseline b and input x. Their sum is ``F(x) - F(b)``, which costs no gradie
 exact. That of the single cells is at least as large, and estimated from how far nested rules move them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -39,6 +39,10 @@ class PathGradients:
         Gradients evaluated.
     error : ndarray of shape (n_trials, n_targets)
         Estimated share of each map (of its absolute sum) that is wrong; 0 where nothing is estimated.
+    coarse : ndarray, optional
+        `gradients` by the rule before the last.
+    integral : Integral, optional
+        To go on from.
     """
 
     gradients: np.ndarray
@@ -46,6 +50,8 @@ class PathGradients:
     output_change: np.ndarray
     n_steps: np.ndarray
     error: np.ndarray
+    coarse: np.ndarray | None = None
+    integral: "Integral | None" = None
 
     @property
     def convergence_delta(self):
@@ -263,12 +269,16 @@ class Integral:
         wanted = ~done & (self.level < self.sums.shape[1] - 1)
         return np.flatnonzero(wanted & (self.level == self.level[wanted].min(initial=self.sums.shape[1])))
 
-    def read(self):
-        """Return `PathGradients` by the rule that each trial reached."""
-        gradients = self.sums[np.arange(len(self.level)), self.level].double().cpu().numpy()
-        n_steps = np.array([_nodes.nested_rules().count(level) for level in self.level])
-        return PathGradients(gradients, self.paths.change.double().cpu().numpy(), self.ends[1] - self.ends[0], n_steps,
-                             self.error.copy())
+    def read(self, coarse=False):
+        """Return `PathGradients` by the rule that each trial reached; `coarse` also by the one before."""
+        every, rules = np.arange(len(self.level)), _nodes.nested_rules()
+        n_steps = np.array([rules.count(level) for level in self.level])
+        found = PathGradients(self._averages(every, self.level), self.paths.change.double().cpu().numpy(),
+                              self.ends[1] - self.ends[0], n_steps, self.error.copy())
+        return replace(found, coarse=self._averages(every, self.level - 1), integral=self) if coarse else found
+
+    def _averages(self, trials, level):
+        return self.sums[trials, level].double().cpu().numpy()
 
 
 def rounding(paths, ends):

@@ -8,14 +8,14 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from eegexplain._explanation import RunningMean
 from eegexplain._meta import Explainer
 from eegexplain._settings import AT_LEAST_ONE, Number
 from eegexplain._validation import as_trials, check_option, lookup, validate_trials
 from eegexplain.attribution._baselines import make_bank
-from eegexplain.attribution._engine import Checks, Engine, Settings
+from eegexplain.attribution._engine import Engine, Settings
 from eegexplain.attribution._labelled import label_population, label_trials, warn_unconverged
 from eegexplain.attribution._methods import METHODS
+from eegexplain.attribution._population import Population
 from eegexplain.bases import Basis, as_basis
 from eegexplain.bases._basis import cell_labels
 
@@ -43,7 +43,10 @@ class FLEXAttributor(Explainer):
     n_steps : int or "auto"
         Nodes along the path; "auto" refines every trial by nested rules of 5, 11, 23 and 47 nodes.
     tol : float
-        Share of the map (of its absolute sum) that may be wrong with "auto", as far as nested rules can tell.
+        Share of a trial's map (of its absolute sum) that may be wrong with "auto", as far as nested rules can tell.
+    population_tol : float, optional
+        Population maps stop where the integral's error is below this share of their standard errors (or below `tol`
+        of the map, where that is more): all trials have the same nodes then. None refines each trial to `tol`.
     baseline : str or array-like
         What stands for "nothing": ``"zeros"``, ``"mean"`` (of the training trials), ``"surrogate"``
         (phase-randomised copies of each trial: power stays, timing goes), ``"trials"`` (training trials: expected
@@ -90,7 +93,8 @@ class FLEXAttributor(Explainer):
     n_steps_ : ndarray of shape (n_trials,)
         Gradients evaluated per training trial.
     n_unconverged_ : int
-        Training trials whose estimated error is above `tol` at the last node.
+        Training trials whose estimated error is above `tol` at the last node, or, where the population was settled by
+        `population_tol`, so large that it alone moves the mean by more than that.
     basis_ : Basis
         The basis, bound to length and sampling rate.
     explanation_ : xarray.Dataset
@@ -115,7 +119,8 @@ class FLEXAttributor(Explainer):
     ('output', 'channel', 'band')
     """
 
-    _numbers = {"n_steps": Number(least=1, whole=True, other=("auto",)), "n_baselines": AT_LEAST_ONE}
+    _numbers = {"n_steps": Number(least=1, whole=True, other=("auto",)), "n_baselines": AT_LEAST_ONE,
+                "population_tol": Number(above=0, other=(None,))}
 
     def __init__(
         self,
@@ -125,6 +130,7 @@ class FLEXAttributor(Explainer):
         method: str = "integrated_gradients",
         n_steps: int | str = "auto",
         tol: float = 0.01,
+        population_tol: float | None = 0.1,
         baseline: ArrayLike = "zeros",
         target: ArrayLike = "all",
         response: str = "auto",
@@ -144,6 +150,7 @@ class FLEXAttributor(Explainer):
         self.method = method
         self.n_steps = n_steps
         self.tol = tol
+        self.population_tol = population_tol
         self.baseline = baseline
         self.target = target
         self.response = response
@@ -198,20 +205,21 @@ class FLEXAttributor(Explainer):
     def _explain_population(self, X, y, groups):
         engine, labels = self._engine(), self._label_index(y)
         n_outputs = engine.net.n_outputs
-        overall, per_class, checks = RunningMean(), [RunningMean() for _ in range(n_outputs)], []
         every = np.tile(np.arange(n_outputs), (len(X), 1))
-        for block in engine.blocks(X, every, [self.basis_]):
-            (maps,), codes = block.maps, None if groups is None else groups[block.part]
-            overall.add(maps, codes)
-            checks.append(block.checks)
-            for number, of_class in enumerate(per_class if labels is not None else ()):
-                inside = labels[block.part] == number
-                of_class.add(maps[inside, number], None if codes is None else codes[inside])
-        checks = Checks.join(checks)
+        together = self.population_tol is not None
+        rounds = engine.rounds(X, every, self.basis_) if together else [engine.blocks(X, every, [self.basis_])]
+        population, settled = None, False
+        for blocks in rounds:
+            before, population = population, Population(labels, groups, n_outputs)
+            for block in blocks:
+                population.add(block, self.relative)
+            if settled := together and bool(population.settled(before, self.population_tol, self.tol)):
+                break
+        checks = population.checks(settled, self.population_tol, self.tol)
         warn_unconverged(checks)
         coords = {"output": self.output_names_, **self._coords(self.basis_)}
         facts = self._facts(engine.settings.response, self.basis_)
-        return label_population(overall, None if labels is None else per_class, checks, coords, self.basis_, facts)
+        return label_population(population, checks, coords, self.basis_, facts)
 
     def _facts(self, response, basis):
         given = self.baseline if isinstance(self.baseline, str) else "given"
