@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import eigh, svd
 
+BLOCK = 1024  # targets whose weights for one penalty stay in the cache
+
 # Above this ratio of the smallest penalty to the largest eigenvalue, rounding in the Gram matrix does no harm.
 SAFE_DAMPING = 1e-9
 
@@ -14,6 +16,14 @@ class Spectrum(NamedTuple):
 
     values: np.ndarray
     vectors: np.ndarray
+
+
+class Sums(NamedTuple):
+    """Sums over samples: the Gram matrix, products with the data, and squares of the data."""
+
+    gram: np.ndarray | None
+    products: np.ndarray
+    total: np.ndarray
 
 
 class Selection(NamedTuple):
@@ -27,14 +37,14 @@ class Selection(NamedTuple):
         Which scaling of the columns.
     scores : ndarray of shape (n_scalings, n_alphas, n_targets)
         Estimated R2 on unseen data of each candidate.
-    gram : ndarray of shape (n_columns, n_columns) or None
-        Gram matrix of the whole design, where the folds gave it for nothing.
+    sums : Sums
+        Of all samples; without a Gram matrix where no folds gave it for nothing.
     """
 
     alpha: np.ndarray
     scaling: np.ndarray
     scores: np.ndarray
-    gram: np.ndarray | None
+    sums: Sums
 
 
 def decompose(design, least_alpha, gram=None):
@@ -101,6 +111,31 @@ def solve(spectrum, products, alpha):
     return spectrum.vectors @ (rotated / (spectrum.values[:, None] ** 2 + alpha))
 
 
+def residual_squares(spectrum, weights, sums):
+    """Sums of squared residuals, without the samples: ``|y - X w|^2 = y'y - 2 w'X'y + |S V'w|^2``.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Of the centred design.
+    weights : ndarray of shape (n_columns, n_targets)
+        Weights.
+    sums : Sums
+        Of centred design and data.
+
+    Returns
+    -------
+    residual : ndarray of shape (n_targets,)
+        At least zero.
+    """
+    residual = sums.total - 2 * np.einsum("pv,pv->v", weights, sums.products)
+    for start in range(0, len(residual), BLOCK):
+        some = slice(start, start + BLOCK)
+        fitted = spectrum.values[:, None] * (spectrum.vectors.T @ weights[:, some])
+        residual[some] += np.einsum("pv,pv->v", fitted, fitted)
+    return np.maximum(residual, 0.0)
+
+
 def generalized_cross_validation(spectrum, products, total, alphas, n_samples, n_fitted):
     """Estimated R2 on unseen data, by generalised cross-validation.
 
@@ -163,44 +198,58 @@ def fold_sums(design, data, splits, fit_intercept):
     -------
     folds : list of Fold
         One per split.
-    gram : ndarray of shape (n_columns, n_columns)
-        Gram matrix of all samples.
+    whole : Sums
+        Of all samples.
     """
-    sums = [_sums(design[test], data[test]) for _, test in splits]
+    tests = [[_rows(of_all, test) for of_all in (design, data)] for _, test in splits]
+    sums = [centred_sums(*test) for test in tests]
     partition = sum(len(test) for _, test in splits) == len(design)
-    whole = _Sums(*map(sum, zip(*sums, strict=True))) if partition else _sums(design, data)
+    whole = Sums(*map(sum, zip(*sums, strict=True))) if partition else centred_sums(design, data)
+    totals = [of_all.sum(axis=0) for of_all in (design, data)]
     folds = []
-    for (train, test), left in zip(splits, sums, strict=True):
-        if len(train) + len(test) == len(design):
-            kept = _Sums(*(every - out for every, out in zip(whole, left, strict=True)))
+    for (train, _), held_out, left in zip(splits, tests, sums, strict=True):
+        if len(train) + len(held_out[0]) == len(design):  # all that is not held out is training
+            kept = Sums(*(every - out for every, out in zip(whole, left, strict=True)))
+            means = [(every - out.sum(axis=0)) / len(train) for every, out in zip(totals, held_out, strict=True)]
         else:
-            kept = _sums(design[train], data[train])
+            parts = [_rows(of_all, train) for of_all in (design, data)]
+            kept, means = centred_sums(*parts), [part.mean(axis=0) for part in parts]
         fold = Fold(kept.gram, kept.products, left.gram, left.products, left.total)
-        folds.append(_about_training_means(fold, design, data, train, test) if fit_intercept else fold)
-    return folds, whole.gram
+        folds.append(_about_training_means(fold, means, len(train), held_out) if fit_intercept else fold)
+    return folds, whole
 
 
-class _Sums(NamedTuple):
-    """Sums over samples: the Gram matrix, products with the data, and squares of the data."""
-
-    gram: np.ndarray
-    products: np.ndarray
-    total: np.ndarray
+def _rows(array, index):
+    """Some rows; no copy of those that stand together."""
+    together = len(index) and index[-1] - index[0] == len(index) - 1 and (np.diff(index) == 1).all()
+    return array[index[0] : index[-1] + 1] if together else array[index]
 
 
-def _sums(x, y):
-    """Sum over these samples."""
-    return _Sums(x.T @ x, x.T @ y, np.einsum("tv,tv->v", y, y))
+def centred_sums(x, y):
+    """Sum over samples.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_samples, n_columns)
+        Design.
+    y : ndarray of shape (n_samples, n_targets)
+        Data.
+
+    Returns
+    -------
+    sums : Sums
+    """
+    return Sums(x.T @ x, x.T @ y, np.einsum("tv,tv->v", y, y))
 
 
-def _about_training_means(fold, design, data, train, test):
+def _about_training_means(fold, means, n_train, held_out):
     """Shift the sums of a fold to the means of its training samples."""
-    mean_x, mean_y = design[train].mean(axis=0), data[train].mean(axis=0)
-    sum_x, sum_y, n_test = design[test].sum(axis=0), data[test].sum(axis=0), len(test)
+    mean_x, mean_y = means
+    sum_x, sum_y, n_test = *(part.sum(axis=0) for part in held_out), len(held_out[0])
     cross = np.outer(sum_x, mean_x)
     return Fold(
-        fold.train_gram - len(train) * np.outer(mean_x, mean_x),
-        fold.train_products - len(train) * np.outer(mean_x, mean_y),
+        fold.train_gram - n_train * np.outer(mean_x, mean_x),
+        fold.train_products - n_train * np.outer(mean_x, mean_y),
         fold.test_gram - cross - cross.T + n_test * np.outer(mean_x, mean_x),
         fold.test_products - np.outer(mean_x, sum_y - n_test * mean_y) - np.outer(sum_x, mean_y),
         fold.test_total - 2 * mean_y * sum_y + n_test * mean_y**2,
@@ -231,9 +280,14 @@ def cross_validate(folds, alphas, scale):
         basis = scale[:, None] * spectrum.vectors
         rotated, goal = basis.T @ fold.train_products, basis.T @ fold.test_products
         power = basis.T @ fold.test_gram @ basis
-        for i, alpha in enumerate(alphas):
-            weights = rotated / (spectrum.values[:, None] ** 2 + alpha)
-            residual[i] += fold.test_total + np.einsum("pv,pv->v", weights, power @ weights - 2 * goal)
+        goal *= -2
+        for start in range(0, len(total), BLOCK):
+            some = slice(start, start + BLOCK)
+            for i, alpha in enumerate(alphas):
+                weights = rotated[:, some] * (1 / (spectrum.values**2 + alpha))[:, None]
+                change = power @ weights
+                change += goal[:, some]
+                residual[i, some] += fold.test_total[some] + np.einsum("pv,pv->v", weights, change)
     return np.where(total > 0, 1 - residual / np.where(total > 0, total, 1.0), 0.0)
 
 
@@ -264,9 +318,11 @@ def select(design, data, alphas, scalings, splits, *, mean_y, chunks):
     """
     n_samples, n_targets = data.shape
     scores, gram = np.empty((len(scalings), len(alphas), n_targets)), None
+    whole = Sums(None, np.empty((design.shape[1], n_targets)), np.empty(n_targets))
     spectra = [decompose(design * scale, alphas.min()) for scale in scalings] if splits is None else []
     wide = splits is not None and design.shape[1] > n_samples and len(scalings) == 1
-    narrow = design @ decompose(design, 0.0).vectors if wide else design
+    axes = decompose(design, 0.0).vectors if wide else None
+    narrow = design @ axes if wide else design
     factors = np.ones((1, narrow.shape[1])) if wide else scalings
     for chunk in chunks:
         y = data[:, chunk] if mean_y is None else data[:, chunk] - mean_y[chunk]
@@ -277,9 +333,10 @@ def select(design, data, alphas, scalings, splits, *, mean_y, chunks):
                     spectrum, scalings[i][:, None] * products, total, alphas, n_samples, int(mean_y is not None)
                 )
         else:
-            folds, gram = fold_sums(narrow, y, splits, mean_y is not None)
+            folds, (gram, products, total) = fold_sums(narrow, y, splits, mean_y is not None)
             for i, scale in enumerate(factors):
                 scores[i, :, chunk] = cross_validate(folds, alphas, scale)
-    gram = None if wide else gram
+        whole.products[:, chunk], whole.total[chunk] = axes @ products if wide else products, total
     best = scores.reshape(-1, n_targets).argmax(axis=0)
-    return Selection(alphas[best % len(alphas)], best // len(alphas), scores, gram)
+    sums = whole._replace(gram=None if wide else gram)
+    return Selection(alphas[best % len(alphas)], best // len(alphas), scores, sums)

@@ -18,7 +18,7 @@ from eegexplain.encoding._scoring import EncodingRegressorMixin
 from eegexplain.encoding._tables import check_finite_targets, frame, read_table, varying_targets
 from eegexplain.encoding.models.base import EncodingModel
 from eegexplain.encoding.models.linear import LinearModelWithBaseline
-from eegexplain.encoding.weights._ridge import decompose, select, solve
+from eegexplain.encoding.weights._ridge import BLOCK, Sums, decompose, residual_squares, select, solve
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,10 +169,13 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         mean_y = data.mean(axis=0) if self.fit_intercept else np.zeros(data.shape[1])
         design = design - mean_x
         scalings = self._scalings(stimulus.shape[1], design.shape[1])
-        gram = self._choose(design, data, mean_y, alphas, scalings, splits)
-        weights = self._solve(design, data, scalings, gram)
+        sums = self._choose(design, data, mean_y, alphas, scalings, splits)
+        weights = self._solve(design, scalings, sums)
         self.intercept_ = mean_y - mean_x @ weights
-        self._store(weights, design, data, mean_y, read)
+        total = sums.total if self.fit_intercept else data.var(axis=0) * len(data)
+        residual = residual_squares(self._spectrum, weights, sums)
+        self.r2_ = np.where(total > 0, 1 - residual / np.where(total > 0, total, 1.0), np.nan)
+        self._store(weights, read)
         return self
 
     def predict(self, X=None, groups=None):
@@ -321,50 +324,53 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         return member, list(self.bands)
 
     def _choose(self, design, data, mean_y, alphas, scalings, splits):
-        """Choose penalties and divisions; returns the design's Gram matrix if the choice needed it."""
+        """Choose penalties and divisions; returns sums over samples, the one thing that the fit needs of the data."""
         n_targets = data.shape[1]
         if len(alphas) == 1:
             self.alpha_, self._scaling = np.full(n_targets, alphas[0]), np.zeros(n_targets, dtype=int)
             self.alpha_scores_ = None
-            return None
+            return self._sums(design, data, mean_y)
         n_folds = 0 if splits is None else len(splits)
         n_values = 8 * min(design.shape) * (1 + n_folds) + len(alphas) + 2 * len(data)
-        n_bytes = self.memory_limit if n_folds else min(self.memory_limit, CHUNK_BYTES)
-        chunks = target_chunks(n_targets, n_values * CHUNK_BYTES / n_bytes)
+        most = self.memory_limit if n_folds else 8 * BLOCK * n_values  # folds are decomposed once for each chunk
+        chunks = target_chunks(n_targets, n_values * CHUNK_BYTES / min(self.memory_limit, most))
         selection = select(
             design, data, alphas, scalings, splits, mean_y=mean_y if self.fit_intercept else None, chunks=chunks
         )
-        self.alpha_, self._scaling, self.alpha_scores_, gram = selection
+        self.alpha_, self._scaling, self.alpha_scores_, sums = selection
         if self.bands is not None:
             with np.errstate(divide="ignore"):
                 self.band_alphas_ = self.alpha_ / self._shares[self._scaling].T
-        return gram
+        return sums
 
-    def _solve(self, design, data, scalings, gram):
+    def _sums(self, design, data, mean_y):
+        """Products and squares of all samples, by chunk of targets."""
+        products, total = np.empty((design.shape[1], data.shape[1])), np.empty(data.shape[1])
+        most = min(self.memory_limit, 8 * BLOCK * len(data))
+        for chunk in target_chunks(data.shape[1], len(data) * CHUNK_BYTES / most):
+            centred = data[:, chunk] - mean_y[chunk]
+            products[:, chunk] = design.T @ centred
+            total[chunk] = np.einsum("tv,tv->v", centred, centred)
+        return Sums(None, products, total)
+
+    def _solve(self, design, scalings, sums):
         """Weights with the chosen penalties."""
-        weights = np.empty((design.shape[1], data.shape[1]))
+        gram, weights = sums.gram, np.empty_like(sums.products)
         for i in np.unique(self._scaling):
             targets = np.flatnonzero(self._scaling == i)
             scaled = design if self.bands is None else design * scalings[i]
             known = None if gram is None else gram * np.outer(scalings[i], scalings[i])
             spectrum = decompose(scaled, self.alpha_[targets].min(), known)
-            for chunk in target_chunks(len(targets), 4 * design.shape[1] + len(data), self.memory_limit):
+            for chunk in target_chunks(len(targets), 4 * design.shape[1], self.memory_limit):
                 some = targets[chunk]
-                products = scalings[i][:, None] * (design.T @ data[:, some])
+                products = scalings[i][:, None] * sums.products[:, some]
                 weights[:, some] = scalings[i][:, None] * solve(spectrum, products, self.alpha_[some])
         self._spectrum = decompose(design, 0.0) if self.bands is not None else spectrum
         return weights
 
-    def _store(self, weights, design, data, mean_y, read):
-        """R2 by chunk of targets, and names."""
+    def _store(self, weights, read):
+        """Name the weights."""
         features, targets = read.features, read.targets
-        residual, total = np.empty(data.shape[1]), np.empty(data.shape[1])
-        for chunk in target_chunks(data.shape[1], 3 * len(data), self.memory_limit):
-            centred = data[:, chunk] - mean_y[chunk]
-            error = centred - design @ weights[:, chunk]
-            residual[chunk] = np.einsum("tv,tv->v", error, error)
-            total[chunk] = data[:, chunk].var(axis=0) * len(data)
-        self.r2_ = np.where(total > 0, 1 - residual / np.where(total > 0, total, 1.0), np.nan)
         if features is not None or targets is not None:
             same = features is not None and len(features) == len(weights)
             weights = frame(weights, features if same else None, targets)

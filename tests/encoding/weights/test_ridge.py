@@ -69,8 +69,11 @@ def test_cross_validation_by_refitting(intercept, splitter, n_columns, n_scaling
                 residual = residual + ((Y[test] - ridge.predict(X[test] * scale)) ** 2).sum(0)
                 total = total + ((Y[test] - (Y[train].mean(0) if intercept else 0)) ** 2).sum(0)
             assert_allclose(found.scores[i, k], 1 - residual / total, atol=1e-8)
-    if found.gram is not None:
-        assert_allclose(found.gram, X.T @ X, atol=1e-9)
+    if found.sums.gram is not None:
+        assert_allclose(found.sums.gram, X.T @ X, atol=1e-9)
+    y = centered(Y) if intercept else Y
+    assert_allclose(found.sums.products, X.T @ y, atol=1e-9)
+    assert_allclose(found.sums.total, (y**2).sum(0), atol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(20, 5), (5, 20), (12, 12)])
@@ -105,8 +108,8 @@ def test_no_freedom_no_score_and_constant_targets_score_zero():
 def test_sums_of_folds_are_about_the_means_of_their_training_samples():
     X, Y = data(15, 3)
     for splits in (list(KFold(3).split(X)), [(np.arange(8), np.arange(6, 11))]):
-        folds, gram = fold_sums(X, Y, splits, True)
-        assert_allclose(gram, X.T @ X)
+        folds, whole = fold_sums(X, Y, splits, True)
+        assert_allclose(whole.gram, X.T @ X)
         for fold, (train, test) in zip(folds, splits, strict=True):
             x, y = X - X[train].mean(0), Y - Y[train].mean(0)
             assert_allclose(fold.train_gram, x[train].T @ x[train], atol=1e-10)
