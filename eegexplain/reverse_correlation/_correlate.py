@@ -213,7 +213,8 @@ class WindowCovariance:
     """Covariance of all samples of a window with each other, over exactly the windows of `CrossSums`.
 
     Shifting both samples by one stride replaces the first window by the one behind the last. So the products of the
-    first stride with everything, and those of the first and last windows, give the whole matrix.
+    first stride with everything, and those of the first and last windows, give the whole matrix. There is one matrix of
+    that size in all: the last `add`, `matrix` and `Whitening` each take it over from the one before.
     """
 
     def __init__(self, moments, n_channels):
@@ -223,12 +224,11 @@ class WindowCovariance:
         self.stride = int(strides[0]) if regular else width
         self.width, self.n_channels, self.starts = width, n_channels, starts
         self.rows = CrossSums(starts, width, moments.n_times, moments.level)
-        self.change = 0.0
-        self._factor = None
+        self._change = np.zeros((n_channels * width,) * 2, order="F")  # lower triangle, where `matrix` puts the rest
+        self._whitening = None
 
     def add(self, X):
         """Add trials ``(b, n_channels, n_times)``."""
-        self._factor = None
         first, last = min(self.starts[0], 0), max(self.starts[-1] + self.width, X.shape[-1])
         x = np.pad(X - self.rows.level[:, None], ((0, 0), (0, 0), (-first, last - X.shape[-1])))
         starts = self.starts - first
@@ -237,46 +237,67 @@ class WindowCovariance:
         overlap = self.width - self.stride
         behind = starts[-1] + self.stride
         for start, sign in ((behind, 1.0), (starts[0], -1.0)):
-            edge = x[..., start : start + overlap].reshape(len(X), -1).astype(float)
-            self.change = self.change + sign * edge.T @ edge
+            edge = np.zeros((len(X), self.n_channels, self.width))
+            edge[..., self.stride :] = x[..., start : start + overlap]
+            edge = edge.reshape(len(X), -1).T
+            self._change = scipy.linalg.blas.dsyrk(sign, edge, 1.0, self._change, lower=1, overwrite_c=1)
 
     def matrix(self):
-        """Covariance, ``(n_channels * width, n_channels * width)``."""
+        """Covariance, lower triangle of ``(n_channels * width, n_channels * width)``; once, as it takes the sums."""
         n, stride, width, n_channels = self.rows.n_windows, self.stride, self.width, self.n_channels
-        overlap = width - stride
-        change = np.reshape(self.change, (n_channels, overlap, n_channels, overlap))
-        products = np.zeros((n_channels, width, n_channels, width))
-        products[:, :stride] = self.rows.products().reshape(n_channels, stride, n_channels, width)
+        matrix, self._change = self._change, None
+        products = matrix.T.reshape(n_channels, width, n_channels, width)  # (column, row); a view
+        first = self.rows.products().reshape(n_channels, stride, n_channels, width)
+        products[:, :stride] = first
         for tau in range(stride, width, stride):
             stop = min(tau + stride, width)
-            before = slice(tau - stride, stop - stride)
-            products[:, tau:stop, :, :stride] = products[:, :stride, :, tau:stop].transpose(2, 3, 0, 1)
-            products[:, tau:stop, :, stride:] = products[:, before, :, :overlap] + change[:, before]
-        mean = self.rows.mean_window().reshape(-1)
-        return products.reshape(len(mean), len(mean)) / n - np.outer(mean, mean)
+            products[:, tau:stop, :, :stride] = first[..., tau:stop].transpose(2, 3, 0, 1)
+            products[:, tau:stop, :, stride:] += products[:, tau - stride : stop - stride, :, : width - stride]
+        mean = self.rows.mean_window()
+        for of_channel, level in zip(products, mean, strict=True):  # no other matrix of this size
+            of_channel /= n
+            of_channel -= level[:, None, None] * mean
+        return matrix
 
-    def factor(self, ridge):
-        """Cholesky factor of ``R + ridge * mean variance``, for ``cho_solve``; None without variance."""
-        if self._factor is None or self._factor[0] != ridge:
-            matrix = self.matrix()
-            self._added = ridge * np.trace(matrix) / len(matrix)
-            matrix[np.diag_indices_from(matrix)] += self._added
-            found = scipy.linalg.cho_factor(matrix, lower=True, overwrite_a=True) if self._added > 0 else None
-            self._factor = ridge, found
-        return self._factor[1]
+    def whitening(self, ridge):
+        """Return the inverse of ``R + ridge * mean variance``; None without variance."""
+        if self._whitening is None:
+            self._whitening = Whitening(self.matrix(), ridge)
+        return self._whitening
 
-    def degrees_of_freedom(self, ridge):
+
+class Whitening:
+    """``(R + ridge * mean variance)^-1``, as the inverse of a Cholesky factor, in the place of R.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (n, n)
+        Lower triangle of the covariance R, in Fortran's order; overwritten.
+    ridge : float
+        As a share of the mean variance.
+    """
+
+    def __init__(self, matrix, ridge):
+        self.added = ridge * np.trace(matrix) / len(matrix)
+        self.inverse = None
+        if self.added > 0:
+            matrix[np.diag_indices_from(matrix)] += self.added
+            factor, info = scipy.linalg.lapack.dpotrf(matrix, lower=1, clean=1, overwrite_a=1)
+            if info:
+                raise np.linalg.LinAlgError(f"the covariance of windows is not positive: raise ridge above {ridge:g}.")
+            self.inverse = scipy.linalg.lapack.dtrtri(factor, lower=1, overwrite_c=1)[0]
+
+    def degrees_of_freedom(self):
         """Parameters that the data determine, ``tr (R + ridge * mean variance)^-1 R``."""
-        factor = self.factor(ridge)
-        if factor is None:
+        if self.inverse is None:
             return 0.0
-        inverse = scipy.linalg.cho_solve(factor, np.eye(len(factor[0])), overwrite_b=True)
-        return len(inverse) - self._added * np.trace(inverse)
+        return len(self.inverse) - self.added * np.linalg.norm(self.inverse) ** 2  # tr L^-T L^-1
 
-    def solve(self, covariance, ridge):
+    def solve(self, covariance):
         """Return the linear filters ``(R + ridge * mean variance)^-1 covariance``, shape of `covariance`."""
-        factor = self.factor(ridge)
-        if factor is None:
+        if self.inverse is None:
             return np.zeros_like(covariance)
-        flat = covariance.reshape(len(covariance), -1)
-        return scipy.linalg.cho_solve(factor, flat.T).T.reshape(covariance.shape)
+        solved = np.array(covariance.reshape(len(covariance), -1), dtype=float, order="C").T
+        for transposed in (0, 1):
+            solved = scipy.linalg.blas.dtrmm(1.0, self.inverse, solved, lower=1, trans_a=transposed, overwrite_b=1)
+        return solved.T.reshape(covariance.shape)

@@ -6,7 +6,6 @@ order), so that errors are exact for many trials, whatever correlates the window
 
 import numpy as np
 import scipy.fft
-import scipy.linalg
 from numpy.lib.stride_tricks import sliding_window_view
 
 from eegexplain._validation import check_groups
@@ -159,11 +158,12 @@ class WhitenedInfluence:
 
     def __init__(self, moments, auto, ridge):
         self.moments, self.ridge = moments, ridge
-        self.factor = auto.factor(ridge)
-        left = 1 - auto.degrees_of_freedom(ridge) / moments.n_windows  # residuals are smaller than errors by this share
+        self.whitening = auto.whitening(ridge)
+        # residuals are smaller than errors by the share of parameters
+        left = 1 - self.whitening.degrees_of_freedom() / moments.n_windows
         self.inflation = 1 / left if left > 0.5 else np.nan
         covariance = moments.covariance()
-        self.template = auto.solve(covariance, ridge)
+        self.template = self.whitening.solve(covariance)
         self.alive = ~moments.dead()[:, None, None]
         self.mean_a, self.mean_x = moments.sum_a / moments.n_windows, moments.mean_window()
 
@@ -175,9 +175,7 @@ class WhitenedInfluence:
         score = windows.products(left) - left.sum(-1)[..., None, None] * self.mean_x
         level = windows.scatter(self.mean_x).mean(axis=(1, 2))  # the ridge is a share of the mean variance
         score -= self.ridge * level[:, None, None, None] * self.template
-        if self.factor is None:
-            return np.zeros_like(score)
-        solved = scipy.linalg.cho_solve(self.factor, score.reshape(len(X) * units.shape[1], -1).T).T * self.inflation
+        solved = self.whitening.solve(score.reshape(-1, *score.shape[2:])) * self.inflation
         return np.where(self.alive, solved.reshape(score.shape), 0.0)
 
 

@@ -23,7 +23,7 @@ from eegexplain.reverse_correlation._layers import class_codes, trace_layer, uni
 from eegexplain.reverse_correlation._windows import TopUnits, cut_windows, template_match
 
 KEPT = 2**28  # bytes of unit outputs kept for the errors; more are computed again
-MAX_WHITENED = 5000  # samples in a window: their covariance takes 200 MB
+MAX_WHITENED = 5000  # samples in a window: their covariance takes 200 MB, once
 
 
 @dataclass(frozen=True, eq=False)
