@@ -19,6 +19,14 @@ def is_continuous(y):
         return False
 
 
+def default_estimator(y, *, sfreq=None, random_state=None):
+    """Return the network used for ``estimator=None``: a SyncNet classifier, or a regressor for continuous `y`."""
+    from eegexplain.models import SyncNetClassifier, SyncNetRegressor  # the one upward import, named in the tests
+
+    regression = type_of_target(y).startswith("continuous")
+    return (SyncNetRegressor if regression else SyncNetClassifier)(sfreq=sfreq, random_state=random_state)
+
+
 def inner_sfreq(estimator):
     """Return the `sfreq` of the inner estimator, or of what it wraps (search, ensemble, pipeline, frozen); or None."""
     while estimator is not None and getattr(estimator, "sfreq", None) is None:

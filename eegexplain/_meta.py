@@ -10,13 +10,12 @@ from sklearn.utils import get_tags
 from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, get_routing_for_object, process_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, has_fit_parameter
 
 from eegexplain import _explanation as e
 from eegexplain._explanation import flat_names, make_explanation, origin, population_error, with_degrees_of_freedom
-from eegexplain._inner import flat_prediction, inner_input, inner_sfreq, inner_target, is_continuous
-from eegexplain._nets import check_finished, is_network, is_skorch_net, seen_scale
+from eegexplain._inner import default_estimator, flat_prediction, inner_input, inner_sfreq, inner_target, is_continuous
+from eegexplain._nets import check_finished, frozen, is_network, is_skorch_net, seen_scale
 from eegexplain._outputs import ScikitOutputs
 from eegexplain._parallel import keep_interrupts
 from eegexplain._scale import warn_of_scale
@@ -26,20 +25,12 @@ from eegexplain._validation import as_trials, check_ch_names, check_groups, chec
 __all__ = ["Explainer", "default_estimator", "flat_names", "make_explanation", "population_error"]
 
 
-def default_estimator(y, *, sfreq=None, random_state=None):
-    """Return the network used for ``estimator=None``: a SyncNet classifier, or a regressor for continuous `y`."""
-    from eegexplain.models import SyncNetClassifier, SyncNetRegressor  # the one upward import, named in the tests
-
-    regression = type_of_target(y).startswith("continuous")
-    return (SyncNetRegressor if regression else SyncNetClassifier)(sfreq=sfreq, random_state=random_state)
-
-
 def _inner_has(name):
     """Offer a method only when the inner estimator has it, with its own AttributeError otherwise."""
 
     def check(self):
         """Ask the inner estimator for the method: it raises where there is none."""
-        inner = getattr(self, "estimator_", None) or self.estimator
+        inner = getattr(self, "estimator_", None) or frozen(self.estimator)
         if inner is not None:
             getattr(inner, name)
         return True
@@ -100,7 +91,8 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             For text, sparse trials, and an inner estimator that has not what the analysis asks for.
         """
         check_numbers(self)
-        kind = None if self.estimator is None else get_tags(self.estimator).estimator_type  # not that of the last fit
+        given = frozen(self.estimator, y)
+        kind = None if given is None else get_tags(given).estimator_type  # not that of the last fit
         if self.estimator is None and y is not None:
             kind = "regressor" if is_continuous(y) else "classifier"
         X, y = validate_trials(self, X, y, reset=True, kind=kind)
@@ -116,7 +108,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         return self
 
     def _set_axes(self, X):
-        sfreq = self.sfreq if self.sfreq is not None else inner_sfreq(self.estimator)
+        sfreq = self.sfreq if self.sfreq is not None else inner_sfreq(frozen(self.estimator))
         self.sfreq_ = check_sfreq(1.0 if sfreq is None else sfreq)
         self.ch_names_ = check_ch_names(self.ch_names, as_trials(X[:1]).shape[1])
 
@@ -131,7 +123,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         """Set plain arrays from the population explanation."""
 
     def _fit_inner(self, X, y, groups, fit_params):
-        inner = self.estimator
+        inner = frozen(self.estimator, y)
         if inner is None:
             inner = default_estimator(y, sfreq=self.sfreq, random_state=getattr(self, "random_state", None))
         routed = _routing_enabled() and self.estimator is not None
@@ -145,8 +137,8 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             vars(self).pop(name, None)
         with keep_interrupts():
             fitted = clone(inner).fit(self._inner_input(X, inner), inner_target(y, inner), **fit_params)
-        if type(inner).__name__ == "FrozenEstimator":
-            warn_of_scale(X, seen_scale(fitted), type(fitted.estimator).__name__)
+        if fitted is inner or type(inner).__name__ == "FrozenEstimator":
+            warn_of_scale(X, seen_scale(fitted), type(getattr(fitted, "estimator", fitted)).__name__)
         else:
             check_finished(fitted)
         self.estimator_ = fitted
@@ -160,9 +152,10 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             return
         unknown = sorted(set(np.unique(y).tolist()) - set(np.asarray(self.classes_).tolist()), key=str)
         if unknown:
+            naming = ", or name them: as_estimator(module, classes=[...])" if hasattr(self.estimator_, "module") else ""
             raise ValueError(
                 f"y holds the classes {unknown}, but {type(self.estimator_).__name__} was fitted on "
-                f"{np.asarray(self.classes_).tolist()}: give y in the labels of the fitted estimator."
+                f"{np.asarray(self.classes_).tolist()}: give y in the labels of the fitted estimator{naming}."
             )
 
     def _inner_input(self, X, inner=None):
@@ -377,12 +370,13 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         """
         mapping = MethodMapping().add(caller="fit", callee="fit").add(caller="score", callee="score")
         router = MetadataRouter(owner=self).add_self_request(self)
-        return router if self.estimator is None else router.add(estimator=self.estimator, method_mapping=mapping)
+        inner = frozen(self.estimator)
+        return router if inner is None else router.add(estimator=inner, method_mapping=mapping)
 
     def __sklearn_tags__(self):
         """Copy the inner estimator's type, so that searches stratify; a default one is a classifier until fitted."""
         tags = super().__sklearn_tags__()
-        inner = getattr(self, "estimator_", None) or self.estimator
+        inner = getattr(self, "estimator_", None) or frozen(self.estimator)
         tags.target_tags.required = True
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True

@@ -36,7 +36,8 @@ def inference(module):
         modes = [(child, child.training) for child in module.modules()]
         flags = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
         try:
-            module.eval()
+            with contextlib.suppress(NotImplementedError):  # an exported module has the mode in which it was exported
+                module.eval()
             for parameter, _ in flags:
                 parameter.requires_grad_(False)
             yield module

@@ -37,7 +37,7 @@ def seen_scale(estimator):
     held = unwrap(estimator)
     if hasattr(held, "input_scale_"):
         return held.input_scale_
-    module = getattr(getattr(held, "net_", held), "module_", None)
+    module = getattr(getattr(held, "net_", held), "module_", getattr(held, "module", None))
     scale = None if not _is_a(module, "torch.nn", "Module") else dict(module.named_buffers()).get("input_scale")
     known = scale is not None and scale.numel() == 1 and float(scale) != 1.0  # 1 is that of a module never told
     return (float(scale), float(scale)) if known else None
@@ -73,7 +73,28 @@ def is_network(estimator):
     ensemble = together(held)
     if ensemble is not None:
         return all(map(is_network, ensemble.members))
-    return _is_a(getattr(held, "net_", held), "skorch", "NeuralNet")
+    return _is_a(getattr(held, "net_", held), "skorch", "NeuralNet") or hasattr(held, "_held_module")
+
+
+def frozen(estimator, y=None):
+    """Return a bare torch module as a fitted estimator (see `as_estimator`), anything else as it is.
+
+    Parameters
+    ----------
+    estimator : object
+    y : array-like, optional
+        Measurements make the module's outputs numbers; without them they are those of classes.
+
+    Returns
+    -------
+    estimator : object
+    """
+    if not _is_a(estimator, "torch.nn", "Module"):
+        return estimator
+    from eegexplain._inner import is_continuous
+    from eegexplain._trained import as_estimator
+
+    return as_estimator(estimator, classes=False if y is not None and is_continuous(y) else None)
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.base import is_classifier
-from sklearn.utils.validation import check_is_fitted
-from skorch import NeuralNet, NeuralNetBinaryClassifier
 from torch import nn
 
 from eegexplain._batches import RowBytes
 from eegexplain._ensemble import EnsembleModule, joined_net
+from eegexplain._held import held_module
 from eegexplain._module import capture, find_layers, inference
 from eegexplain._nets import is_network, together, unwrap
 from eegexplain._outputs import RESPONSES, resolve_response
 from eegexplain._parallel import trial_blocks
-
-
-def _first(output):
-    return output[0] if isinstance(output, (tuple, list)) else output  # as skorch: the first is the prediction
 
 
 def sums_to_zero(response: str) -> bool:
@@ -107,8 +101,8 @@ class TorchNet:
     Parameters
     ----------
     estimator : estimator instance
-        A fitted `SyncNetClassifier`, `SyncNetRegressor`, skorch net, braindecode ``EEGClassifier``, an ensemble of
-        them, or a ``FrozenEstimator`` or fitted search around one.
+        A fitted `SyncNetClassifier`, `SyncNetRegressor`, skorch net, braindecode ``EEGClassifier``, `TrainedModule`, an
+        ensemble of them, or a ``FrozenEstimator`` or fitted search around one.
     trial_shape : tuple of int
         ``(n_channels, n_times)`` or ``(n_times,)``, as the estimator was fitted.
 
@@ -117,9 +111,9 @@ class TorchNet:
     module : torch.nn.Module
         The trained network.
     emits : str
-        What the module returns: "logits", "probabilities", "log_probabilities", "binary_logit" or "values". Read from
-        the criterion and skorch's ``predict_nonlinearity``; for ``NLLLoss`` (probabilities in skorch's own classifier,
-        log-probabilities elsewhere) it is seen on a test batch.
+        What the module returns: "logits", "probabilities", "log_probabilities", "binary_logit", "binary_probability"
+        or "values". Read from the criterion and skorch's ``predict_nonlinearity``; for ``NLLLoss`` (probabilities in
+        skorch's own classifier, log-probabilities elsewhere) and for bare modules it is seen on noise.
     n_outputs : int
         One per class, also for two classes; for regressors one per target.
     eps : float
@@ -142,30 +136,19 @@ class TorchNet:
         _refuse_aligned(estimator)
         if is_network(estimator) and (ensemble := together(estimator)) is not None:
             estimator = joined_net([TorchNet(one, trial_shape) for one in ensemble.members], ensemble)
-        net = getattr(estimator, "net_", estimator)
-        if hasattr(estimator, "_net_class"):
-            check_is_fitted(estimator, "net_")
-        if not isinstance(net, NeuralNet):
-            raise TypeError(
-                f"{type(estimator).__name__} is not a torch network (a SyncNet facade, a skorch net, a braindecode "
-                "EEGClassifier): analyses of gradients and activations need one. "
-                "PerturbationCorrelator(method='sampling') works with any scikit-learn estimator."
-            )
-        check_is_fitted(net, "module_")
         trial_shape = tuple(trial_shape)
-        self.input_shape = (*((1,) * (2 - len(trial_shape))), *trial_shape) if net is not estimator else trial_shape
+        held = held_module(estimator, trial_shape)
+        self.input_shape, self._pick, self._nonlinearity = held.input_shape, held.pick, held.nonlinearity
         self.n_channels, self.n_times = (1, *trial_shape)[-2:]
-        self.module = net.module_
+        self.module = getattr(held.module, "_orig_mod", held.module)  # what was compiled: its layers, and hooks on them
         parameter = next((p for p in self.module.parameters() if p.is_floating_point()), None)
         self.dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         self.eps = float(torch.finfo(self.dtype).eps)
-        self.device = torch.device(net.device or "cpu") if parameter is None else parameter.device
-        nonlinearity = net.predict_nonlinearity
-        self._nonlinearity = nonlinearity if callable(nonlinearity) else None
+        self.device = torch.device(held.device or "cpu") if parameter is None else parameter.device
         probe = self._probe()
-        self.emits = _emission(net, probe)
+        self.emits = held.emission(probe)
         n_raw = 1 if probe.ndim == 1 else probe.shape[1]
-        self.n_outputs = 2 if self.emits == "binary_logit" else n_raw
+        self.n_outputs = 2 if self.emits.startswith("binary_") else n_raw
 
     def _probe(self):
         with inference(self.module), torch.no_grad():
@@ -196,7 +179,7 @@ class TorchNet:
 
     def raw(self, x):
         """What the module returns for a tensor ``(batch, n_channels, n_times)``; crops are averaged."""
-        raw = _first(self.module(x.reshape(x.shape[0], *self.input_shape)))
+        raw = self._pick(self.module(x.reshape(x.shape[0], *self.input_shape)))
         return raw.flatten(2).mean(-1) if isinstance(raw, torch.Tensor) and raw.ndim > 2 else raw
 
     def tensor(self, X):
@@ -229,6 +212,9 @@ class TorchNet:
     def _logits(self, raw):
         if self.emits == "binary_logit":
             half = raw.reshape(len(raw)) / 2  # one logit is the difference of two: the centred pair has it
+            return torch.stack([-half, half], dim=1)
+        if self.emits == "binary_probability":
+            half = torch.logit(raw.reshape(len(raw)), eps=self.eps) / 2
             return torch.stack([-half, half], dim=1)
         if self.emits == "probabilities":
             probabilities = raw if self._nonlinearity is None else self._nonlinearity(raw)
@@ -309,22 +295,3 @@ def _one_activation(name, outputs, part):
         kind = type(output).__name__ if not isinstance(output, torch.Tensor) else f"shape {tuple(output.shape)}"
         raise ValueError(f"Layer {name!r} returns {kind}: an analysis needs one tensor (batch, units, ...).")
     return output.detach().cpu().numpy()
-
-
-def _emission(net, probe):
-    """Say what the module emits; `probe` are its outputs on a test batch."""
-    criterion = net.criterion_
-    if isinstance(net, NeuralNetBinaryClassifier) or isinstance(criterion, nn.BCEWithLogitsLoss):
-        return "binary_logit"
-    if isinstance(criterion, nn.CrossEntropyLoss):
-        return "logits"
-    if not isinstance(criterion, nn.NLLLoss):
-        return "probabilities" if is_classifier(net) else "values"
-    if (probe >= 0).all():
-        return "probabilities"
-    if (probe <= 0).all():
-        return "log_probabilities"
-    raise ValueError(
-        "The network is trained with NLLLoss but returns neither probabilities nor log-probabilities: end it with "
-        "Softmax or LogSoftmax, or train it with CrossEntropyLoss."
-    )

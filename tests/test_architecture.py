@@ -21,7 +21,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = {
     **dict.fromkeys(("_arrays", "_lazy", "_levels", "_text", "_validation", "_scale", "_settings"), 0),
     **dict.fromkeys(("_bands", "_meta", "_explanation", "_inner", "_module", "_outputs", "_torch", "_parallel", "_io",
-                     "_nets", "_batches", "_folders", "_many", "_reading", "_calibration", "_judge", "_bits", "_stages",
+                     "_nets", "_held", "_trained", "_batches", "_folders", "_many", "_reading", "_calibration",
+                     "_judge", "_bits", "_stages",
                      "_ensemble", "_exchange", "_forward", "_subspace", "_total", "_units", "_checkpoint", "_cluster",
                      "_heap", "_digest"), 1),
     **dict.fromkeys(("bases", "datasets", "models"), 2),
@@ -35,16 +36,16 @@ LAYERS = {
 }  # fmt: skip
 # Imports that the layers do not allow, each with its reason.
 ALLOWED = {
-    ("_meta", "models"),  # default_estimator: the one upward call
+    ("_inner", "models"),  # default_estimator: the one upward call
     ("_io", "_validation"),
     ("inspection", "plotting"),  # the plot() of a result, which makes its display
 }
 LIBRARIES_AT_MODULE_LEVEL = {"numpy", "scipy", "sklearn", "eegexplain", *sys.stdlib_module_names}
 # Heavy libraries imported at module level, and where.
 HEAVY = {
-    "torch": ("_batches.py", "_ensemble.py", "_module.py", "_torch.py", "_stages.py", "models/",
-              "attribution/", "reverse_correlation/_tracing.py", "encoding/parameters/_descent.py"),
-    "skorch": ("_ensemble.py", "_torch.py", "models/"),
+    "torch": ("_batches.py", "_ensemble.py", "_held.py", "_module.py", "_torch.py", "_trained.py", "_stages.py",
+              "models/", "attribution/", "reverse_correlation/_tracing.py", "encoding/parameters/_descent.py"),
+    "skorch": ("_ensemble.py", "_held.py", "models/"),
     "joblib": ("_units.py", "_digest.py", "_cluster.py"),
     "threadpoolctl": ("_parallel.py",),
     "tqdm": ("_parallel.py", "models/_training.py"),

@@ -11,8 +11,7 @@ from sklearn.base import clone
 from sklearn.utils import get_tags
 
 from eegexplain._checkpoint import open_checkpoint
-from eegexplain._inner import is_continuous
-from eegexplain._meta import default_estimator
+from eegexplain._inner import default_estimator, is_continuous
 from eegexplain._validation import check_groups, positive_int, random_seed, seeded_parameters, validate_trials
 from eegexplain.inspection._splits import check_splits
 from eegexplain.inspection.cross_validation import Fold, HeldOut, fold_numbers, predict_held_out, train_folds
