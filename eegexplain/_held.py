@@ -86,7 +86,8 @@ def _emission(net, probe):
     """Say what the module emits; `probe` are its outputs on a test batch."""
     criterion = net.criterion_
     if isinstance(net, NeuralNetBinaryClassifier) or isinstance(criterion, nn.BCEWithLogitsLoss):
-        return "binary_logit"
+        several = probe.ndim > 1 and probe.shape[1] > 1  # labels that do not exclude each other: a number for each
+        return "values" if several else "binary_logit"
     if isinstance(criterion, nn.CrossEntropyLoss):
         return "logits"
     if not isinstance(criterion, nn.NLLLoss):

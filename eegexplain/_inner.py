@@ -58,6 +58,40 @@ def inner_target(y, inner):
     return y
 
 
+def check_known(estimator, classes, y):
+    """Refuse classes that a fitted estimator does not know: the explanation would be of other labels than `y`.
+
+    Raises
+    ------
+    ValueError
+    """
+    unknown = sorted(set(np.unique(y).tolist()) - set(np.asarray(classes).tolist()), key=str)
+    if unknown:
+        naming = ", or name them: as_estimator(module, classes=[...])" if hasattr(estimator, "module") else ""
+        raise ValueError(
+            f"y holds the classes {unknown}, but {type(estimator).__name__} was fitted on "
+            f"{np.asarray(classes).tolist()}: give y in the labels of the fitted estimator{naming}."
+        )
+
+
+def numbered_classes(n_outputs, y):
+    """Classes of a network that has no names for its outputs.
+
+    Raises
+    ------
+    ValueError
+        Where `y` are not these numbers: which output is which class is then not known.
+    """
+    classes = np.arange(n_outputs)
+    unknown = [label for label in np.unique(y).tolist() if label not in classes.tolist()]
+    if unknown:
+        raise ValueError(
+            f"y holds the classes {unknown}, but the network has {n_outputs} outputs without names: give it "
+            "classes=[...] in the order of its outputs, or y as their numbers."
+        )
+    return classes
+
+
 def inner_input(X, inner):
     """Trials as an estimator takes them: a bare skorch net wants its module's precision, others than ours an array."""
     if is_skorch_net(inner):

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone, is_classifier
 from sklearn.utils import get_tags
 from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, get_routing_for_object, process_routing
@@ -14,7 +14,16 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, h
 
 from eegexplain import _explanation as e
 from eegexplain._explanation import flat_names, make_explanation, origin, population_error, with_degrees_of_freedom
-from eegexplain._inner import default_estimator, flat_prediction, inner_input, inner_sfreq, inner_target, is_continuous
+from eegexplain._inner import (
+    check_known,
+    default_estimator,
+    flat_prediction,
+    inner_input,
+    inner_sfreq,
+    inner_target,
+    is_continuous,
+    numbered_classes,
+)
 from eegexplain._nets import check_finished, frozen, is_network, is_skorch_net, seen_scale
 from eegexplain._outputs import ScikitOutputs
 from eegexplain._parallel import keep_interrupts
@@ -91,7 +100,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             For text, sparse trials, and an inner estimator that has not what the analysis asks for.
         """
         check_numbers(self)
-        given = frozen(self.estimator, y)
+        given = frozen(self.estimator, y is not None and is_continuous(y))
         kind = None if given is None else get_tags(given).estimator_type  # not that of the last fit
         if self.estimator is None and y is not None:
             kind = "regressor" if is_continuous(y) else "classifier"
@@ -123,7 +132,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         """Set plain arrays from the population explanation."""
 
     def _fit_inner(self, X, y, groups, fit_params):
-        inner = frozen(self.estimator, y)
+        inner = frozen(self.estimator, is_continuous(y))
         if inner is None:
             inner = default_estimator(y, sfreq=self.sfreq, random_state=getattr(self, "random_state", None))
         routed = _routing_enabled() and self.estimator is not None
@@ -145,18 +154,13 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         if hasattr(self.estimator_, "classes_"):
             self.classes_ = self.estimator_.classes_
             self._check_labels(y)
+        elif is_skorch_net(fitted) and is_classifier(fitted):  # a skorch net that was never told its classes
+            self.classes_ = numbered_classes(self._network().n_outputs, y)
 
     def _check_labels(self, y):
-        """Refuse classes that the inner estimator does not know: the explanation would be of other labels than `y`."""
-        if not hasattr(self, "classes_") or is_skorch_net(self.estimator_):  # skorch's own classes_ may rename codes
-            return
-        unknown = sorted(set(np.unique(y).tolist()) - set(np.asarray(self.classes_).tolist()), key=str)
-        if unknown:
-            naming = ", or name them: as_estimator(module, classes=[...])" if hasattr(self.estimator_, "module") else ""
-            raise ValueError(
-                f"y holds the classes {unknown}, but {type(self.estimator_).__name__} was fitted on "
-                f"{np.asarray(self.classes_).tolist()}: give y in the labels of the fitted estimator{naming}."
-            )
+        """Refuse classes that the inner estimator does not know; skorch's own ``classes_`` may rename codes."""
+        if hasattr(self, "classes_") and not is_skorch_net(self.estimator_):
+            check_known(self.estimator_, self.classes_, y)
 
     def _inner_input(self, X, inner=None):
         """Trials as the inner estimator takes them, fitted or about to be."""

@@ -76,14 +76,14 @@ def is_network(estimator):
     return _is_a(getattr(held, "net_", held), "skorch", "NeuralNet") or hasattr(held, "_held_module")
 
 
-def frozen(estimator, y=None):
+def frozen(estimator, numbers=False):
     """Return a bare torch module as a fitted estimator (see `as_estimator`), anything else as it is.
 
     Parameters
     ----------
     estimator : object
-    y : array-like, optional
-        Measurements make the module's outputs numbers; without them they are those of classes.
+    numbers : bool
+        Whether the module's outputs are numbers rather than those of classes.
 
     Returns
     -------
@@ -91,10 +91,9 @@ def frozen(estimator, y=None):
     """
     if not _is_a(estimator, "torch.nn", "Module"):
         return estimator
-    from eegexplain._inner import is_continuous
     from eegexplain._trained import as_estimator
 
-    return as_estimator(estimator, classes=False if y is not None and is_continuous(y) else None)
+    return as_estimator(estimator, classes=False if numbers else None)
 
 
 @dataclass(frozen=True)

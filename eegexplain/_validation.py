@@ -242,7 +242,13 @@ def validate_trials(estimator, X, y="no_validation", *, reset, kind=None):
 def _check_target(y, kind):
     """Labels as a 1-D array for classifiers, finite float64 for regressors."""
     refuse_masked("y", y)
-    if kind == "regressor":
+    several = np.ndim(y) == 2 and np.shape(y)[1] > 1
+    if kind == "classifier" and several:
+        raise ValueError(
+            f"y has {np.shape(y)[1]} columns, but a classifier takes one label per trial (1d array). Labels that do "
+            "not exclude each other are explained as numbers: as_estimator(module, classes=False)."
+        )
+    if kind == "regressor" or several:
         refuse_text("y", y)
         y = np.asarray(y)
         if y.ndim != 2 or y.shape[1] == 1:

@@ -11,11 +11,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import KFold, cross_val_score
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
-from skorch import NeuralNetClassifier
+from skorch import NeuralNet, NeuralNetClassifier
 from torch import nn
 
 from eegexplain import TrainedModule, as_estimator
 from eegexplain.attribution import FLEXAttributor
+from eegexplain.models import EnsembleClassifier, EnsembleRegressor
 from eegexplain.perturbation import PerturbationCorrelator
 from eegexplain.reverse_correlation import EnvelopeCorrelator, ReverseCorrelator
 from tests.estimators import trials
@@ -171,6 +172,38 @@ def test_modules_that_torch_has_rewritten(how):
     np.testing.assert_allclose(found.correlations_, plain.correlations_, rtol=1e-5, atol=1e-7)
     if how == "compiled":
         ReverseCorrelator(other, layer="0", sfreq=64.0).fit(X, y)  # layers by the names of what was compiled
+
+
+def test_an_ensemble_of_modules_is_the_mean_of_their_centered_logits():
+    one, other = network(), network()
+    with torch.no_grad():
+        other[3].weight.mul_(-0.3)
+    together = EnsembleClassifier([one, other]).fit(X, y)
+    logits = [raw(net) - raw(net).mean(1, keepdims=True) for net in (one, other)]
+    np.testing.assert_allclose(together.decision_function(X), np.diff(np.mean(logits, axis=0))[:, 0], atol=1e-6)
+    assert PerturbationCorrelator(FrozenEstimator(together)).fit(X, y).method_ == "gradient"
+    numbers = EnsembleRegressor([network(1), network(1)]).fit(X, X[:, 0, 0].astype(float))
+    np.testing.assert_allclose(numbers.predict(X), raw(network(1))[:, 0], rtol=1e-5)
+
+
+def test_a_skorch_net_that_was_never_told_its_classes():
+    net = FrozenEstimator(skorch_twin(network(), None))
+    found = FLEXAttributor(net, sfreq=64.0, n_steps=3).fit(X, y)
+    assert found.classes_.tolist() == [0, 1] and found.explanation_["output"].values.tolist() == ["0", "1"]
+    with pytest.raises(ValueError, match="2 outputs without names: give it classes"):
+        FLEXAttributor(net, sfreq=64.0, n_steps=3).fit(X, NAMES)
+
+
+def test_labels_that_do_not_exclude_each_other():
+    several = np.stack([y, 1 - y, X[:, 0, 0] > 0], axis=1).astype(float)
+    module = network(3)
+    numbers = FLEXAttributor(as_estimator(module, classes=False), sfreq=64.0, n_steps=3).fit(X, several)
+    net = NeuralNet(module, nn.BCEWithLogitsLoss, train_split=None, verbose=0).initialize()
+    skorch = FLEXAttributor(FrozenEstimator(net), sfreq=64.0, n_steps=3).fit(X, several)
+    assert numbers.output_names_ == skorch.output_names_ == ["output0", "output1", "output2"]
+    np.testing.assert_array_equal(numbers.explanation_["value"], skorch.explanation_["value"])
+    with pytest.raises(ValueError, match="3 columns.*explained as numbers"):
+        FLEXAttributor(as_estimator(module), sfreq=64.0).fit(X, several)
 
 
 # -------------------------------------------------------------- scikit-learn

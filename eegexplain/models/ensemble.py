@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from eegexplain._inner import inner_input, inner_target
-from eegexplain._nets import Together, check_finished, is_network, seen_scale
+from eegexplain._nets import Together, check_finished, frozen, is_network, seen_scale
 from eegexplain._outputs import ScikitOutputs
 from eegexplain._scale import warn_of_scale
 from eegexplain._settings import check_numbers
@@ -35,17 +35,20 @@ class _Ensemble(MetaEstimatorMixin, BaseEstimator):
         self._check_members()
         rng = check_random_state(self.random_state)
         self.estimators_ = [self._fit_member(number, one, X, y, groups, rng)
-                            for number, one in enumerate(self.estimators)]  # fmt: skip
+                            for number, one in enumerate(self._members())]  # fmt: skip
+
+    def _members(self):
+        """What is held, bare modules as fitted estimators."""
+        return [frozen(one, numbers=self._averaged == "output") for one in self.estimators]
 
     def _check_members(self):
         kind = "classifier" if is_classifier(self) else "regressor"
         if not isinstance(self.estimators, (list, tuple)) or not self.estimators:
             raise ValueError(f"estimators must be a list of at least one {kind}, got {self.estimators!r}")
-        for number, one in enumerate(self.estimators):
+        for number, one in enumerate(self._members()):
             if not hasattr(one, "fit"):
                 raise TypeError(
-                    f"estimators[{number}] is a {type(one).__name__}, no estimator: hold a module in a skorch net or "
-                    "a facade, and a fitted one in a FrozenEstimator."
+                    f"estimators[{number}] is a {type(one).__name__}: give an estimator or a trained torch module."
                 )
             if not (is_classifier if kind == "classifier" else is_regressor)(one):
                 raise TypeError(f"estimators[{number}] ({type(one).__name__}) is no {kind}: {type(self).__name__} "
@@ -96,7 +99,7 @@ class _Ensemble(MetaEstimatorMixin, BaseEstimator):
 
     def _members_tags(self, kind):
         """Tags of the members that are estimators, one kind of them."""
-        members = self.estimators if isinstance(self.estimators, (list, tuple)) else ()
+        members = self._members() if isinstance(self.estimators, (list, tuple)) else ()
         return [getattr(get_tags(one), kind) for one in members if hasattr(one, "fit")]
 
 
@@ -111,8 +114,8 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
     Parameters
     ----------
     estimators : list of classifiers
-        Trained with the ensemble, each from a start of its own; those in a `~sklearn.frozen.FrozenEstimator` are taken
-        as they are.
+        Trained with the ensemble, each from a start of its own; those in a `~sklearn.frozen.FrozenEstimator` and bare
+        torch modules are taken as they are.
     random_state : int, RandomState instance or None
         Every seed of every member that is trained is drawn from it.
 
@@ -245,8 +248,8 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
     Parameters
     ----------
     estimators : list of regressors
-        Trained with the ensemble, each from a start of its own; those in a `~sklearn.frozen.FrozenEstimator` are taken
-        as they are.
+        Trained with the ensemble, each from a start of its own; those in a `~sklearn.frozen.FrozenEstimator` and bare
+        torch modules are taken as they are.
     random_state : int, RandomState instance or None
         Every seed of every member that is trained is drawn from it.
 

@@ -227,7 +227,7 @@ def other_classes():
     [
         (lambda: [], ValueError, "at least one classifier"),
         (lambda: fast_classifier(), ValueError, "must be a list"),
-        (lambda: [torch.nn.Linear(2, 2)], TypeError, r"estimators\[0\] is a Linear, no estimator"),
+        (lambda: ["net.pt"], TypeError, r"estimators\[0\] is a str: give an estimator or a trained torch module"),
         (lambda: [fast_classifier(), fast_regressor()], TypeError, r"estimators\[1\] \(SyncNetRegressor\) is no class"),
         (lambda: [*three_kinds(), other_classes()], ValueError, r"estimators\[3\] has the classes \['down', 'up'\]"),
         (lambda: [skorch_net(), skorch_net(classes=("right", "left"))], ValueError, "in the same order"),
