@@ -8,8 +8,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, overload
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
 
@@ -26,6 +24,13 @@ from eegexplain._arrays import (  # noqa: F401  (the door of functions, re-expor
 )
 from eegexplain._lazy import LazyTrials, as_trials, kept_lazy  # noqa: F401  (re-exported)
 from eegexplain._scale import level_range, warn_of_scale
+from eegexplain._seeds import (  # noqa: F401  (re-exported)
+    drawn_seeds,
+    random_seed,
+    seeded_parameters,
+    spawn_seeds,
+    with_seeds,
+)
 
 EEG_BANDS = {
     "delta": (1.0, 4.0),
@@ -75,69 +80,6 @@ def check_option(name: str, value: Any, allowed: Collection) -> Any:
 def lookup(registry: Mapping[str, Any], key: str, what: str) -> Any:
     """Return ``registry[key]``, or raise a `ValueError` that lists the keys and suggests the nearest."""
     return registry[check_option(what, key, list(registry))]
-
-
-def random_seed(random_state: Any) -> int:
-    """Draw one integer seed (below 2**31) from anything scikit-learn accepts as `random_state`."""
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-def seeded_parameters(estimator: Any) -> list[str]:
-    """Return the names of all `random_state` parameters of an estimator and of what it holds, at any depth, sorted."""
-    names = estimator.get_params(deep=True)
-    return sorted(name for name in names if name == "random_state" or name.endswith("__random_state"))
-
-
-def spawn_seeds(estimator: Any, random_state: Any) -> Any:
-    """Clone an estimator and give every nested `random_state` a seed of its own.
-
-    Every refit inside a procedure (folds, permutations, seeds) goes through here. A plain ``clone`` hands one seed to
-    all refits: their networks then share their start, and maps of pure noise look alike.
-
-    Parameters
-    ----------
-    estimator : estimator instance
-        It is not changed. Fitted parts inside a ``FrozenEstimator`` are not refitted and stay as they are.
-    random_state : int, RandomState instance or None
-        The caller's. For several refits pass one RandomState instance, from which each draws its own seeds; an int
-        gives the same seeds each time.
-
-    Returns
-    -------
-    estimator : estimator instance
-        Unfitted; all its seeds are ints, so that it can be fitted again with the same result.
-    """
-    return with_seeds(estimator, drawn_seeds(estimator, check_random_state(random_state)))
-
-
-def drawn_seeds(estimator: Any, rng: np.random.RandomState) -> dict[str, int]:
-    """Seeds for every nested `random_state` of an estimator, by the name of the parameter.
-
-    Parameters
-    ----------
-    estimator : estimator instance
-    rng : numpy.random.RandomState
-
-    Returns
-    -------
-    dict of str to int
-    """
-    return {name: random_seed(rng) for name in seeded_parameters(estimator)}
-
-
-def with_seeds(estimator: Any, seeds: Mapping[str, int]) -> Any:
-    """Clone an estimator, with the seeds that `drawn_seeds` gave: to draw them and to fit may happen far apart.
-
-    Parameters
-    ----------
-    estimator : estimator instance
-    seeds : dict of str to int
-
-    Returns
-    -------
-    estimator : estimator instance
-    """
-    return clone(estimator).set_params(**seeds)
 
 
 def _check_finite(X, estimator_name):

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "eegexplain"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    **dict.fromkeys(("_arrays", "_lazy", "_levels", "_text", "_validation", "_scale", "_settings"), 0),
+    **dict.fromkeys(("_arrays", "_lazy", "_levels", "_text", "_validation", "_scale", "_seeds", "_settings"), 0),
     **dict.fromkeys(("_bands", "_meta", "_explanation", "_inner", "_module", "_outputs", "_torch", "_parallel", "_io",
                      "_nets", "_held", "_trained", "_batches", "_folders", "_many", "_reading", "_calibration",
                      "_judge", "_bits", "_stages",
