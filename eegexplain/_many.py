@@ -98,9 +98,11 @@ def fit_many(
     jobs = [Job(**dict(zip(_FIELDS, values, strict=True))) for values in _broadcast(checked)]
     if is_classifier(estimator):
         _refuse_lost_classes(jobs)
-    # Training without chance shares nearly all; of others, smaller stacks spread better over processes.
+    # Training without chance shares nearly all, so that many networks of a stack cost less; of others, smaller stacks
+    # spread better over processes.
     shared = not getattr(estimator, "_depends_on_seed", True)
-    stacks = _stacks([job.subset for job in jobs], STACK if shared else STACK // 2)
+    size = min(max(STACK, len(jobs) // 32), 4 * STACK) if shared else STACK // 2
+    stacks = _stacks([job.subset for job in jobs], size)
     units = [Unit(_train, (estimator, trials, [jobs[place] for place in places], groups)) for places in stacks]
     fitted: list[Any] = [None] * len(jobs)
     kept = open_checkpoint(checkpoint, "networks", {"estimator": estimator, "X": trials, "groups": groups})

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 FACTOR = 100.0  # further from what was seen in fit than recordings of one kind differ, and less than a wrong prefix
+_BLOCK = 8
 _LOOKED_AT = 256  # trials, evenly spaced: enough to know a unit
 
 
@@ -16,7 +17,13 @@ def level_range(X):
 
 def _levels(X):
     step = -(-len(X) // _LOOKED_AT) or 1
-    part = np.asarray(X[::step], dtype=np.float64).reshape(len(X[::step]), -1)
+    part = X[::step]
+    # a few at a time: numbers that are gone over four times stay at hand
+    return np.concatenate([_block_levels(part[i : i + _BLOCK]) for i in range(0, max(len(part), 1), _BLOCK)])
+
+
+def _block_levels(X):
+    part = np.asarray(X, dtype=np.float64).reshape(len(X), -1)
     largest = np.abs(part).max(axis=1, initial=0.0)
     part, largest = part[largest > 0], largest[largest > 0]
     return largest * np.sqrt(np.mean((part / largest[:, None]) ** 2, axis=1))

@@ -166,12 +166,14 @@ def validate_trials(estimator, X, y="no_validation", *, reset, kind=None):
         raise ValueError(f"{name} expects 2-D or 3-D X, got shape {X.shape}: flatten or drop the extra axes.")
     if not reset:
         _check_shape(estimator, X.shape)
-    _check_finite(X, name)
+    # networks that train on the same trials look at them once
+    once = getattr(estimator, "_once", lambda function, *given: function(*given))
+    once(_check_finite, X, name)
     if reset:
         if X.ndim == 3 and 0 in X.shape:
             raise ValueError(f"{name} got an empty X of shape {X.shape}: at least one channel and time are needed.")
         estimator.trial_shape_ = X.shape[1:]
-        estimator.input_scale_ = level_range(X)
+        estimator.input_scale_ = once(level_range, X)
     else:
         warn_of_scale(X, getattr(estimator, "input_scale_", None), name)
     if not given_y:

@@ -99,6 +99,27 @@ def test_the_networks_of_a_unit_have_their_trials_in_common_and_are_as_many_what
     assert all(len({job.subset.tobytes() for job in jobs}) == 1 for jobs in seen)
 
 
+def test_many_networks_share_more(monkeypatch):
+    X, y, _ = data()
+    seen = []
+    monkeypatch.setattr(_many, "_train", lambda estimator, X, jobs, groups: seen.append(len(jobs)) or jobs)
+    fit_many(closed_classifier(), X, y, random_states=list(range(640)))
+    assert seen == [20] * 32
+    seen.clear()
+    fit_many(closed_classifier(), X, y, random_states=list(range(2000)))
+    assert seen == [32] * 62 + [16]
+
+
+def test_trials_are_looked_at_once_for_all_networks(monkeypatch):
+    X, y, _ = data()
+    seen = []
+    monkeypatch.setattr("eegexplain._validation.level_range", lambda X: seen.append(len(X)) or (1.0, 2.0))
+    found = fit_many(closed_classifier(), X, y, random_states=[0, 1, 2])
+    assert seen == [40] and all(one.input_scale_ == (1.0, 2.0) for one in found)
+    with pytest.raises(ValueError, match="NaN"):
+        fit_many(closed_classifier(), np.where(X == X[1, 0, 0], np.nan, X), y, random_states=[0, 1])
+
+
 def test_other_estimators_are_fitted_one_by_one():
     X, y = trials()
     X = X.reshape(len(X), -1)

@@ -73,7 +73,8 @@ def least_cross_entropy(scores, targets):
     loss : float
     """
     spread = float(scores.std())
-    start = np.log(np.maximum(targets.mean(axis=0), 1e-6))
+    scores, targets = np.ascontiguousarray(scores.T), np.ascontiguousarray(targets.T)  # sums over classes in one go
+    start = np.log(np.maximum(targets.mean(axis=1), 1e-6))
     start = np.concatenate([[1.0], start[1:] - start[0]])
     if spread > 0:
         parameters, loss = _newton(scores / spread, targets, start, free=np.arange(len(start)))
@@ -105,20 +106,24 @@ def _newton(scores, targets, parameters, free):
 
 
 def _derivatives(scores, targets, parameters):
-    """Mean cross-entropy of ``slope * scores + intercepts`` with gradient and Hessian; the first intercept is 0."""
+    """Mean cross-entropy of ``slope * scores + intercepts`` with gradient and Hessian; the first intercept is 0.
+
+    Scores and targets are ``(n_classes, n_trials)``.
+    """
+    n_trials = scores.shape[1]
     logits = parameters[0] * scores
-    logits[:, 1:] += parameters[1:]
-    logits -= logits.max(axis=1, keepdims=True)
+    logits[1:] += parameters[1:, None]
+    logits -= logits.max(axis=0)
     shares = np.exp(logits)
-    total = shares.sum(axis=1, keepdims=True)
+    total = shares.sum(axis=0)
     shares /= total
-    loss = float(np.mean(np.log(total[:, 0]) - (targets * logits).sum(axis=1)))
-    error, n_trials = shares - targets, len(scores)
-    gradient = np.append((error * scores).sum(), error[:, 1:].sum(axis=0)) / n_trials
-    weighted = shares * scores
-    expected = weighted.sum(axis=1, keepdims=True)
+    loss = float(np.log(total).sum() - np.vdot(targets, logits)) / n_trials
+    error = shares - targets
+    gradient = np.append(np.vdot(error, scores), error[1:].sum(axis=1)) / n_trials
+    weighted, others = shares * scores, shares[1:]
+    expected = weighted.sum(axis=0)
     curvature = np.empty((len(parameters),) * 2)
-    curvature[0, 0] = (weighted * scores).sum() - np.square(expected).sum()
-    curvature[0, 1:] = curvature[1:, 0] = (weighted - shares * expected)[:, 1:].sum(axis=0)
-    curvature[1:, 1:] = np.diag(shares[:, 1:].sum(axis=0)) - shares[:, 1:].T @ shares[:, 1:]
+    curvature[0, 0] = np.vdot(weighted, scores) - expected @ expected
+    curvature[0, 1:] = curvature[1:, 0] = weighted[1:].sum(axis=1) - others @ expected
+    curvature[1:, 1:] = np.diag(others.sum(axis=1)) - others @ others.T
     return loss, gradient, curvature / n_trials

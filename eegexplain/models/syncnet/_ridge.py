@@ -80,7 +80,7 @@ def _solved(matrix, right, penalties, n_trials):
     found = []
     for penalty in penalties:
         matrix[diagonal] = own + penalty * amount
-        _, solution, failed = lapack.dposv(matrix, right)
+        _, solution, failed = lapack.dposv(matrix.T, right)  # columns first, as LAPACK wants its copy
         if failed:
             raise ValueError("the ridge regression has no solution: look for extreme trials in X.")
         found.append(solution)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from eegexplain._module import seeded
 from eegexplain._validation import spawn_seeds
 from eegexplain.models._facade import NetworkFacade, TrainingSettings
-from eegexplain.models._patterns import MeanSpectrum, filter_patterns, passed_bins, patterns_in
+from eegexplain.models._patterns import MeanSpectrum, filter_patterns, passed_bins, patterns_in, responses
 from eegexplain.models._training import REFERENCE_SFREQ, validation_split
 from eegexplain.models.network import NetworkClassifier, NetworkRegressor
 from eegexplain.models.syncnet._aligned import AlignedClassifier, AlignedFacade
@@ -235,7 +235,9 @@ class SyncNetFacade(NetworkFacade):
             self.patterns_ = filter_patterns(templates, trials)
             return
         spectrum = self._once(MeanSpectrum.of, trials)
-        self.patterns_ = patterns_in(spectrum.at(passed_bins(templates, trials.shape[-1])), templates.astype(float))
+        response = responses(templates, spectrum.frequencies)
+        passed = passed_bins(response)
+        self.patterns_ = patterns_in(spectrum.at(passed), response[passed])
 
     def _rates(self, sfreq):
         return physical_rates(self._learning_rate(), sfreq)
