@@ -1,5 +1,6 @@
 """Work on a dask cluster: the results of this process, whatever happens to workers."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -9,28 +10,54 @@ from concurrent.futures import Future
 import joblib
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
 
-from eegexplain import PerturbationCorrelator, SyncNetClassifier, fit_many
-from eegexplain._cluster import MappedArray, active_client
+from eegexplain import FLEXAttributor, PerturbationCorrelator, SyncNetClassifier, fit_many
+from eegexplain._cluster import MappedArray, active_client, run_on_cluster
 from eegexplain._units import Unit, run_units
 from eegexplain.datasets import make_oscillatory_eeg
+from eegexplain.information import InformationMapper, SynchronyMapper
 from eegexplain.inspection import cross_validate_explanations, permutation_test
 from tests.test_units import Slow, dies, jobs_inside, sleeps, told
 
+PATIENCE = 180  # seconds: processes start slowly where other tests run
 
-@pytest.fixture
-def client():
-    """Two worker processes of one thread each, for each test its own: some kill them."""
+
+@contextlib.contextmanager
+def nobody_else(path):
+    """One at a time of all processes that test: two clusters are too many for two cores."""
+    with open(path, "w") as file:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """Two worker processes of one thread each; those that tests kill are started again by their nannies."""
     distributed = pytest.importorskip("distributed", reason="pip install 'eegexplain[distributed]'")
+    import dask
+
     settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with distributed.LocalCluster(**settings) as cluster, distributed.Client(cluster) as found:
+    patient = dict.fromkeys(("distributed.comm.timeouts.connect", "distributed.comm.timeouts.tcp"), PATIENCE)
+    patient["distributed.scheduler.allowed-failures"] = 1  # each worker that is killed has to load libraries again
+    with (
+        nobody_else(tmp_path_factory.getbasetemp().parent / "cluster.lock"),
+        dask.config.set(patient),
+        distributed.LocalCluster(**settings) as cluster,
+        distributed.Client(cluster, timeout=PATIENCE) as found,
+    ):
         yield found
 
 
 @pytest.fixture
 def dask(client):
     """The cluster as joblib's backend, with two workers again."""
-    client.wait_for_workers(2, timeout=60)
+    client.wait_for_workers(2, timeout=PATIENCE)
     with joblib.parallel_config(backend="dask"):
         yield client
 
@@ -50,7 +77,7 @@ def test_units_run_on_the_workers_and_their_own_loops_in_series(dask):
 
 @pytest.mark.slow
 def test_explanations_and_permutation_tests_are_those_of_series(dask):
-    eeg = make_oscillatory_eeg(60, ["Fz", "C3", "C4", "Pz"], duration=1, snr=3, random_state=0)
+    eeg = make_oscillatory_eeg(40, ["Fz", "C3", "C4", "Pz"], duration=0.5, snr=3, random_state=0)
     settings = {"training": "closed", "readout": "log_power", "num_filters": 3, "random_state": 0}
     net = SyncNetClassifier(**settings, sfreq=eeg.sfreq)
     correlator = PerturbationCorrelator(net, bands="eeg", noise="data", ch_names=eeg.ch_names)
@@ -67,6 +94,90 @@ def test_explanations_and_permutation_tests_are_those_of_series(dask):
         np.testing.assert_array_equal(one, other)
     alone = sampled.set_params(n_jobs=1).fit(eeg.X, eeg.y).correlations_
     np.testing.assert_array_equal(alone, sampled.set_params(n_jobs=None).fit(eeg.X, eeg.y).correlations_)
+
+
+@pytest.mark.slow
+def test_long_calls_about_one_network_are_those_of_series(dask, tmp_path):
+    eeg = make_oscillatory_eeg(160, ["Fz", "C3", "C4", "Pz"], duration=0.5, snr=3, random_state=0)
+    np.save(tmp_path / "X.npy", eeg.X[30:])
+    X, y = np.load(tmp_path / "X.npy", mmap_mode="r"), eeg.y[30:]
+    net = SyncNetClassifier(training="closed", readout="log_power", num_filters=3, sfreq=eeg.sfreq, random_state=0)
+    settings = {"estimator": FrozenEstimator(net.fit(eeg.X[:30], eeg.y[:30])), "ch_names": eeg.ch_names}
+    made = {"flex": FLEXAttributor(basis="bands", **settings)}
+    drawn = settings | {"random_state": 0, "n_permutations": 19}
+    made["cells"] = InformationMapper(space="channels", decomposition="alone", **drawn)
+    made["coalitions"] = InformationMapper(decomposition="shapley", **drawn)
+    made["relations"] = SynchronyMapper(bands={"alpha": (8, 13)}, n_components=3, **drawn)
+    for name, explainer in made.items():
+        sent = []
+        alone = clone(explainer).set_params(n_jobs=1).fit(X, y)
+        spread = clone(explainer).set_params(n_jobs=None)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("eegexplain._units.run_on_cluster", noted(sent))
+            spread.fit(X, y)
+        assert sum(sent) >= 3, name  # units that went to the cluster
+        for variable in ("value", "standard_error"):
+            np.testing.assert_array_equal(spread.explanation_[variable], alone.explanation_[variable], err_msg=name)
+        np.testing.assert_array_equal(spread.transform(X[:3]), alone.transform(X[:3]), err_msg=name)
+
+
+def noted(sent):
+    def run(client, function, calls, **settings):
+        sent.append(len(calls))
+        return run_on_cluster(client, function, calls, **settings)
+
+    return run
+
+
+@pytest.mark.slow
+def test_a_search_of_scikit_learn_finds_what_it_finds_in_series(dask):
+    eeg = make_oscillatory_eeg(60, ["Fz", "C3", "C4", "Pz"], duration=1, snr=2, random_state=0)
+    net = SyncNetClassifier(training="closed", readout="log_power", sfreq=eeg.sfreq, random_state=0)
+    search = GridSearchCV(net, {"num_filters": [1, 2, 4]}, cv=3)
+    with joblib.parallel_config(backend="sequential"):
+        alone = clone(search).fit(eeg.X, eeg.y)
+    before = sum(dask.run(time.process_time).values())
+    spread = search.fit(eeg.X, eeg.y)
+    assert sum(dask.run(time.process_time).values()) > before + 0.1
+    for number in range(3):
+        scores = f"split{number}_test_score"
+        np.testing.assert_array_equal(spread.cv_results_[scores], alone.cv_results_[scores])
+    assert spread.best_params_ == alone.best_params_ and len(set(alone.cv_results_["mean_test_score"])) > 1
+    np.testing.assert_array_equal(spread.decision_function(eeg.X), alone.decision_function(eeg.X))
+
+
+@pytest.mark.slow
+def test_units_that_take_too_long_are_named(dask):
+    units = [Unit(sleeps, (0.0,)), Unit(sleeps, (6.0,))]
+    with pytest.raises(TimeoutError, match=r"explaining (1, )?2 of 2 took longer than 3 s"):
+        list(run_units(units, timeout=3, desc="explaining"))
+
+
+@pytest.mark.slow
+def test_memory_mapped_trials_are_read_where_they_are_needed(dask, tmp_path):
+    X = np.random.default_rng(0).standard_normal((100, 8, 256))
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    before = held(dask)
+    found = list(run_units([Unit(total, (mapped[20:], rows)) for rows in (np.arange(3), np.arange(5, 9))]))
+    assert [one for one, _ in found] == [X[20:23].sum(), X[25:29].sum()]
+    assert all(is_file for _, is_file in found)
+    assert mapped[20:].nbytes > 2**20
+    assert all(key.startswith("call_parcel") for key in held(dask) - before)  # no array was sent
+    (tmp_path / "X.npy").rename(tmp_path / "moved.npy")
+    with pytest.raises(FileNotFoundError, match="A worker has no file .*X.npy: memory-mapped trials are read"):
+        list(run_units([Unit(total, (mapped, np.arange(3)))] * 2))
+
+
+def held(client):
+    return {str(key) for keys in client.has_what().values() for key in keys}
+
+
+def total(X, rows):
+    root = X
+    while not isinstance(root, np.memmap) and root is not None:
+        root = root.base
+    return X[rows].sum(), root is not None
 
 
 @pytest.mark.slow
@@ -98,35 +209,6 @@ def test_a_worker_killed_in_a_fit_costs_nothing(dask, tmp_path):
 def test_a_unit_that_kills_every_worker_is_named(dask):
     with pytest.raises(RuntimeError, match="training 2 of 4 lost every worker"):
         list(run_units([Unit(dies, (None, number)) for number in range(4)], desc="training"))
-
-
-@pytest.mark.slow
-def test_units_that_take_too_long_are_named(dask):
-    units = [Unit(sleeps, (0.0,)), Unit(sleeps, (20.0,))]
-    with pytest.raises(TimeoutError, match=r"explaining (1, )?2 of 2 took longer than 3 s"):
-        list(run_units(units, timeout=3, desc="explaining"))
-
-
-@pytest.mark.slow
-def test_memory_mapped_trials_are_read_where_they_are_needed(dask, tmp_path):
-    X = np.random.default_rng(0).standard_normal((100, 8, 256))
-    np.save(tmp_path / "X.npy", X)
-    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
-    found = list(run_units([Unit(total, (mapped[20:], rows)) for rows in (np.arange(3), np.arange(5, 9))]))
-    assert [one for one, _ in found] == [X[20:23].sum(), X[25:29].sum()]
-    assert all(is_file for _, is_file in found)
-    assert mapped[20:].nbytes > 2**20
-    assert all(key.startswith("call_parcel") for keys in dask.has_what().values() for key in keys)  # no array was sent
-    (tmp_path / "X.npy").rename(tmp_path / "moved.npy")
-    with pytest.raises(FileNotFoundError, match="A worker has no file .*X.npy: memory-mapped trials are read"):
-        list(run_units([Unit(total, (mapped, np.arange(3)))] * 2))
-
-
-def total(X, rows):
-    root = X
-    while not isinstance(root, np.memmap) and root is not None:
-        root = root.base
-    return X[rows].sum(), root is not None
 
 
 def test_arrays_of_files_are_named_and_opened_again(tmp_path):

@@ -2,6 +2,7 @@
 
 import pickle
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -97,11 +98,14 @@ def test_global_generators_do_not_matter(case):
         torch.set_rng_state(torch_keep)
 
 
-def test_pickle(case):
+def test_pickle_and_joblib(case, tmp_path):
     X, _ = trials(case.regression)
     estimator = ready(case)
-    back = pickle.loads(pickle.dumps(estimator))
-    np.testing.assert_array_equal(answer(back, X), answer(estimator, X))
+    joblib.dump(estimator, tmp_path / "it.joblib")
+    for back in (pickle.loads(pickle.dumps(estimator)), joblib.load(tmp_path / "it.joblib")):
+        np.testing.assert_array_equal(answer(back, X), answer(estimator, X))
+        if hasattr(estimator, "explanation_"):
+            assert back.explanation_.identical(estimator.explanation_)
 
 
 def test_skops(case, tmp_path):
