@@ -1,9 +1,10 @@
 """What a second worker brings: seconds, bytes moved and the time to merge, on a cluster of this machine.
 
 Run ``python benchmarks/bench_scale_out.py`` (needs ``eegexplain[distributed]``); the table goes to
-``benchmarks/results/scale_out.md``, line by line as it is measured, beside the load of the machine. Two long calls,
-each here, on one worker process and on two: networks trained again on permuted labels (many small units), and one large
-perturbation correlation by draws (blocks of trials, sums merged here). Results are checked to be the same bits.
+``benchmarks/results/scale_out.md``, line by line as it is measured, beside the load of the machine. Long calls, each
+here, on one worker process and on two: networks trained again on permuted labels (many small units), one large
+perturbation correlation by draws (blocks of trials, sums merged here), FLEX (blocks whose maps come back), and units
+that do nothing. Results are checked to be the same bits.
 """
 
 import argparse
@@ -17,7 +18,8 @@ import joblib
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from eegexplain import PerturbationCorrelator, SyncNetClassifier, _cluster
+from eegexplain import FLEXAttributor, PerturbationCorrelator, SyncNetClassifier, _cluster, _units
+from eegexplain.attribution import _engine
 from eegexplain.datasets import make_oscillatory_eeg
 from eegexplain.inspection import _scheme, cross_validate_explanations
 from eegexplain.perturbation import _population
@@ -26,9 +28,9 @@ RESULTS = pathlib.Path(__file__).parent / "results" / "scale_out.md"
 CHANNELS = "Fp1 Fp2 F3 F4 Fz C3 C4 Cz T7 T8 P3 P4 Pz O1 O2 Oz".split()
 HEAD = """# Scaling out
 
-`python benchmarks/bench_scale_out.py` on a machine of {cores} cores, which other work shares: load is the mean
-number of running processes in the minute before. Sent are parcels, and arrays once for each worker; back are results;
-merging is what the caller does with results; CPU is that of the caller and of all workers, which load does not stretch.
+`python benchmarks/bench_scale_out.py` on a machine of {cores} cores; load is the mean number of running processes in
+the minute before. Sent are parcels, and arrays once for each worker; back are results; merging is
+what the caller does with results; CPU is that of the caller and of all workers, which load does not stretch.
 Speed-up is over one worker; libraries are loaded before.
 
 | call | where | units | seconds | speed-up | CPU s here | CPU s of workers | sent MB | back MB | merging s | load |
@@ -60,7 +62,7 @@ class Meter:
 def metered(n_workers):
     """Count what parcels hold, and arrays once for each worker."""
     meter, pack, send = Meter(), _cluster.Parcels.pack, _cluster.Parcels._send
-    runners = {module: module.run_units for module in (_scheme, _population)}
+    runners = {module: module.run_units for module in (_scheme, _population, _engine, _units)}
 
     def counted_pack(parcels, arguments):
         content, arrays = pack(parcels, arguments)
@@ -102,7 +104,20 @@ def calls(share):
     def draw(n_jobs):
         return one.set_params(n_jobs=n_jobs).fit(many.X, many.y).correlations_
 
-    return {f"retraining, {n_permutations} permutations x 4 folds": null, f"draws, {len(many.X)} trials x 20": draw}
+    flex = FLEXAttributor(frozen, ch_names=CHANNELS)
+
+    def attribute(n_jobs):
+        return flex.set_params(n_jobs=n_jobs).fit(many.X, many.y).attributions_
+
+    def nothing(n_jobs):
+        return list(_units.run_units([_units.Unit(abs, (number,)) for number in range(100)], n_jobs=n_jobs))
+
+    return {
+        f"retraining, {n_permutations} permutations x 4 folds": null,
+        f"draws, {len(many.X)} trials x 20": draw,
+        f"FLEX, {len(many.X)} trials": attribute,
+        "nothing": nothing,
+    }
 
 
 def load():

@@ -15,7 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 
 from eegexplain import FLEXAttributor, PerturbationCorrelator, SyncNetClassifier, fit_many
-from eegexplain._cluster import MappedArray, active_client, run_on_cluster
+from eegexplain._cluster import AT_ONCE, MappedArray, Parcels, active_client, call_parcel, run_on_cluster
 from eegexplain._units import Unit, run_units
 from eegexplain.datasets import make_oscillatory_eeg
 from eegexplain.information import InformationMapper, SynchronyMapper
@@ -236,6 +236,7 @@ class Forgetful:
         self.scattered = []
 
     def scatter(self, array, broadcast):
+        assert broadcast  # to all workers: one that dies takes nothing away
         self.scattered.append(array)
         return array
 
@@ -264,3 +265,53 @@ def test_data_that_were_lost_with_all_workers_are_sent_again(monkeypatch):
     client = Forgetful(times=99)
     with pytest.raises(RuntimeError, match="explaining [12] of 2 lost its data 3 times"):
         list(run_units(units, desc="explaining"))
+
+
+class Deaf:
+    """A client that never answers, and copies what it is given."""
+
+    def __init__(self):
+        self.submitted, self.canceled = [], []
+
+    def scatter(self, array, broadcast):
+        return array.copy()
+
+    def submit(self, function, *arguments, pure):
+        self.submitted.append(Future())
+        return self.submitted[-1]
+
+    def cancel(self, futures):
+        self.canceled += futures
+
+
+def test_some_calls_are_under_way_and_those_given_up_are_canceled(monkeypatch):
+    pytest.importorskip("distributed", reason="pip install 'eegexplain[distributed]'")
+    client = Deaf()
+    monkeypatch.setattr("eegexplain._units.active_client", lambda: client)
+    with pytest.raises(TimeoutError, match="unit 1, 2, 3"):
+        list(run_units([Unit(abs, (number,)) for number in range(AT_ONCE + 44)], timeout=0.01))
+    assert len(client.submitted) == AT_ONCE and client.canceled == client.submitted
+
+
+def test_arrays_are_told_apart_though_others_had_their_place_in_memory():
+    pytest.importorskip("cloudpickle", reason="pip install 'eegexplain[distributed]'")
+    parcels = Parcels(Deaf())
+    for number in range(5):
+        _, sent = parcels.pack((np.full(2**18, float(number)),))
+        assert sent[0][0] == number
+
+
+def test_memory_is_kept_while_a_call_runs(monkeypatch):
+    pytest.importorskip("cloudpickle", reason="pip install 'eegexplain[distributed]'")
+    seen = []
+
+    @contextlib.contextmanager
+    def kept():
+        seen.append("in")
+        yield
+        seen.append("out")
+
+    monkeypatch.setattr("eegexplain._cluster.kept_memory", kept)
+    content, sent = Parcels(Deaf()).pack(("call",))
+    call_parcel(seen.append, content, sent)
+    assert seen == ["in", "call", "out"]

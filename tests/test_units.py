@@ -67,6 +67,28 @@ def test_results_and_warnings_come_in_the_order_of_the_units(n_jobs):
     assert ({process for _, process in found} == {os.getpid()}) == (n_jobs == 1)
 
 
+def test_units_have_one_thread_here_too():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert [threads for _, threads in run_units([Unit(product, (0,))], n_jobs=1)] == [1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def outdated(number):
+    warnings.warn("use something else", DeprecationWarning, stacklevel=1)
+    return number
+
+
+def test_what_libraries_tell_their_users_in_workers_is_not_for_ours():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert list(run_units([Unit(outdated, (number,)) for number in range(2)], n_jobs=2)) == [0, 1]
+    assert not [one for one in caught if "something else" in str(one.message)]
+
+
 def test_one_bar_on_stderr(capfd):
     assert list(run_units([Unit(jobs_inside, (0,))], n_jobs=1, verbose=1, desc="loud"))
     out, err = capfd.readouterr()
