@@ -104,7 +104,7 @@ class Block:
         One per basis.
     checks : Checks
     coarse : list of ndarray
-        `maps` by the rule before the last; empty where each trial has its own.
+        `maps` by the first rule, where they are by the second; else empty.
     begun : list of list of Integral, optional
         Of every group of targets and draw of the baseline, to go on from.
     """

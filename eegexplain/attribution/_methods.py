@@ -72,7 +72,7 @@ def _integrated(paths, request):
     found = Integral.begin(paths) if request.begun is None else request.begun
     while found.level[0] < request.level:
         found.refine(np.arange(len(found.level)))
-    return found.read(coarse=True)
+    return found.read(goes_on=True)
 
 
 def _at(paths, position):

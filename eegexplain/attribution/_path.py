@@ -40,7 +40,7 @@ class PathGradients:
     error : ndarray of shape (n_trials, n_targets)
         Estimated share of each map (of its absolute sum) that is wrong; 0 where nothing is estimated.
     coarse : ndarray, optional
-        `gradients` by the rule before the last.
+        `gradients` by the first rule, where they are by the second.
     integral : Integral, optional
         To go on from.
     """
@@ -269,13 +269,16 @@ class Integral:
         wanted = ~done & (self.level < self.sums.shape[1] - 1)
         return np.flatnonzero(wanted & (self.level == self.level[wanted].min(initial=self.sums.shape[1])))
 
-    def read(self, coarse=False):
-        """Return `PathGradients` by the rule that each trial reached; `coarse` also by the one before."""
+    def read(self, goes_on=False):
+        """Return `PathGradients` by the rule that each trial reached; if it `goes_on`, with what that needs."""
         every, rules = np.arange(len(self.level)), _nodes.nested_rules()
         n_steps = np.array([rules.count(level) for level in self.level])
         found = PathGradients(self._averages(every, self.level), self.paths.change.double().cpu().numpy(),
                               self.ends[1] - self.ends[0], n_steps, self.error.copy())
-        return replace(found, coarse=self._averages(every, self.level - 1), integral=self) if coarse else found
+        if not goes_on:
+            return found
+        first = np.all(self.level == 1)  # what later rules go on from was read before
+        return replace(found, integral=self, coarse=self._averages(every, self.level - 1) if first else None)
 
     def _averages(self, trials, level):
         return self.sums[trials, level].double().cpu().numpy()

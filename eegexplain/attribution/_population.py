@@ -9,8 +9,12 @@ from eegexplain.attribution._engine import Checks
 from eegexplain.attribution._path import shrinkage
 
 
+def _size(maps):
+    return np.abs(maps).sum((-2, -1))
+
+
 class MeanMap:
-    """Mean map of some trials by one rule, and how far it is from that by the rule before.
+    """Mean map of some trials by one rule.
 
     Attributes
     ----------
@@ -19,29 +23,29 @@ class MeanMap:
 
     def __init__(self):
         self.mean = RunningMean()
-        self._moved = self._missing = 0.0
+        self._missing = 0.0
 
-    def add(self, maps, coarse, missing, codes):
-        """Add trials: maps by two rules `(n_trials, ..., n_rows, n_cells)`, what sums lack, codes of groups or None."""
-        self.mean.add(maps, codes)
-        self._moved = self._moved + (maps - coarse).sum(0)
-        self._missing = self._missing + missing.sum(0)
+    def add(self, maps, missing, codes):
+        """Add trials: maps `(n_trials, ..., n_rows, n_cells)`, what their sums lack, codes of groups or None."""
+        if len(maps):
+            self.mean.add(maps, codes)
+            self._missing = self._missing + missing.sum(0)
 
-    @property
-    def moved(self):
-        """Absolute sum of the change of the map by the last rule."""
-        return np.abs(self._moved).sum((-2, -1)) / self.mean.count
+    def moved(self, before):
+        """How far the map is from that by the rule before; infinity where there is none."""
+        mean = self.mean.mean()
+        return np.full(mean.shape[:-2], np.inf) if before is None else _size(mean - before.mean.mean())
 
-    def wrong(self, before):
-        """Estimated error of the map in the same unit, at least that of its sum; `before` is by the rule before."""
-        moved = self.moved
-        error = moved * shrinkage(moved, np.full_like(moved, np.inf) if before is None else before.moved)
+    def wrong(self, before, earlier):
+        """Estimated error of the map, at least that of its sum, from the maps by the two rules before."""
+        moved = self.moved(before)
+        error = moved * shrinkage(moved, before.moved(earlier))
         return np.maximum(error, np.abs(self._missing) / self.mean.count)
 
     def allowed(self, population_tol, tol):
         """Share of the standard errors that may be wrong, or of the map where that is more."""
         errors = np.nan_to_num(self.mean.standard_error())
-        return np.maximum(population_tol * errors.sum((-2, -1)), tol * np.abs(self.mean.mean()).sum((-2, -1)))
+        return np.maximum(population_tol * _size(errors), tol * _size(self.mean.mean()))
 
 
 class Population:
@@ -53,6 +57,8 @@ class Population:
         Class of each trial, an index of outputs.
     groups : ndarray of int, shape (n_trials,), or None
     n_outputs : int
+    before : Population, optional
+        By the rule before; the first blocks bring it.
 
     Attributes
     ----------
@@ -61,8 +67,8 @@ class Population:
         Of each class's own output; None without labels.
     """
 
-    def __init__(self, labels, groups, n_outputs):
-        self.labels, self.groups = labels, groups
+    def __init__(self, labels, groups, n_outputs, before=None):
+        self.labels, self.groups, self.n_outputs, self.before = labels, groups, n_outputs, before
         self.overall = MeanMap()
         self.per_class = None if labels is None else [MeanMap() for _ in range(n_outputs)]
         self._checks, self._sizes = [], 0.0
@@ -74,23 +80,29 @@ class Population:
 
     def add(self, block, relative):
         """Add the trials of a block; what sums lack is not known of `relative` maps."""
-        (maps,), coarse = block.maps, block.coarse[0] if block.coarse else block.maps[0]
-        codes = None if self.groups is None else self.groups[block.part]
         missing = block.checks.convergence_delta * (0.0 if relative else 1.0)
-        self.overall.add(maps, coarse, missing, codes)
-        self._sizes = self._sizes + np.abs(maps).sum((0, -2, -1))
+        if block.coarse:
+            self.before = self.before or Population(self.labels, self.groups, self.n_outputs)
+            self.before._add(block.part, block.coarse[0], missing)
+        self._add(block.part, block.maps[0], missing)
+        self._sizes = self._sizes + _size(block.maps[0]).sum(0)
         self._checks.append(block.checks)
-        for number, of_class in enumerate(self.per_class or ()):
-            inside = self.labels[block.part] == number
-            if inside.any():
-                of_class.add(maps[inside, number], coarse[inside, number], missing[inside, number],
-                             None if codes is None else codes[inside])
 
-    def settled(self, before, population_tol, tol):
-        """Whether no map is further from its integral than allowed; `before` is the population by the rule before."""
-        earlier = [None] * len(self.maps) if before is None else before.maps
-        return all(np.all(now.wrong(then) <= now.allowed(population_tol, tol))
-                   for now, then in zip(self.maps, earlier, strict=True) if now.mean.count)
+    def _add(self, part, maps, missing):
+        codes = None if self.groups is None else self.groups[part]
+        self.overall.add(maps, missing, codes)
+        for number, of_class in enumerate(self.per_class or ()):
+            inside = self.labels[part] == number
+            of_class.add(maps[inside, number], missing[inside, number], None if codes is None else codes[inside])
+
+    def settled(self, population_tol, tol):
+        """Whether no map is further from its integral than allowed."""
+        if self.before is None:
+            return False
+        earlier = self.before.before.maps if self.before.before else [None] * len(self.maps)
+        rules = zip(self.maps, self.before.maps, earlier, strict=True)
+        return all(np.all(now.wrong(*others) <= now.allowed(population_tol, tol))
+                   for now, *others in rules if now.mean.count)
 
     def checks(self, settled, population_tol, tol):
         """Checks of all trials.

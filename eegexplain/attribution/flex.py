@@ -210,10 +210,10 @@ class FLEXAttributor(Explainer):
         rounds = engine.rounds(X, every, self.basis_) if together else [engine.blocks(X, every, [self.basis_])]
         population, settled = None, False
         for blocks in rounds:
-            before, population = population, Population(labels, groups, n_outputs)
+            population = Population(labels, groups, n_outputs, population)
             for block in blocks:
                 population.add(block, self.relative)
-            if settled := together and bool(population.settled(before, self.population_tol, self.tol)):
+            if settled := together and bool(population.settled(self.population_tol, self.tol)):
                 break
         checks = population.checks(settled, self.population_tol, self.tol)
         warn_unconverged(checks)

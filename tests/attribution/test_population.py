@@ -160,13 +160,17 @@ def test_one_trial_has_no_standard_error_and_goes_to_tol(net):
 
 def test_errors_and_moves_of_a_mean_map_by_hand():
     rng = np.random.default_rng(0)
-    maps, coarse, missing = rng.normal(size=(9, 2, 3, 4)), rng.normal(size=(9, 2, 3, 4)), rng.normal(size=(9, 2))
-    one = MeanMap()
+    rules, missing = rng.normal(size=(3, 9, 2, 3, 4)), rng.normal(size=(9, 2))
+    first, second, third = MeanMap(), MeanMap(), MeanMap()
     for part in (slice(0, 5), slice(5, 9)):
-        one.add(maps[part], coarse[part], missing[part], None)
-    moved = np.abs((maps - coarse).mean(0)).sum((1, 2))
-    np.testing.assert_allclose(one.moved, moved)
-    np.testing.assert_allclose(one.wrong(None), np.maximum(1.5 * 0.45 * moved, np.abs(missing.mean(0))))
-    spread = maps.std(0, ddof=1).sum((1, 2)) / 3
-    np.testing.assert_allclose(one.allowed(0.1, 1e-9), 0.1 * spread)
-    np.testing.assert_allclose(one.allowed(1e-9, 0.1), 0.1 * np.abs(maps.mean(0)).sum((1, 2)))
+        for one, maps in zip((first, second, third), rules, strict=True):
+            one.add(maps[part], missing[part], None)
+    moved = np.abs(np.diff(rules.mean(1), axis=0)).sum((-2, -1))
+    np.testing.assert_allclose(third.moved(second), moved[1])
+    lacks = np.abs(missing.mean(0))
+    np.testing.assert_allclose(second.wrong(first, None), np.maximum(1.5 * 0.45 * moved[0], lacks))
+    ratio = np.minimum(moved[1] / moved[0], 0.45)
+    np.testing.assert_allclose(third.wrong(second, first), np.maximum(1.5 * ratio * moved[1], lacks))
+    spread = rules[2].std(0, ddof=1).sum((1, 2)) / 3
+    np.testing.assert_allclose(third.allowed(0.1, 1e-9), 0.1 * spread)
+    np.testing.assert_allclose(third.allowed(1e-9, 0.1), 0.1 * np.abs(rules[2].mean(0)).sum((1, 2)))
