@@ -20,8 +20,8 @@ from eegexplain.attribution import _nodes
 _ROUNDING = 50.0
 # Where gradients jump (ReLU), errors of maps fall as 1 / n: of two rules the second is off by this share of the move.
 _SHARE = 0.45
-# How far estimates of errors are raised: of 95 in 100 trials the error is then below them.
-_MARGIN = 1.5
+# Estimates of errors are right on average: refining ends where they are this much below what is allowed.
+MARGIN = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +195,7 @@ def shrinkage(moved, before):
     """
     moved, before = np.asarray(moved, dtype=float), np.asarray(before, dtype=float)
     ratio = np.divide(moved, before, out=np.ones(np.shape(moved)), where=before > 0)
-    return _MARGIN * np.where(np.isinf(before), _SHARE, np.minimum(ratio, _SHARE))
+    return np.where(np.isinf(before), _SHARE, np.minimum(ratio, _SHARE))
 
 
 def _size(maps):
@@ -265,7 +265,7 @@ class Integral:
     def open(self, tol):
         """Trials to refine further: those of the lowest level whose map, or its sum, is not right to `tol`."""
         step = np.abs(self.ends[1] - self.ends[0])
-        done = ((self.error <= tol) & (self.missing <= tol * step)).all(1)
+        done = ((MARGIN * self.error <= tol) & (self.missing <= tol * step)).all(1)
         wanted = ~done & (self.level < self.sums.shape[1] - 1)
         return np.flatnonzero(wanted & (self.level == self.level[wanted].min(initial=self.sums.shape[1])))
 

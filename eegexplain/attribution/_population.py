@@ -6,7 +6,7 @@ import numpy as np
 
 from eegexplain._explanation import RunningMean
 from eegexplain.attribution._engine import Checks
-from eegexplain.attribution._path import shrinkage
+from eegexplain.attribution._path import MARGIN, shrinkage
 
 
 def _size(maps):
@@ -101,7 +101,7 @@ class Population:
             return False
         earlier = self.before.before.maps if self.before.before else [None] * len(self.maps)
         rules = zip(self.maps, self.before.maps, earlier, strict=True)
-        return all(np.all(now.wrong(*others) <= now.allowed(population_tol, tol))
+        return all(np.all(MARGIN * now.wrong(*others) <= now.allowed(population_tol, tol))
                    for now, *others in rules if now.mean.count)
 
     def checks(self, settled, population_tol, tol):

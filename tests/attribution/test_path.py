@@ -62,7 +62,7 @@ def test_auto_is_complete_at_any_unit(name, scale):
     error = np.abs(found.convergence_delta) / np.abs(found.output_change)
     assert np.mean(error < 0.01) >= (0.9 if name == "relu" else 0.95)  # kinks err in proportion to the map, not its sum
     assert set(found.n_steps) <= {5, 11, 23, 47}
-    assert np.mean(found.error <= 0.01) >= (0.6 if name == "relu" else 0.95)
+    assert np.mean(found.error <= 0.01) >= (0.8 if name == "relu" else 0.95)
     assert name == "relu" or np.median(found.n_steps) <= 11
 
 

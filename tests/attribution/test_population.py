@@ -168,9 +168,9 @@ def test_errors_and_moves_of_a_mean_map_by_hand():
     moved = np.abs(np.diff(rules.mean(1), axis=0)).sum((-2, -1))
     np.testing.assert_allclose(third.moved(second), moved[1])
     lacks = np.abs(missing.mean(0))
-    np.testing.assert_allclose(second.wrong(first, None), np.maximum(1.5 * 0.45 * moved[0], lacks))
+    np.testing.assert_allclose(second.wrong(first, None), np.maximum(0.45 * moved[0], lacks))
     ratio = np.minimum(moved[1] / moved[0], 0.45)
-    np.testing.assert_allclose(third.wrong(second, first), np.maximum(1.5 * ratio * moved[1], lacks))
+    np.testing.assert_allclose(third.wrong(second, first), np.maximum(ratio * moved[1], lacks))
     spread = rules[2].std(0, ddof=1).sum((1, 2)) / 3
     np.testing.assert_allclose(third.allowed(0.1, 1e-9), 0.1 * spread)
     np.testing.assert_allclose(third.allowed(1e-9, 0.1), 0.1 * np.abs(rules[2].mean(0)).sum((1, 2)))
