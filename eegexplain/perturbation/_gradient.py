@@ -14,7 +14,7 @@ import numpy as np
 from eegexplain._parallel import trial_blocks
 from eegexplain.perturbation._changes import OutputChanges
 from eegexplain.perturbation._noise import Noise
-from eegexplain.perturbation._spectra import Spectra, gradient_along, gradient_spectrum, part_size
+from eegexplain.perturbation._spectra import Spectra, gradient_spectrum, part_size
 from eegexplain.perturbation._sums import CorrelationSums, Estimate, InfluenceSums, Totals
 from eegexplain.perturbation.kinds import by_amplitude
 
@@ -76,16 +76,18 @@ def noise_terms(model, noise, X, spectra):
     -------
     Terms
     """
-    outputs, terms = [], []
-    for batch, values, gradients in model.gradients(X):
-        outputs.append(values)
-        some = spectra.of_trials(batch)
-        if noise.cross is not None:
-            terms.append(data_terms(gradients, some, noise.cross.cross, membership=noise.membership))
-        else:
-            kind, space = noise.kind, {"projector": noise.projector, "membership": noise.membership}
-            terms.append(independent_terms(gradients, some, noise.amount, slope=kind.slope, **space))
-    return Terms(*(np.concatenate(term) for term in zip(*terms, strict=True)), np.concatenate(outputs))
+    batches = list(model.gradients(X))  # passes may be short, and what follows has a price per call
+    outputs, gradients = (_joined([getattr(batch, name) for batch in batches]) for name in ("values", "gradients"))
+    if noise.cross is not None:
+        terms = data_terms(gradients, spectra, noise.cross.cast(gradients.dtype), membership=noise.membership)
+    else:
+        kind, space = noise.kind, {"projector": noise.projector, "membership": noise.membership}
+        terms = independent_terms(gradients, spectra, noise.amount, slope=kind.slope, **space)
+    return Terms(*terms, outputs)
+
+
+def _joined(arrays):
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def independent_terms(gradients, spectra, amount, *, slope=by_amplitude, projector=None, membership=None):
@@ -123,19 +125,25 @@ def data_terms(gradients, spectra, cross, *, membership=None):
     Shapes as in `independent_terms`. In a band the value of the noise is the sum over its bins.
     """
     n_trials, n_outputs, n_channels, _ = gradients.shape
-    spectrum = gradient_spectrum(gradients)
+    # bins first, for one batched product with the cross-spectrum: trials x outputs are its columns
+    by_bin = gradient_spectrum(gradients).transpose(3, 2, 0, 1).reshape(-1, n_channels, n_trials * n_outputs)
     if membership is not None:
-        spectrum *= membership.any(axis=0)
-    by_bin = spectrum.transpose(3, 2, 0, 1).reshape(-1, n_channels, n_trials * n_outputs)
-    filtered = (cross.astype(by_bin.dtype) @ by_bin).reshape(-1, n_channels, n_trials, n_outputs).transpose(2, 3, 1, 0)
-    variances = np.einsum("bkcf,bkcf->bk", spectrum.real, filtered.real, dtype=float)
-    variances += np.einsum("bkcf,bkcf->bk", spectrum.imag, filtered.imag, dtype=float)
-    along = gradient_along(filtered, spectra.unit)
-    power = np.einsum("fcc->cf", cross).real
+        by_bin *= membership.any(axis=0)[:, None, None]
+    filtered = cross.astype(by_bin.dtype, copy=False) @ by_bin
+    variances = _real_product(by_bin, filtered).sum(axis=(0, 1), dtype=float).reshape(n_trials, n_outputs)
+    along = _real_product(np.repeat(spectra.unit.transpose(2, 1, 0), n_outputs, axis=2), filtered)
+    power = np.einsum("fcc->fc", cross).real
     if membership is not None:
-        along, power = along @ membership.T.astype(along.dtype), power @ membership.T
+        along, power = (np.tensordot(membership.astype(part.dtype), part, 1) for part in (along, power))
     size = np.sqrt(power)
-    return along * np.divide(1, size, out=np.zeros_like(size), where=size > 0).astype(along.dtype), variances
+    along *= np.divide(1, size, out=np.zeros_like(size), where=size > 0).astype(along.dtype)[..., None]
+    covariances = along.reshape(-1, n_channels, n_trials, n_outputs).transpose(2, 3, 1, 0)
+    return np.ascontiguousarray(covariances), variances
+
+
+def _real_product(a, b):
+    """``Re conj(a) b``."""
+    return a.real * b.real + a.imag * b.imag
 
 
 def gradient_estimate(covariances, variances, outputs):

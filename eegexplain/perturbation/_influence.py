@@ -9,7 +9,7 @@ the infinitesimal jackknife of the whole analysis, unit included. Noise with the
 """
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import scipy.fft
@@ -107,10 +107,13 @@ class CrossSlopes:
         bins = slice(None) if membership is None else np.flatnonzero(membership.any(axis=0))
         slopes, n_trials = None, 0
         for part in parts:
-            # bins, outputs, trials, channels
-            first, second = (spectrum[..., bins].transpose(3, 1, 0, 2) for spectrum in (part.first, part.second))
-            phase = part.spectra.unit[..., bins].conj().transpose(2, 1, 0)[:, None]
-            found = phase @ ((first + second) / 2), first.conj().swapaxes(-1, -2) @ second
+            # bins, outputs, trials, channels; contiguous, as products of anything else go without BLAS
+            first = np.ascontiguousarray(part.first[..., bins].transpose(3, 1, 0, 2))
+            same = part.second is part.first
+            second = first if same else np.ascontiguousarray(part.second[..., bins].transpose(3, 1, 0, 2))
+            phase = np.ascontiguousarray(part.spectra.unit[..., bins].conj().transpose(2, 1, 0)[:, None])
+            mean = first if same else (first + second) / 2
+            found = phase @ mean, first.conj().swapaxes(-1, -2) @ second
             if slopes is None:
                 slopes = found
             else:
@@ -128,8 +131,7 @@ class CrossSlopes:
         z = np.where(power > 0, (spectra.values[..., self.bins] - self.unit.centre) * self.unit.scale, 0)
         z = z.astype(self.covariance_slope.dtype)
         along, change = self._terms(z.transpose(2, 1, 0))
-        mean_along = np.einsum("fcd,fkcd->kcf", self.unit.cross, self.covariance_slope).real
-        mean_change = np.einsum("fcd,fkcd->k", self.unit.cross, self.variance_slope).real
+        mean_along, mean_change = self._means
         own = np.square(np.abs(z), dtype=float)
         if self.membership is not None:
             along, mean_along, own, power = (part @ self.membership.T for part in (along, mean_along, own, power))
@@ -141,11 +143,15 @@ class CrossSlopes:
 
     def _terms(self, z):
         """``Re z_c (M z*)_c`` (n_trials, n_outputs, n_channels, n_frequencies) and ``z^T H z*`` for each trial."""
-        along, change = [], 0.0
-        for z_bin, M, H in zip(z, self.covariance_slope, self.variance_slope, strict=True):
-            along.append((z_bin * (M @ z_bin.conj())).real)  # z_bin is (n_channels, n_trials)
-            change = change + (z_bin * (H @ z_bin.conj())).real.sum(axis=1, dtype=float)
-        return np.array(along).transpose(3, 1, 2, 0), change.T
+        z = np.ascontiguousarray(z)[:, None]  # (n_bins, 1, n_channels, n_trials)
+        along, change = ((z * (slope @ z.conj())).real for slope in (self.covariance_slope, self.variance_slope))
+        return np.ascontiguousarray(along.transpose(3, 1, 2, 0)), change.sum(axis=(0, 2), dtype=float).T
+
+    @cached_property
+    def _means(self):
+        """What `_terms` gives on average over trials, (n_outputs, n_channels, n_bins) and (n_outputs,)."""
+        along = np.einsum("fcd,fkcd->kcf", self.unit.cross, self.covariance_slope).real
+        return along, np.einsum("fcd,fkcd->k", self.unit.cross, self.variance_slope).real
 
 
 def size_slopes(model, noise, trials, n_draws):

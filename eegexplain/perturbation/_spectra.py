@@ -1,6 +1,7 @@
 """Spectra of trials: bins, phases, bands, and what the trials of a data set say about them."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import scipy.fft
@@ -141,6 +142,14 @@ class CrossSpectrum:
     centre: np.ndarray
     scale: float = 1.0
 
+    def cast(self, dtype):
+        """`cross` in the precision of real numbers of a type, cast once."""
+        return self.cross if np.result_type(dtype, np.complex64) == self.cross.dtype else self._single
+
+    @cached_property
+    def _single(self):
+        return self.cross.astype(np.complex64)
+
     def power(self):
         """Power per channel and bin, ``(n_channels, n_frequencies)``."""
         return np.einsum("fcc->cf", self.cross).real
@@ -183,7 +192,7 @@ def block_scale(X, cross):
         "moment": samples @ samples.T,
     }
     if cross:
-        by_bin = np.ascontiguousarray(spectrum.transpose(2, 1, 0))
+        by_bin = np.ascontiguousarray(spectrum.transpose(2, 1, 0))  # one batched product over bins
         sums |= {"mean": spectrum.sum(axis=0), "cross": by_bin @ by_bin.conj().transpose(0, 2, 1)}
     return sums
 
@@ -206,9 +215,15 @@ def data_scale(X, *, scale_by="sd", cross=False, subspace="data"):
     DataScale
     """
     total = None
-    for block in trial_blocks(len(X), part_size(X.shape[1:])):
+    # cross-spectra of a few trials are larger than these: adding them up would take longer than the products
+    size = max(part_size(X.shape[1:]), X.shape[1] // 2 if cross else 1)
+    for block in trial_blocks(len(X), size):
         sums = block_scale(X[block], cross)
-        total = sums if total is None else {name: total[name] + sums[name] for name in sums}
+        if total is None:
+            total = sums
+            continue
+        for name, found in sums.items():
+            total[name] += found
     n_trials, eps = total["n"], np.finfo(np.result_type(X.dtype, np.float32)).eps
     size = np.sqrt(total["power"] / n_trials)
     unit = _spread_unit(X, total, scale_by)

@@ -95,6 +95,20 @@ def test_data_noise_has_the_cross_spectrum_of_the_trials(n_times):
     np.testing.assert_allclose(scale.cross.cross, covariance, atol=1e-8)
 
 
+@pytest.mark.parametrize("offset", [0, 1e9])
+def test_data_noise_leaves_empty_dimensions_empty(offset):
+    """An average reference, a dead channel, and a mean that drowns the spectrum of its bin in rounding."""
+    X = np.random.default_rng(0).normal(size=(30, 5, 16))
+    X[:, :4] -= X[:, :4].mean(axis=1, keepdims=True)
+    X[:, 4] = 0
+    scale = data_scale(X + offset * np.array([1, -1, 2, -2, 0])[:, None], cross=True)
+    (root,) = with_data_noise(KINDS["additive"], scale.cross.cross).apply.args
+    root, cross = root[1:], scale.cross.cross[1:]
+    np.testing.assert_allclose(root @ root.conj().swapaxes(1, 2), cross, atol=1e-6 * np.abs(cross).max())
+    assert not root[:, 4].any()
+    assert np.abs(root[:, :4].sum(axis=1)).max() < 1e-6 * np.abs(root).max()
+
+
 def test_perturbed_trials_stay_in_the_space_of_the_data(X):
     X = X - X.mean(axis=1, keepdims=True)
     scale = data_scale(X)
