@@ -87,8 +87,9 @@ def keep_interrupts():
         raise raised[0]
 
 
-def trial_blocks(n_trials, size=BLOCK_SIZE):
-    """Return slices that cover ``range(n_trials)`` in blocks of `size`."""
+def trial_blocks(n_trials, size=None):
+    """Return slices that cover ``range(n_trials)`` in blocks of `size`, of 64 by default."""
+    size = BLOCK_SIZE if size is None else size
     return [slice(start, min(start + size, n_trials)) for start in range(0, n_trials, size)]
 
 

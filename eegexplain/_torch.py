@@ -241,16 +241,23 @@ class TorchNet:
     def activations(self, X, layers, batch_size=None):
         """Yield ``(slice, {layer: array})`` per batch; arrays are ``(batch, units, ...)`` as the layer returns them.
 
+        Without a `batch_size` these are blocks as ever, put together from passes: what is summed over them has a price
+        per block.
+
         Raises
         ------
         ValueError
             For unknown layers, and for a layer that does not run, runs more than once in a forward pass, or does not
             return one tensor with a row per trial.
         """
-        for part in trial_blocks(len(X), self.rows(batch_size)):
+        rows = self.rows(batch_size)
+        for block in trial_blocks(len(X), batch_size):
+            passes, found = trial_blocks(block.stop - block.start, rows), []
             with inference(self.module), torch.no_grad(), capture(self.module, layers) as seen:
-                self._forward(self.tensor(X[part]))  # modes per batch: interleaved generators would mix them up
-            yield part, {name: _one_activation(name, seen[name], part) for name in layers}
+                for part in passes:  # modes per block: interleaved generators would mix them up
+                    self._forward(self.tensor(X[block][part]))
+                    found.append({name: _one_activation(name, seen[name], part) for name in layers})
+            yield block, {name: np.concatenate([one[name] for one in found]) for name in layers}
 
     def default_layer(self):
         """Return ``"conv_out"`` where the module has it, else the last layer to run whose output has a time axis."""

@@ -227,7 +227,7 @@ class ReverseCorrelator(Explainer):
         auto = WindowCovariance(sums[0], X.shape[1]) if self.whiten else None
         top = TopUnits(self.max_per_trial)
         kept, size = [], 0
-        n_batches = len(trial_blocks(len(X), self._network().rows(self.batch_size)))
+        n_batches = len(trial_blocks(len(X), self.batch_size))
         with single_thread():
             for part, units in progress(self._units(X), self.verbose, "reverse correlation", n_batches):
                 top.add(units)

@@ -159,11 +159,10 @@ class EnvelopeCorrelator(Explainer):
         network = self._network()
         other = copy.copy(network)
         other.module = reinitialized(network.module, self._baseline_seed)
-        rows = network.rows(self.batch_size)
-        pairs = zip(*(net.activations(X, [self.layer_], rows) for net in (network, other)), strict=True)
+        pairs = zip(*(net.activations(X, [self.layer_], self.batch_size) for net in (network, other)), strict=True)
         sums = None
         with single_thread():
-            n_batches = len(trial_blocks(len(X), rows))
+            n_batches = len(trial_blocks(len(X), self.batch_size))
             for (part, activations), (_, random) in progress(pairs, self.verbose, "envelope correlation", n_batches):
                 units, chance = (units_along_time(a[self.layer_], field)[..., inner] for a in (activations, random))
                 if sums is None:
