@@ -1,8 +1,9 @@
-"""Perturbation correlation against braindecode 0.4.85, and its memory on trials that do not fit.
+"""Perturbation correlation against braindecode 0.4.85 and bare torch, how it grows, and its memory.
 
-Run ``python benchmarks/bench_perturbation.py``; the tables go to ``benchmarks/results/perturbation.md``. The peer comes
-from its source distribution: ``pip install --no-deps --target PEERS --no-binary :all: braindecode==0.4.85`` and
-``PYTHONPATH=PEERS``. All times are CPU seconds on one thread.
+Run ``python benchmarks/bench_perturbation.py [PART ...]`` (gradient, sampling, noise, growth, overhead, limit, control,
+memory; all without any); the tables go to ``benchmarks/results/perturbation.md``. The peer comes from its source
+distribution: ``pip install --no-deps --target PEERS --no-binary :all: braindecode==0.4.85`` and ``PYTHONPATH=PEERS``.
+All times are CPU seconds on one thread.
 """
 
 import functools
@@ -22,46 +23,17 @@ import warnings
 
 import numpy as np
 import torch
+from _nets import N_OUTPUTS, NETS, BandPower, Shallow, classifier, trials
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.frozen import FrozenEstimator
-from skorch import NeuralNetClassifier
-from torch import nn
 
 from eegexplain import PerturbationCorrelator
 
-N_TRIALS, N_CHANNELS, N_OUTPUTS, N_ITERATIONS = 288, 22, 4, 30
+N_TRIALS, N_CHANNELS, N_ITERATIONS = 288, 22, 30
+BATCHES = (8, 16, 32, 64)  # of which a peer gets the best; its own default is shown too
+CASES = [(name, 64, 22, 500) for name in NETS] + [(name, 16, 64, 500) for name in NETS] + [("band power", 8, 22, 250)]
+REPEATS = 5
 RESULTS = pathlib.Path(__file__).parent / "results" / "perturbation.md"
-
-
-class Shallow(nn.Module):
-    """The shallow network of Schirrmeister et al. (2017) with random weights."""
-
-    def __init__(self, n_times):
-        super().__init__()
-        torch.manual_seed(0)
-        self.time = nn.Conv2d(1, 40, (25, 1))
-        self.space = nn.Conv2d(40, 40, (1, N_CHANNELS), bias=False)
-        self.norm = nn.BatchNorm2d(40)
-        self.pool = nn.AvgPool2d((75, 1), (15, 1))
-        self.out = nn.Linear(40 * ((n_times - 24 - 75) // 15 + 1), N_OUTPUTS)
-
-    def forward(self, x):  # noqa: D102
-        x = self.space(self.time(x.transpose(1, 2)[:, None]))
-        return self.out(torch.log(self.pool(self.norm(x) ** 2).clamp(min=1e-6)).flatten(1))
-
-
-class BandPower(nn.Module):
-    """A small network, for trials by the thousand."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.space = nn.Conv1d(N_CHANNELS, 4, 1, bias=False)
-        self.time = nn.Conv1d(4, 4, 16, stride=4, groups=4)
-        self.out = nn.Linear(4, 2)
-
-    def forward(self, x):  # noqa: D102
-        return self.out(torch.log((self.time(self.space(x)) ** 2).mean(-1)))
 
 
 class Trivial(RegressorMixin, BaseEstimator):
@@ -73,20 +45,6 @@ class Trivial(RegressorMixin, BaseEstimator):
 
     def predict(self, X):  # noqa: D102
         return X[:, :N_OUTPUTS, 0]
-
-
-def classifier(module, n_outputs=N_OUTPUTS):
-    settings = {"criterion": nn.CrossEntropyLoss, "classes": np.arange(n_outputs), "train_split": None, "verbose": 0}
-    return FrozenEstimator(NeuralNetClassifier(module, **settings).initialize())
-
-
-def trials(n_times, dtype=np.float32):
-    """Trials with a 1/f spectrum and unit variance."""
-    rng = np.random.default_rng(0)
-    spectrum = np.fft.rfft(rng.normal(size=(N_TRIALS, N_CHANNELS, n_times)))
-    spectrum /= np.maximum(np.arange(spectrum.shape[-1]), 1) ** 0.5
-    X = np.fft.irfft(spectrum, n=n_times)
-    return (X / X.std()).astype(dtype), np.arange(N_TRIALS) % N_OUTPUTS
 
 
 def cpu(function):
@@ -103,14 +61,16 @@ def peer():
     return importlib.import_module("braindecode.visualization.perturbation")
 
 
-def peer_map(old, module, X, n_iterations):
+def peer_map(old, module, X, n_iterations, batch_size=30):
     """Map of the old tool, ``(n_outputs, n_channels, n_frequencies)``."""
 
     def predict(x):
         with torch.no_grad():
             return module(torch.from_numpy(np.ascontiguousarray(x[..., 0], dtype=np.float32))).numpy()[:, :, None]
 
-    found = old.compute_amplitude_prediction_correlations(lambda x: predict(x), X[..., None], n_iterations)
+    found = old.compute_amplitude_prediction_correlations(
+        lambda x: predict(x), X[..., None], n_iterations, batch_size=batch_size
+    )
     return found.transpose(2, 0, 1)
 
 
@@ -119,14 +79,125 @@ def our_map(module, X, y, **params):
     return PerturbationCorrelator(classifier(module), **params).fit(X, y).correlations_
 
 
+def interleaved(**runs):
+    """Median CPU seconds of some calls, after one round that does not count."""
+    seconds = {name: [] for name in runs}
+    for number in range(REPEATS + 1):
+        for name, run in runs.items():
+            taken, _ = cpu(run)
+            if number:
+                seconds[name].append(taken)
+    return {name: statistics.median(taken) for name, taken in seconds.items()}
+
+
+def best_of(found):
+    """The fastest batch of a peer, and how long it takes."""
+    times = {int(name[1:]): seconds for name, seconds in found.items() if name[0] == "b" and name[1:].isdigit()}
+    return min(times, key=times.get), min(times.values())
+
+
+def bare_gradients(module, X, batch_size):
+    """One forward pass and a backward pass per output, without anything else."""
+    for start in range(0, len(X), batch_size):
+        x = torch.from_numpy(X[start : start + batch_size]).requires_grad_()
+        outputs = module(x).sum(0)
+        for number, output in enumerate(outputs):
+            torch.autograd.grad(output, x, retain_graph=number + 1 < len(outputs))
+
+
+def gradients(report):
+    """The closed form beside the passes that it needs."""
+    table(
+        report, "net", "trials x channels x samples", "ours", "bare, best batch", "bare, 64", "ours / best", "ours / 64"
+    )
+    for name, n_trials, n_channels, n_times in CASES:
+        X, y = trials(n_trials, n_channels, n_times)
+        module = NETS[name](n_channels, n_times).eval()
+        net = PerturbationCorrelator(classifier(module), random_state=0)
+        runs = {f"b{size}": functools.partial(bare_gradients, module, X, size) for size in BATCHES}
+        found = interleaved(ours=lambda net=net, X=X, y=y: net.fit(X, y), **runs)
+        (batch, best), ours = best_of(found), found["ours"]
+        row(report, name, f"{n_trials} x {n_channels} x {n_times}", f"{ours:.3f} s", f"{best:.3f} s ({batch})",
+            f"{found['b64']:.3f} s", f"{ours / best:.2f}", f"{ours / found['b64']:.2f}")  # fmt: skip
+
+
+def sampling(old, report):
+    """One iteration: a draw for every trial, a forward pass, correlations."""
+    table(report, "net", "trials x channels x samples", "ours", "braindecode, best batch", "braindecode, 30",
+          "ours / best", "ours / 30")  # fmt: skip
+    for name, n_trials, n_channels, n_times in CASES:
+        X, y = trials(n_trials, n_channels, n_times)
+        module = NETS[name](n_channels, n_times).eval()
+        params = {"method": "sampling", "control_variate": False}
+        runs = {f"ours {n}": functools.partial(our_map, module, X, y, n_iterations=n, **params) for n in (2, 6)}
+        if old is not None:
+            for size in (30, *BATCHES):
+                runs |= {f"b{size} {n}": functools.partial(peer_map, old, module, X, n, size) for n in (1, 2)}
+        found = interleaved(**runs)
+        ours = (found["ours 6"] - found["ours 2"]) / 4
+        found = {name[:-2]: found[name[:-2] + " 2"] - found[name] for name in found if name.endswith(" 1")}
+        default = found.get("b30", np.nan)
+        batch, best = best_of(found) if found else (0, np.nan)
+        row(report, name, f"{n_trials} x {n_channels} x {n_times}", f"{ours:.3f} s", f"{best:.3f} s ({batch})",
+            f"{default:.3f} s", f"{ours / best:.2f}", f"{ours / default:.2f}")  # fmt: skip
+
+
+def noises(report):
+    """Noise with the data's cross-spectrum beside independent noise."""
+    table(report, "net", "trials x channels x samples", "independent", "data", "data / independent")
+    for name, n_trials, n_channels, n_times in [*CASES, ("band power", 96, 22, 1000), ("band power", 32, 64, 250)]:
+        X, y = trials(n_trials, n_channels, n_times)
+        net = classifier(NETS[name](n_channels, n_times))
+        explainers = {
+            noise: PerturbationCorrelator(net, noise=noise, random_state=0) for noise in ("independent", "data")
+        }
+        found = interleaved(**{noise: functools.partial(one.fit, X, y) for noise, one in explainers.items()})
+        independent, data = found["independent"], found["data"]
+        row(report, name, f"{n_trials} x {n_channels} x {n_times}", f"{independent:.3f} s", f"{data:.3f} s",
+            f"{data / independent:.2f}")  # fmt: skip
+
+
+def growth(report):
+    """Exponents: CPU time grows as this power of trials, channels and samples (from a size to four times it)."""
+    table(report, "analysis (band-power net)", "64 x 22 x 500", "trials", "channels", "samples")
+    small = {"trials": (64, 22, 500), "channels": (64, 16, 500), "samples": (64, 22, 500)}
+    kinds = {
+        "gradient": {},
+        "gradient, noise of the data": {"noise": "data"},
+        "sampling, 10 draws": {"method": "sampling", "n_iterations": 10, "control_variate": False},
+    }
+    for kind, params in kinds.items():
+        runs = {}
+        for axis, name in enumerate(small):
+            for factor in (1, 4):
+                size = [n * factor if axis == place else n for place, n in enumerate(small[name])]
+                X, y = trials(*size)
+                explainer = PerturbationCorrelator(classifier(BandPower(size[1])), random_state=0, **params)
+                runs[f"{name} {factor}"] = functools.partial(explainer.fit, X, y)
+        found = interleaved(**runs)
+        powers = [np.log(found[f"{name} 4"] / found[f"{name} 1"]) / np.log(4) for name in small]
+        row(report, kind, f"{found['trials 1']:.3f} s", *(f"{power:.2f}" for power in powers))
+
+
+def table(report, *names):
+    """Begin a table."""
+    row(report, *names)
+    row(report, *["---"] * len(names))
+
+
+def row(report, *cells):
+    """One row of a table."""
+    report(f"| {' | '.join(cells)} |")
+
+
 def agreement(a, b):
     return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
 
 
 def against_peer(old, report):
     """Time at 1000 samples, agreement with the limit at 250 and 1000."""
-    X, y = trials(1000)
-    module = Shallow(1000).eval()
+    X, y = trials(N_TRIALS, N_CHANNELS, 1000)
+    module = Shallow(N_CHANNELS, 1000).eval()
     ours, theirs = [], []
     for _ in range(2):
         seconds, found = cpu(lambda: our_map(module, X, y, method="gradient"))
@@ -134,7 +205,7 @@ def against_peer(old, report):
         if old is not None:
             seconds, _ = cpu(lambda: peer_map(old, module, X, 2))
             theirs.append(seconds / 3 * (N_ITERATIONS + 1))  # 2 iterations and the unperturbed pass
-    limit = our_map(Shallow(1000).double().eval(), X.astype(float), y, method="gradient")
+    limit = our_map(Shallow(N_CHANNELS, 1000).double().eval(), X.astype(float), y, method="gradient")
     fine = agreement(found, limit)
     ours = statistics.median(ours)
     report(f"closed form, 288 x 22 x 1000: {ours:.1f} s; correlation with the float64 limit {fine:.6f} (target 0.999)")
@@ -145,9 +216,9 @@ def against_peer(old, report):
         f"braindecode 0.4.85, {N_ITERATIONS} iterations: {theirs:.0f} s (from 2; its cost is linear in them); "
         f"ratio {ours / theirs:.3f} (target <= 0.333)"
     )
-    X, y = trials(250)
-    module = Shallow(250).eval()
-    limit = our_map(Shallow(250).double().eval(), X.astype(float), y, method="gradient")
+    X, y = trials(N_TRIALS, N_CHANNELS, 250)
+    module = Shallow(N_CHANNELS, 250).eval()
+    limit = our_map(Shallow(N_CHANNELS, 250).double().eval(), X.astype(float), y, method="gradient")
     short, found = cpu(lambda: our_map(module, X, y, method="gradient"))
     old_short, old_map = cpu(lambda: peer_map(old, module, X, N_ITERATIONS))
     r = agreement(old_map, limit)
@@ -166,7 +237,7 @@ def against_peer(old, report):
 
 def overhead(old, report):
     """CPU time and peak memory of the package's own work per iteration, with a model that costs nothing."""
-    X, y = trials(1000)
+    X, y = trials(N_TRIALS, N_CHANNELS, 1000)
     target = np.stack([y] * N_OUTPUTS, axis=1).astype(float)
 
     def ours(n):
@@ -195,8 +266,8 @@ def overhead(old, report):
 
 def control_variate(report):
     """Passes to equal error with and without gradients as control variate, at three sizes of the noise."""
-    X, y = trials(250)
-    net = classifier(Shallow(250))
+    X, y = trials(N_TRIALS, N_CHANNELS, 250)
+    net = classifier(Shallow(N_CHANNELS, 250))
     for scale, bands in ((0.1, None), (0.1, {"theta": (4, 8), "alpha": (8, 13), "beta": (13, 30)}), (0.5, None)):
         errors = []
         for control in (True, False):
@@ -228,7 +299,7 @@ def from_memory_map(path, n_trials):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    net = classifier(BandPower(), 2)
+    net = classifier(BandPower(N_CHANNELS, n_outputs=2), 2)
     seconds, _ = cpu(lambda: PerturbationCorrelator(net, random_state=0).fit(X, np.arange(n_trials) % 2))
     stop.set()
     watcher.join()
@@ -254,29 +325,43 @@ def memory(report):
             )
 
 
-def main():
-    lines = []
-
-    def report(line):
-        lines.append(f"- {line}")
-        print(line, flush=True)
-
+def main(wanted):
     warnings.filterwarnings("ignore", "after [0-9]+ draws")  # a map of noise is what is timed
     old = peer()
     parts = {
-        "Closed form against sampling (Shallow-style net, 4 outputs)": functools.partial(against_peer, old),
-        "Own work of sampling (trivial model, 288 x 22 x 1000)": functools.partial(overhead, old),
-        "Gradients as control variate of sampling (144 x 22 x 250)": control_variate,
-        "Memory (small net, 22 x 1000)": memory,
+        "gradient": ("Closed form beside bare torch: one forward and 4 backward passes", gradients),
+        "sampling": ("One iteration of sampling beside braindecode 0.4.85", functools.partial(sampling, old)),
+        "noise": ("Noise of the data beside independent noise", noises),
+        "growth": ("Exponents in trials, channels and samples", growth),
+        "limit": ("Closed form against sampling (Shallow-style net, 4 outputs)", functools.partial(against_peer, old)),
+        "overhead": ("Own work of sampling (trivial model, 288 x 22 x 1000)", functools.partial(overhead, old)),
+        "control": ("Gradients as control variate of sampling (144 x 22 x 250)", control_variate),
+        "memory": ("Memory (small net, 22 x 1000)", memory),
     }
-    for title, part in parts.items():
-        lines.append(f"\n## {title}\n")
+    for name in wanted or parts:
+        title, part = parts[name]
+        lines = []
+
+        def report(line, lines=lines):
+            """Keep a line and show it; a table's as it is."""
+            lines.append(line if line.startswith("|") else f"- {line}")
+            print(line, flush=True)
+
         part(report)
+        write(list(parts.values()), title, lines)
+
+
+def write(parts, title, lines):
+    """Replace one section of the page; the others stay as they were measured."""
+    page = RESULTS.read_text() if RESULTS.exists() else ""
+    sections = dict(section.split("\n", 1) for section in page.split("\n## ")[1:])
+    sections[title] = "\n" + "\n".join(lines)
     head = (
-        "# Perturbation correlation\n\nOn a 2-core x86-64 VM (shared), one thread, CPU seconds, medians; "
+        "# Perturbation correlation\n\nOn a 2-core x86-64 VM (shared), one thread, CPU seconds, medians, interleaved; "
         f"torch {torch.__version__}, NumPy {np.__version__}. Written by `benchmarks/bench_perturbation.py`.\n"
     )
-    RESULTS.write_text(head + "\n".join(lines) + "\n")
+    body = [f"\n## {name}\n{sections[name].rstrip()}\n" for name, _ in parts if name in sections]
+    RESULTS.write_text(head + "".join(body))
 
 
 if __name__ == "__main__":
@@ -284,4 +369,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--memory"]:
         from_memory_map(sys.argv[2], int(sys.argv[3]))
     else:
-        main()
+        main(sys.argv[1:])

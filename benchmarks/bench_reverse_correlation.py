@@ -5,6 +5,7 @@ Run ``OMP_NUM_THREADS=1 python benchmarks/bench_reverse_correlation.py [FOLDER]`
 ``pip install --no-deps --target FOLDER braindecode==0.4.85``; without it only our times are taken.
 """
 
+import functools
 import importlib.util
 import pathlib
 import statistics
@@ -15,12 +16,18 @@ import time
 
 import numpy as np
 import psutil
+import torch
+from _nets import NETS, classifier, trials
 
+from eegexplain import EnvelopeCorrelator, ReverseCorrelator
 from eegexplain._parallel import single_thread
 from eegexplain.reverse_correlation import reverse_correlation
 
 TRIALS, CHANNELS, TIMES, FILTERS = 288, 22, 1000, 40
-CASES = [("float32", 25, 20), ("float64", 25, 10), ("float32", 500, 150)]
+SIZES = [("float32", 25, TRIALS, 22, 1000), ("float64", 25, TRIALS, 22, 1000), ("float32", 500, TRIALS, 22, 1000)]
+SIZES += [("float32", 25, 48, 64, 1000), ("float32", 25, 8, 22, 250), ("float32", 25, 8, 64, 250)]
+LAYERS = {"Shallow": "space", "EEGNet": "conv_out", "transformer": "embed", "band power": "time"}
+REPEATS = 5
 RESULTS = pathlib.Path(__file__).parent / "results" / "reverse_correlation.md"
 
 
@@ -41,21 +48,77 @@ def cpu(function):
     return time.process_time() - start, result
 
 
-def compare(old, dtype, width):
-    """Median CPU seconds of both, interleaved, and the largest relative difference of their results."""
+def interleaved(**runs):
+    """Median CPU seconds of some calls, after one round that does not count."""
+    seconds = {name: [] for name in runs}
+    for number in range(REPEATS + 1):
+        for name, run in runs.items():
+            taken, _ = cpu(run)
+            if number:
+                seconds[name].append(taken)
+    return {name: statistics.median(taken) for name, taken in seconds.items()}
+
+
+def compare(old, dtype, width, n_trials, n_channels, n_times):
+    """CPU seconds of both, interleaved, and the largest relative difference of their results."""
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((TRIALS, CHANNELS, TIMES)).astype(dtype)
-    activations = rng.standard_normal((TRIALS, FILTERS, TIMES - width + 1)).astype(dtype)
-    taken = FILTERS if width < 100 else 1  # the earlier loop is linear in the filters
-    ours, theirs, difference = [], [], np.nan
-    for _ in range(3):
-        seconds, templates = cpu(lambda: reverse_correlation(X, activations, width, normalize=False))
-        ours.append(seconds)
-        if old is not None:
-            seconds, expected = cpu(lambda: old(X[..., None], activations[:, :taken, :, None], np.array([width, 1])))
-            theirs.append(seconds * FILTERS / taken)
-            difference = np.abs(expected[..., 0] - templates[:taken]).max() / np.abs(expected).max()
-    return statistics.median(ours), statistics.median(theirs) if theirs else np.nan, difference
+    X = rng.standard_normal((n_trials, n_channels, n_times)).astype(dtype)
+    activations = rng.standard_normal((n_trials, FILTERS, n_times - width + 1)).astype(dtype)
+    taken = FILTERS if n_trials * width < 5000 else 1  # the earlier loop is linear in the filters
+    ours = functools.partial(reverse_correlation, X, activations, width, normalize=False)
+    runs = {"ours": ours}
+    difference = np.nan
+    if old is not None:
+        runs["theirs"] = theirs = functools.partial(
+            old, X[..., None], activations[:, :taken, :, None], np.array([width, 1])
+        )
+        expected, templates = theirs()[..., 0], ours()
+        difference = np.abs(expected - templates[:taken]).max() / np.abs(expected).max()
+    found = interleaved(**runs)
+    return found["ours"], found.get("theirs", np.nan) * FILTERS / taken, difference
+
+
+def passes(X, module):
+    """What no analysis of a layer can do without: a forward pass, 64 trials at a time as is usual."""
+    with torch.no_grad():
+        for start in range(0, len(X), 64):
+            module(torch.from_numpy(X[start : start + 64]))
+
+
+def estimators():
+    """Rows of both analyses around networks, and of a bare forward pass with batches of 64."""
+    rows = []
+    cases = [(name, *size) for size in ((64, 22, 500), (16, 64, 500), (8, 22, 250)) for name in NETS]
+    for name, n_trials, n_channels, n_times in cases:
+        X, y = trials(n_trials, n_channels, n_times)
+        module = NETS[name](n_channels, n_times).eval()
+        layer, net = LAYERS[name], classifier(module)
+        found = interleaved(
+            bare=functools.partial(passes, X, module),
+            reverse=functools.partial(ReverseCorrelator(net, layer=layer).fit, X, y),
+            envelope=functools.partial(EnvelopeCorrelator(net, layer=layer, sfreq=250).fit, X, y),
+        )
+        rows.append(f"| {name} | {n_trials} x {n_channels} x {n_times} | {found['bare']:.3f} s "
+                    f"| {found['reverse']:.3f} s | {found['envelope']:.3f} s |")  # fmt: skip
+    return rows
+
+
+def growth():
+    """Rows of exponents: CPU time grows as this power of trials, channels and samples."""
+    small, rows = {"trials": (64, 22, 500), "channels": (64, 16, 500), "samples": (64, 22, 500)}, []
+    kinds = {"ReverseCorrelator": ReverseCorrelator, "EnvelopeCorrelator": EnvelopeCorrelator}
+    for name, kind in kinds.items():
+        runs = {}
+        for axis, place in enumerate(small):
+            for factor in (1, 4):
+                size = [n * factor if axis == index else n for index, n in enumerate(small[place])]
+                X, y = trials(*size)
+                net = classifier(NETS["band power"](size[1]))
+                runs[f"{place} {factor}"] = functools.partial(kind(net, layer="time", sfreq=250).fit, X, y)
+        found = interleaved(**runs)
+        powers = [np.log(found[f"{place} 4"] / found[f"{place} 1"]) / np.log(4) for place in small]
+        rows.append(f"| {name} | {found['trials 1']:.3f} s | " + " | ".join(f"{power:.2f}" for power in powers) + " |")
+    return rows
 
 
 def memory():
@@ -93,23 +156,41 @@ def main():
     old = peer(sys.argv[1] if len(sys.argv) > 1 else None)
     rows = []
     with single_thread():
-        for dtype, width, target in CASES:
-            ours, theirs, difference = compare(old, dtype, width)
+        for case in SIZES:
+            ours, theirs, difference = compare(old, *case)
+            dtype, width, *size = case
             rows.append(
-                f"| {dtype} | {width} | {ours:.3f} s | {theirs:.1f} s | {theirs / ours:.0f}x | {target}x "
-                f"| {difference:.0e} |"
+                f"| {dtype} | {width} | {' x '.join(map(str, size))} | {ours:.3f} s | {theirs:.2f} s "
+                f"| {theirs / ours:.0f}x | {difference:.0e} |"
             )
+            print(rows[-1], flush=True)
         extra = memory()
+    torch.set_num_threads(1)
+    around = "\n".join(estimators())
+    exponents = "\n".join(growth())
     RESULTS.write_text(
-        f"""# Reverse correlation: {FILTERS} filters, {TRIALS} x {CHANNELS} x {TIMES}, one thread
+        f"""# Reverse correlation: {FILTERS} filters, one thread
 
-2-core x86-64 VM, Python {sys.version.split()[0]}, NumPy {np.__version__}; CPU time, median of three interleaved runs.
-Peer: `activation_reverse_correlation` of braindecode 0.4.85 (for width 500 one filter, times {FILTERS}: its loop is
-linear in the filters). Reproduce with `python benchmarks/bench_reverse_correlation.py FOLDER`.
+2-core x86-64 VM, Python {sys.version.split()[0]}, NumPy {np.__version__}; CPU time, median of {REPEATS}
+interleaved runs. Peer: `activation_reverse_correlation` of braindecode 0.4.85 (for many windows one filter, times
+{FILTERS}: its loop is linear in the filters). Reproduce with `python benchmarks/bench_reverse_correlation.py FOLDER`.
 
-| numbers | width | eegexplain | braindecode 0.4.85 | ratio | target | largest relative difference |
+| numbers | width | trials x channels x samples | eegexplain | braindecode 0.4.85 | ratio | largest difference |
 |---|---|---|---|---|---|---|
 {chr(10).join(rows)}
+
+Whole analyses (templates or envelope maps with errors; `EnvelopeCorrelator` also runs an untrained network), beside a
+bare forward pass in batches of 64:
+
+| net | trials x channels x samples | bare forward pass | ReverseCorrelator | EnvelopeCorrelator |
+|---|---|---|---|---|
+{around}
+
+Exponents (CPU time grows as this power, from a size to four times it; band-power net, 64 x 22 x 500):
+
+| analysis | 64 x 22 x 500 | trials | channels | samples |
+|---|---|---|---|---|
+{exponents}
 
 Memory for {4 * TRIALS} trials read from disk in batches of 64: {extra:.0f} MiB (inputs and activations are
 {4 * TRIALS * (CHANNELS * TIMES + FILTERS * (TIMES - 24)) * 4 / 2**20:.0f} MiB).
