@@ -25,6 +25,11 @@ def test_what_autograd_keeps_is_counted_once_and_without_what_trials_share():
     assert kept == RowBytes(one, 2 * one + 4 * 400, 4 * 400)
 
 
+def test_memory_that_is_kept_twice_is_counted_once():
+    found = RowBytes.of(lambda x: x.tanh().square(), torch.randn(2, 3, 50))  # both keep the output of tanh
+    assert found == RowBytes(600, 600, 600)
+
+
 def test_a_linear_network_keeps_nothing():
     assert measured(nn.Flatten(), nn.Linear(150, 2)) == RowBytes(600, 0, 0)
 
