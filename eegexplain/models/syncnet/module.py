@@ -91,7 +91,8 @@ class SyncNet(nn.Module):
     factored : bool
         Whether the convolution goes through the rank-2 factors of the filters, decided from the sizes alone.
     spectral : bool
-        Whether it goes through spectra while the module is in training mode, decided from the sizes alone.
+        Whether it goes through spectra while the module is in training mode (batches above 16 MB do not), decided from
+        the sizes alone.
 
     Raises
     ------
