@@ -1,6 +1,7 @@
 """Trials in blocks of whole clusters, and the parts of blocks with their spectra: the units of work."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -69,6 +70,7 @@ class Part:
     clusters: np.ndarray
     pooled: np.ndarray
     truth: np.ndarray | None
+    known: Any = None  # gradients of some of the trials, or None
 
     def of_pooled(self):
         """Of the trials that make the map."""
@@ -76,9 +78,9 @@ class Part:
             return self
         chosen = self.pooled
         truth = None if self.truth is None else self.truth[chosen]
-        return Part(
-            self.key, self.X[chosen], self.spectra.of_trials(chosen), self.clusters[chosen], chosen[chosen], truth
-        )
+        known = None if self.known is None else self.known.at(np.flatnonzero(chosen))
+        spectra = self.spectra.of_trials(chosen)
+        return Part(self.key, self.X[chosen], spectra, self.clusters[chosen], chosen[chosen], truth, known)
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,13 @@ class Trials:
         """Share of the trials that make the map."""
         return self.pooled.sum() / len(self.pooled)
 
-    def parts(self, block, *, everyone=False):
-        """Yield the parts of a block: those of trials that make the map, or of everyone."""
+    def parts(self, block, *, everyone=False, known=None):
+        """Yield the parts of a block: those of trials that make the map, or of everyone; with gradients `known`."""
         for index, (positions, clusters) in enumerate(block.parts(self.part_size)):
             pooled = self.pooled[positions]
             if not everyone:
                 positions, clusters, pooled = positions[pooled], clusters[pooled], pooled[pooled]
             if len(positions):
                 X, truth = self.X[positions], None if self.truth is None else self.truth[positions]
-                yield Part((block.index, index), X, Spectra.of(X), clusters, pooled, truth)
+                there = None if known is None else known.at(positions)
+                yield Part((block.index, index), X, Spectra.of(X), clusters, pooled, truth, there)

@@ -37,7 +37,7 @@ class GradientMethod:
         -------
         Estimate
         """
-        terms = noise_terms(self.model, self.noise, part.X, part.spectra)
+        terms = noise_terms(self.model, self.noise, part.X, part.spectra, part.known)
         return gradient_estimate(terms.covariances, terms.variances, terms.outputs)
 
     def influence(self, totals):
@@ -60,7 +60,7 @@ class Terms:
     outputs: np.ndarray  # of the unperturbed trials
 
 
-def noise_terms(model, noise, X, spectra):
+def noise_terms(model, noise, X, spectra, known=None):
     """Closed form for some trials.
 
     Parameters
@@ -71,19 +71,56 @@ def noise_terms(model, noise, X, spectra):
     X : array (n_trials, n_channels, n_times)
     spectra : Spectra
         Of the same trials.
+    known : KnownGradients, optional
+        Of some of these trials, which are not asked again.
 
     Returns
     -------
     Terms
     """
-    batches = list(model.gradients(X))  # passes may be short, and what follows has a price per call
-    outputs, gradients = (_joined([getattr(batch, name) for batch in batches]) for name in ("values", "gradients"))
+    found = KnownGradients.of(model, X) if known is None else known.completed(model, X)
+    outputs, gradients = found.values, found.gradients
     if noise.cross is not None:
         terms = data_terms(gradients, spectra, noise.cross.cast(gradients.dtype), membership=noise.membership)
     else:
         kind, space = noise.kind, {"projector": noise.projector, "membership": noise.membership}
         terms = independent_terms(gradients, spectra, noise.amount, slope=kind.slope, **space)
     return Terms(*terms, outputs)
+
+
+@dataclass(frozen=True)
+class KnownGradients:
+    """Outputs and gradients of the trials at some positions."""
+
+    positions: np.ndarray
+    values: np.ndarray  # (n_trials, n_outputs)
+    gradients: np.ndarray  # (n_trials, n_outputs, n_channels, n_times)
+
+    @classmethod
+    def of(cls, model, X, positions=None):
+        """Ask for those of all trials."""
+        batches = list(model.gradients(X))  # passes may be short, and what follows has a price per call
+        values, gradients = (_joined([getattr(batch, name) for batch in batches]) for name in ("values", "gradients"))
+        return cls(np.arange(len(X)) if positions is None else positions, values, gradients)
+
+    @classmethod
+    def join(cls, parts):
+        """Those of several parts."""
+        names = ("positions", "values", "gradients")
+        return cls(*(_joined([getattr(part, name) for part in parts]) for name in names))
+
+    def at(self, positions):
+        """Those of some trials, at the places that these have; None where none is known."""
+        _, mine, places = np.intersect1d(self.positions, positions, assume_unique=True, return_indices=True)
+        return KnownGradients(places, self.values[mine], self.gradients[mine]) if len(mine) else None
+
+    def completed(self, model, X):
+        """Those of all of `X`, of which the ones at other positions are asked for."""
+        rest = np.setdiff1d(np.arange(len(X)), self.positions)
+        parts = [self, KnownGradients.of(model, X[rest], rest)] if len(rest) else [self]
+        found = KnownGradients.join(parts)
+        order = np.argsort(found.positions)
+        return KnownGradients(found.positions[order], found.values[order], found.gradients[order])
 
 
 def _joined(arrays):

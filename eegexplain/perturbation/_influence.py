@@ -17,6 +17,7 @@ import scipy.fft
 from eegexplain._bands import frozen_bins
 from eegexplain._explanation import order_by_content
 from eegexplain._parallel import single_thread
+from eegexplain.perturbation._gradient import KnownGradients
 from eegexplain.perturbation._noise import SLOPES, draw_batches
 from eegexplain.perturbation._spectra import CrossSpectrum, Deviation, MedianDeviation, Spectra, gradient_spectrum
 from eegexplain.perturbation._sums import Totals
@@ -24,6 +25,7 @@ from eegexplain.perturbation.kinds import by_amplitude
 
 _SLOPE_TRIALS = 64  # trials whose gradients tell how the map follows the size of the noise: their share in the variance
 #                     of a map is about 1 / 64 too much, and gradients cost what the map costs
+_KEPT = 2**26  # bytes of gradients that are kept for the map; more are computed again
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,9 @@ def size_slopes(model, noise, trials, n_draws):
 
     Returns
     -------
-    SpreadSlopes or CrossSlopes
+    slopes : SpreadSlopes or CrossSlopes
+    known : KnownGradients or None
+        Of the trials asked, for those who ask again; None where there are none or they are large.
     """
     chosen = order_by_content(trials.X)
     chosen = chosen[trials.pooled[chosen]][:_SLOPE_TRIALS]
@@ -178,21 +182,31 @@ def size_slopes(model, noise, trials, n_draws):
 
 def _slopes(model, noise, trials, n_draws, chosen):
     starts = range(0, len(chosen), trials.part_size)
-    parts = (
-        _measured_twice(model, noise, trials.X[chosen[start : start + trials.part_size]], start, n_draws)
-        for start in starts
-    )
+    keep = model.net.differentiable and 4 * trials.X[0].size * len(chosen) * model.net.n_outputs <= _KEPT
+    known = [] if keep else None
+
+    def parts():
+        """Gradients of some trials at a time."""
+        for start in starts:
+            some = chosen[start : start + trials.part_size]
+            yield _measured_twice(model, noise, trials.X[some], start, n_draws, (some, known))
+
     if noise.cross is not None:
-        return CrossSlopes.of(parts, noise.cross, noise.membership)
-    return SpreadSlopes.of(parts, noise.unit, noise.amount, noise.membership, noise.kind.slope)
+        slopes = CrossSlopes.of(parts(), noise.cross, noise.membership)
+    else:
+        slopes = SpreadSlopes.of(parts(), noise.unit, noise.amount, noise.membership, noise.kind.slope)
+    return slopes, KnownGradients.join(known) if known else None
 
 
-def _measured_twice(model, noise, X, key, n_draws):
-    """Spectra of the gradients of all outputs and units."""
+def _measured_twice(model, noise, X, key, n_draws, keep):
+    """Spectra of the gradients of all outputs and units; `keep` are the trials' positions and a list, or None."""
     spectra, projector = Spectra.of(X), None if noise.cross is not None else noise.projector
     exact, drawn = (), ()
     if model.net.differentiable:
-        exact = [np.concatenate([gradient_spectrum(found, projector) for _, _, found in model.gradients(X)])] * 2
+        found = KnownGradients.of(model, X, keep[0])
+        exact = [gradient_spectrum(found.gradients, projector)] * 2
+        if keep[1] is not None:
+            keep[1].append(found)
     if n_draws and (model.layers or not exact):
         evaluate = partial(model.changes, reference=model.reference(X))
         size = noise.amount if noise.cross is None else np.sqrt(noise.cross.power())

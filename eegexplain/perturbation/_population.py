@@ -89,9 +89,9 @@ def gradient_map(model, noise, trials, blocks, *, own, n_jobs=None, verbose=0):
     -------
     PooledMap
     """
-    slopes = size_slopes(model, noise, trials, 0) if own else None
+    slopes, known = size_slopes(model, noise, trials, 0) if own else (None, None)
     method, run = GradientMethod(model, noise), {"n_jobs": n_jobs, "verbose": verbose}
-    found = population_sums(method, trials, blocks, slopes, desc="gradients", **run)
+    found = population_sums(method, trials, blocks, slopes, known=known, desc="gradients", **run)
     return PooledMap.of(found, _rounding(model, trials))
 
 
@@ -118,7 +118,7 @@ def sampled_map(model, noise, trials, blocks, *, own, control, n_iterations, tol
     -------
     PooledMap
     """
-    slopes = size_slopes(model, noise, trials, n_iterations) if own else None
+    slopes = size_slopes(model, noise, trials, n_iterations)[0] if own else None
     first = trials.X[np.flatnonzero(trials.pooled)[: trials.part_size]]
     method, eps = SamplingMethod(model, noise, n_iterations, control).centered(first), _rounding(model, trials)
     at_once = n_iterations if tol is None else _ROUND
@@ -139,7 +139,7 @@ def _rounding(model, trials):
     return max(model.eps, float(np.finfo(trials.X.dtype).eps))
 
 
-def population_sums(method, trials, blocks, slopes=None, *, desc="", n_jobs=None, verbose=0):
+def population_sums(method, trials, blocks, slopes=None, *, known=None, desc="", n_jobs=None, verbose=0):
     """Add up the estimates of a method over blocks.
 
     Parameters
@@ -149,6 +149,8 @@ def population_sums(method, trials, blocks, slopes=None, *, desc="", n_jobs=None
     blocks : list of Block
     slopes : SpreadSlopes or CrossSlopes, optional
         How the map follows the size of the noise, where that was measured on these trials.
+    known : KnownGradients, optional
+        Of some trials, which are not asked again.
     desc : str
     n_jobs, verbose : int
 
@@ -157,7 +159,10 @@ def population_sums(method, trials, blocks, slopes=None, *, desc="", n_jobs=None
     PopulationSums
     """
     total, clusters = None, None
-    units = [Unit(_block, (method, trials, slopes, block)) for block in blocks]
+    mine = [None if known is None else known.at(block.trials) for block in blocks]  # each block takes its own along
+    mine = [None if found is None else replace(found, positions=block.trials[found.positions])
+            for found, block in zip(mine, blocks, strict=True)]  # fmt: skip
+    units = [Unit(_block, (method, trials, slopes, block, own)) for block, own in zip(blocks, mine, strict=True)]
     for found in run_units(units, n_jobs=n_jobs, verbose=verbose, desc=desc):
         clusters = found.clusters if clusters is None else clusters + found.clusters
         if found.population is not None:
@@ -173,9 +178,9 @@ class _BlockSums:
     clusters: object  # InfluenceSums
 
 
-def _block(method, trials, slopes, block):
+def _block(method, trials, slopes, block, known):
     clusters, total = ClusterTotals(block.n_clusters), None
-    for part in trials.parts(block, everyone=slopes is not None):
+    for part in trials.parts(block, everyone=slopes is not None, known=known):
         if slopes is not None:
             clusters.add(part.clusters, method.influence(slopes.influence(part.spectra).scaled(trials.share)))
         if not part.pooled.any():

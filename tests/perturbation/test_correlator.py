@@ -652,3 +652,22 @@ def test_a_map_of_noise_is_announced():
     X, y = noise_trials(6)
     with pytest.warns(UserWarning, match="cannot be told from the noise"):
         fitted(frozen(Squares(), 3), X, y, method="sampling", n_iterations=2, control_variate=False)
+
+
+@pytest.mark.parametrize("limit", [2**26, 0])
+@pytest.mark.parametrize("noise", ["independent", "data"])
+def test_gradients_are_asked_for_once(monkeypatch, noise, limit):
+    """Those that tell how the map follows the size of its noise are kept for the map, where they are small."""
+    monkeypatch.setattr("eegexplain.perturbation._influence._KEPT", limit)
+    X, y = noise_trials()
+    net, rows = frozen(Squares()), []
+    expected = fitted(net, X, y, noise=noise, method="gradient")
+    hook = net.estimator.module_.register_forward_pre_hook(
+        lambda module, inputs: rows.append(len(inputs[0]) * inputs[0].requires_grad)
+    )
+    groups = np.arange(len(X)) % 3
+    found = PerturbationCorrelator(net, noise=noise, method="gradient").fit(X, y, groups=groups)
+    hook.remove()
+    probe = 1 + 2
+    assert sum(rows) == probe + len(X) * (1 if limit else 2)
+    np.testing.assert_allclose(found.correlations_, expected.correlations_, atol=1e-6)
