@@ -56,6 +56,8 @@ def test_equals_scikit_learn_ridge(regression, alpha):
     assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-8)
     assert_allclose(ours.predict(X), theirs.predict(X), atol=1e-8)
     assert_allclose(ours.r2_, r2_score(Y, theirs.predict(X), multioutput="raw_values"))
+    bare = WeightFitter(alpha=alpha, fit_intercept=False).fit(X, Y + 1)
+    assert_allclose(bare.r2_, r2_score(Y + 1, bare.predict(X), multioutput="raw_values"))
     assert_allclose(ours.score(X, Y, multioutput="raw_values"), ours.r2_)
     assert ours.fit(X, Y[:, 0]).predict(X).shape == (120,)
 
