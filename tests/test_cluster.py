@@ -62,7 +62,7 @@ def dask(client):
         yield client
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_units_run_on_the_workers_and_their_own_loops_in_series(dask):
     assert active_client() is dask
     with pytest.warns(UserWarning) as caught:
@@ -75,7 +75,7 @@ def test_units_run_on_the_workers_and_their_own_loops_in_series(dask):
         assert list(run_units([Unit(told, (1,))], n_jobs=1)) == [(1, os.getpid())]
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_explanations_and_permutation_tests_are_those_of_series(dask):
     eeg = make_oscillatory_eeg(40, ["Fz", "C3", "C4", "Pz"], duration=0.5, snr=3, random_state=0)
     settings = {"training": "closed", "readout": "log_power", "num_filters": 3, "random_state": 0}
@@ -96,7 +96,8 @@ def test_explanations_and_permutation_tests_are_those_of_series(dask):
     np.testing.assert_array_equal(alone, sampled.set_params(n_jobs=None).fit(eeg.X, eeg.y).correlations_)
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
+@pytest.mark.filterwarnings("ignore:Trial and cell do not add up")
 def test_long_calls_about_one_network_are_those_of_series(dask, tmp_path):
     eeg = make_oscillatory_eeg(160, ["Fz", "C3", "C4", "Pz"], duration=0.5, snr=3, random_state=0)
     np.save(tmp_path / "X.npy", eeg.X[30:])
@@ -129,7 +130,7 @@ def noted(sent):
     return run
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_search_of_scikit_learn_finds_what_it_finds_in_series(dask):
     eeg = make_oscillatory_eeg(60, ["Fz", "C3", "C4", "Pz"], duration=1, snr=2, random_state=0)
     net = SyncNetClassifier(training="closed", readout="log_power", sfreq=eeg.sfreq, random_state=0)
@@ -146,14 +147,14 @@ def test_a_search_of_scikit_learn_finds_what_it_finds_in_series(dask):
     np.testing.assert_array_equal(spread.decision_function(eeg.X), alone.decision_function(eeg.X))
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_units_that_take_too_long_are_named(dask):
     units = [Unit(sleeps, (0.0,)), Unit(sleeps, (6.0,))]
     with pytest.raises(TimeoutError, match=r"explaining (1, )?2 of 2 took longer than 3 s"):
         list(run_units(units, timeout=3, desc="explaining"))
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_memory_mapped_trials_are_read_where_they_are_needed(dask, tmp_path):
     X = np.random.default_rng(0).standard_normal((100, 8, 256))
     np.save(tmp_path / "X.npy", X)
@@ -180,7 +181,7 @@ def total(X, rows):
     return X[rows].sum(), root is not None
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_worker_killed_in_a_fit_costs_nothing(dask, tmp_path):
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((40, 5)), np.arange(40) % 2
@@ -205,7 +206,7 @@ def test_a_worker_killed_in_a_fit_costs_nothing(dask, tmp_path):
         np.testing.assert_array_equal(one.coef_, other.coef_)
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_unit_that_kills_every_worker_is_named(dask):
     with pytest.raises(RuntimeError, match="training 2 of 4 lost every worker"):
         list(run_units([Unit(dies, (None, number)) for number in range(4)], desc="training"))
