@@ -5,6 +5,7 @@ itself `scripts` and imports onnx, which attribution does not need: an empty sta
 """
 
 import importlib
+import importlib.machinery
 import os
 import sys
 import types
@@ -16,6 +17,7 @@ def freqig_attribute():
     if not folder or not os.path.exists(os.path.join(folder, "scripts", "freqIG.py")):
         return None
     onnx = types.ModuleType("onnx")
+    onnx.__spec__ = importlib.machinery.ModuleSpec("onnx", None)  # torch looks for it
     onnx.ModelProto = type("ModelProto", (), {})
     sys.modules.setdefault("onnx", onnx)
     sys.path.insert(0, folder)

@@ -114,7 +114,7 @@ FACADES = {"SyncNet, closed": lambda seed: SyncNetClassifier(sfreq=SFREQ, random
                readout="max", training="gradient", max_epochs=30, sfreq=SFREQ, random_state=seed),
            "our EEGNet": lambda seed: EEGNetClassifier(max_epochs=30, sfreq=SFREQ, random_state=seed)}
 THEIRS = ("ShallowFBCSPNet", "EEGNet")
-NAMES = (*THEIRS, *FACADES, *OWN)
+NAMES = (*OWN, *FACADES, *THEIRS)
 
 
 def network(name, seed, n_trials=64, n_channels=22, n_times=400):
