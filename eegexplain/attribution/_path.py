@@ -216,9 +216,9 @@ class Integral:
     sums : torch.Tensor of shape (n_trials, n_rules, n_targets, n_channels, n_times)
     level : int ndarray of shape (n_trials,)
         The last rule whose nodes were evaluated, per trial.
-    moved, sizes, missing : ndarray of shape (n_trials, n_targets)
-        At this rule: how far the map moved and its size (sums of absolute values over cells), and what its sum lacks
-        of the change of the output beyond rounding.
+    moved, missing : ndarray of shape (n_trials, n_targets)
+        At this rule: how far the map moved (sum of absolute values over cells), and what its sum lacks of the change
+        of the output beyond rounding.
     error : ndarray of shape (n_trials, n_targets)
         As in `PathGradients`.
     """
@@ -229,7 +229,6 @@ class Integral:
     sums: torch.Tensor
     level: np.ndarray
     moved: np.ndarray
-    sizes: np.ndarray
     missing: np.ndarray
     error: np.ndarray
 
@@ -238,9 +237,9 @@ class Integral:
         """Find the stretch of every path, and evaluate the nodes of the first two rules."""
         ends = paths.ends()
         n_trials = ends.shape[1]
-        moved, sizes, missing, error = np.full((4, *ends.shape[1:]), np.inf)
+        moved, missing, error = np.full((3, *ends.shape[1:]), np.inf)
         found = cls(paths, ends, find_stretch(paths, ends), paths.zeros(len(_nodes.nested_rules())),
-                    np.zeros(n_trials, int), moved, sizes, missing, error)
+                    np.zeros(n_trials, int), moved, missing, error)
         found.refine(np.arange(n_trials))
         return found
 
@@ -260,7 +259,7 @@ class Integral:
         missing = np.maximum(np.abs(delta) - noise, 0.0)
         wrong = np.maximum(moved * shrinkage(moved, self.moved[trials]), missing)
         self.error[trials] = np.divide(wrong, size, out=np.zeros_like(wrong), where=size > 0)
-        self.moved[trials], self.sizes[trials], self.missing[trials] = moved, size, missing
+        self.moved[trials], self.missing[trials] = moved, missing
 
     def open(self, tol):
         """Trials to refine further: those of the lowest level whose map, or its sum, is not right to `tol`."""
