@@ -49,6 +49,12 @@ def reverse_correlation():
     package.template_match(X, package.reverse_correlation(X, X[:, :, :28], 5))
 
 
+def perturbation():
+    from eegexplain.perturbation import PerturbationCorrelator
+    import eegexplain.information
+    PerturbationCorrelator(LogisticRegression(), n_iterations=2, sfreq=32.0, random_state=0).fit(X[:, 0], y)
+
+
 def datasets():
     from eegexplain import datasets as package
     package.make_oscillatory_eeg(12, random_state=0)
@@ -64,7 +70,7 @@ def plotting():
 
 
 print("import", *[name for name in HEAVY if name in sys.modules])
-for step in (encoding, sinusoid, timecourse, reverse_correlation, bases, plotting, datasets):
+for step in (encoding, sinusoid, timecourse, reverse_correlation, bases, plotting, perturbation, datasets):
     step()
     print(step.__name__, *[name for name in HEAVY if name in sys.modules])
 """
@@ -74,7 +80,7 @@ def test_what_holds_no_network_loads_no_torch_and_no_pictures():
     ran = subprocess.run([sys.executable, "-c", WITHOUT_NETWORK], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.splitlines()
-    assert len(lines) == 8
+    assert len(lines) == 9
     assert [line for line in lines if len(line.split()) > 1] == ["datasets mne"]  # positions of electrodes
 
 

@@ -12,7 +12,6 @@ from scipy.special import softmax
 
 from eegexplain._bits import SMALLEST_PROBABILITY
 from eegexplain._outputs import ScikitOutputs
-from eegexplain._stages import affine_stage
 
 AGREES = 1e-4  # of probabilities and those of decision values, beyond which these are no logits
 COMPARED = 64
@@ -55,6 +54,8 @@ def ask(net: Any, X: NDArray) -> Asked:
     """
     if isinstance(net, ScikitOutputs):
         return Asked(np.asarray, _answers(net, np.asarray(X[:COMPARED])))
+    from eegexplain._stages import affine_stage
+
     odds = _log_odds if net.check_response("auto") != "output" else np.asarray
     stage = affine_stage(net, X)
     if stage is not None:

@@ -6,7 +6,6 @@ from functools import partial
 
 import numpy as np
 
-from eegexplain._module import capture
 from eegexplain._parallel import trial_blocks
 from eegexplain.perturbation._sums import ROUNDING
 
@@ -151,6 +150,8 @@ class OutputChanges:
 
 def _captured(net, layers):
     if layers:
+        from eegexplain._module import capture
+
         return capture(net.module, layers)
     return nullcontext({})
 
