@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from eegexplain._lazy import lies_in_file
+from eegexplain._lazy import LazyTrials, lies_in_file
 
 # Samples checked for NaN and inf at a time: small enough to stay in cache, large enough to be fast.
-_FINITE_BLOCK = 2**22
+_FINITE_BLOCK = 2**20
 
 # Between these, sums of squares of squares neither overflow nor vanish: 1e-15 V and 1e15 uV lie far inside.
 SQUARES_FIT = (1e-70, 1e70)
@@ -82,7 +82,7 @@ def check_array_like(
     Returns
     -------
     array : ndarray
-        Without a copy where none is needed.
+        Without a copy where none is needed; `LazyTrials` stay what they are where their precision may.
 
     Raises
     ------
@@ -93,8 +93,9 @@ def check_array_like(
         infinities and, with `squared`, values too large or small.
     """
     refuse_masked(name, value)
+    unread = isinstance(value, LazyTrials) and (dtype in (None, "same") or value.dtype == dtype)
     try:
-        array = np.asarray(value)
+        array: Any = value if unread else np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:  # ragged lists, tensors with a gradient or on a GPU
         raise ValueError(f"{name} cannot be read as an array of numbers: {error}") from error
     if array.dtype.kind not in "biuf":
@@ -104,12 +105,15 @@ def check_array_like(
     _check_ndim(name, array, ndim)
     if not array.size and not allow_empty:
         raise ValueError(f"{name} is empty: its shape is {array.shape}.")
-    found = None if allow_nan and allow_inf else first_not_finite(np.atleast_1d(array), allow_nan, allow_inf)
+    given = array if array.ndim else array[None]
+    found = None if allow_nan and allow_inf else first_not_finite(given, allow_nan, allow_inf)
     if found is not None:
         where, kind = found
         raise ValueError(f"{name} contains {kind} (first at {where}): drop or repair these values first.")
     if squared:
         _check_range(name, array)
+    if unread:
+        return array
     if dtype is None or isinstance(dtype, str):
         dtype = array.dtype if dtype == "same" or array.dtype in (np.float32, np.float64) else np.float64
     return array.astype(dtype, copy=False)

@@ -12,6 +12,8 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+_BLOCK = 256  # trials of which a part is taken at a time
+
 
 class Source(Protocol):
     """What trials are read from, by their places in it."""
@@ -112,6 +114,11 @@ class LazyTrials(NDArrayOperatorsMixin):
         return (len(self._places), *self._sources[0].trial_shape)
 
     @property
+    def device(self):
+        """Where arrays of them are, as array libraries ask before they take anything."""
+        return "cpu"
+
+    @property
     def ndim(self):
         """Number of axes."""
         return len(self.shape)
@@ -156,7 +163,9 @@ class LazyTrials(NDArrayOperatorsMixin):
             return np.asarray(self)[key]
         if isinstance(first, numbers.Integral):
             return self[first][tuple(rest)]
-        return np.asarray(self[first])[(slice(None), *rest)]
+        rows = np.arange(len(self))[first]
+        parts = (self._read(rows[start : start + _BLOCK]) for start in range(0, len(rows) or 1, _BLOCK))
+        return np.concatenate([part[(slice(None), *rest)] for part in parts])
 
     def _read(self, rows):
         """Trials as an array that cannot be written to, in the precision of all."""
@@ -187,6 +196,8 @@ class LazyTrials(NDArrayOperatorsMixin):
         """Methods of an array, of all trials at once."""
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
+        if callable(getattr(np.ndarray, name)):  # asked whether it is there: nothing is read yet
+            return lambda *given, **settings: getattr(np.asarray(self), name)(*given, **settings)
         return getattr(np.asarray(self), name)
 
 
@@ -208,3 +219,11 @@ def kept_lazy(X: Any) -> Any:
 def as_trials(X: Any) -> Any:
     """View `X` as ``(n_trials, n_channels, n_times)``; 2-D trials get a channel axis of length 1."""
     return X if isinstance(X, LazyTrials) else X.reshape(X.shape[0], -1, X.shape[-1])
+
+
+def mean_trial(X: Any) -> NDArray[np.float64]:
+    """Mean over trials; of those that are lazy some at a time."""
+    if not isinstance(X, LazyTrials):
+        return X.mean(axis=0, dtype=np.float64)
+    parts = (X[start : start + _BLOCK].sum(axis=0, dtype=np.float64) for start in range(0, len(X), _BLOCK))
+    return sum(parts) / len(X)

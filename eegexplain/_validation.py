@@ -22,7 +22,7 @@ from eegexplain._arrays import (  # noqa: F401  (the door of functions, re-expor
     refuse_masked,
     refuse_text,
 )
-from eegexplain._lazy import LazyTrials, as_trials, kept_lazy  # noqa: F401  (re-exported)
+from eegexplain._lazy import LazyTrials, as_trials, kept_lazy, mean_trial  # noqa: F401  (re-exported)
 from eegexplain._scale import level_range, warn_of_scale
 from eegexplain._seeds import (  # noqa: F401  (re-exported)
     drawn_seeds,

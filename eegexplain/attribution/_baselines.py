@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eegexplain._validation import check_option
+from eegexplain._validation import check_option, mean_trial
 
 BASELINES = ("zeros", "mean", "surrogate", "trials")
 
@@ -74,7 +74,7 @@ def make_bank(baseline, X, trial_shape, n_draws, rng):
         if baseline == "zeros":
             return Bank(baseline, np.zeros((1, *X.shape[1:])))
         if baseline == "mean":
-            return Bank(baseline, np.mean(X, axis=0, dtype=float)[None])
+            return Bank(baseline, mean_trial(X)[None])
         if baseline == "trials":
             chosen = np.sort(rng.choice(len(X), size=min(n_draws, len(X)), replace=False))
             return Bank(baseline, np.array(X[chosen], dtype=float))

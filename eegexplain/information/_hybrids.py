@@ -91,9 +91,11 @@ class Parts:
         """Compute a cell of all trials; the oldest makes room, whole trials stay."""
         while (len(self._kept) + 1) * self.n_bytes > KEPT:
             del self._kept[next(one for one in self._kept if one is not None)]
-        shared = cell is not None and cell.pair is not None
+        n_bytes = np.dtype(float).itemsize * len(self.order) * int(np.prod(self.X.shape[1:]))
+        shared = cell is not None and cell.pair is not None and n_bytes <= KEPT
         if shared and self._part[0] is not cell.part:  # what cells of several channels share is computed once
-            self._part = cell.part, np.concatenate([cell.part.of(self.X[block]) for block in self._blocks()])
+            parts = [cell.part.of(np.asarray(self.X[block])) for block in self._blocks()]
+            self._part = cell.part, np.concatenate(parts)
         found = []
         for start, block in zip(range(0, len(self.order), BLOCK_SIZE), self._blocks(), strict=True):
             if shared:

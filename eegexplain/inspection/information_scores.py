@@ -9,6 +9,7 @@ from sklearn.base import is_classifier
 
 from eegexplain._bits import usable_information
 from eegexplain._judge import UNITS
+from eegexplain._lazy import LazyTrials
 from eegexplain._validation import check_option
 from eegexplain.inspection.cross_validation import scores_of
 from eegexplain.inspection.scorers import Scorer
@@ -62,7 +63,8 @@ class _Information:
         return f"information_scorer(unit={self.unit!r})"
 
     def __call__(self, estimator: Any, X: ArrayLike, y: ArrayLike) -> float:
-        scores = scores_of(estimator, np.asarray(X))
+        trials: Any = X if isinstance(X, LazyTrials) else np.asarray(X)
+        scores = scores_of(estimator, trials)
         if is_classifier(estimator):
             return usable_information(y, scores, unit=self.unit).value
         return usable_information(y, scores[:, 0], kind="predictions", unit=self.unit).value

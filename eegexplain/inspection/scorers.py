@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 
+from eegexplain._lazy import LazyTrials
 from eegexplain._validation import as_trials, check_option, positive_int, validate_trials
 from eegexplain.bases import as_basis
 from eegexplain.inspection.faithfulness import complexity, deletion_curve
@@ -333,7 +334,7 @@ def _held(estimator, X):
                 f"{type(estimator).__name__} is no explainer: score an analysis around it, for example "
                 f"FLEXAttributor({type(estimator).__name__}(...))."
             )
-    return estimator, np.asarray(X)
+    return estimator, X if isinstance(X, LazyTrials) else np.asarray(X)
 
 
 def _map(explainer, X, y):

@@ -42,7 +42,8 @@ class MeanSpectrum:
         taper = np.hanning(n_times + 1)[:-1]
         cross, unit = np.zeros((len(bins), X.shape[1], X.shape[1]), dtype=np.complex64), 0.0
         for part in trial_blocks(len(X)):
-            block = X[part] - X[part].mean(axis=-1, keepdims=True, dtype=float)
+            block = np.asarray(X[part])
+            block = block - block.mean(axis=-1, keepdims=True, dtype=float)
             unit = unit or float(np.abs(block).max())  # volts and microvolts: single precision holds both
             if unit:
                 tapered = np.empty(block.shape, np.float32)

@@ -109,6 +109,6 @@ class Trials:
             if not everyone:
                 positions, clusters, pooled = positions[pooled], clusters[pooled], pooled[pooled]
             if len(positions):
-                X, truth = self.X[positions], None if self.truth is None else self.truth[positions]
+                X, truth = np.asarray(self.X[positions]), None if self.truth is None else self.truth[positions]
                 there = None if known is None else known.at(positions)
                 yield Part((block.index, index), X, Spectra.of(X), clusters, pooled, truth, there)

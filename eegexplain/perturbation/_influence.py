@@ -189,7 +189,7 @@ def _slopes(model, noise, trials, n_draws, chosen):
         """Gradients of some trials at a time."""
         for start in starts:
             some = chosen[start : start + trials.part_size]
-            yield _measured_twice(model, noise, trials.X[some], start, n_draws, (some, known))
+            yield _measured_twice(model, noise, np.asarray(trials.X[some]), start, n_draws, (some, known))
 
     if noise.cross is not None:
         slopes = CrossSlopes.of(parts(), noise.cross, noise.membership)

@@ -119,7 +119,7 @@ def sampled_map(model, noise, trials, blocks, *, own, control, n_iterations, tol
     PooledMap
     """
     slopes = size_slopes(model, noise, trials, n_iterations)[0] if own else None
-    first = trials.X[np.flatnonzero(trials.pooled)[: trials.part_size]]
+    first = np.asarray(trials.X[np.flatnonzero(trials.pooled)[: trials.part_size]])
     method, eps = SamplingMethod(model, noise, n_iterations, control).centered(first), _rounding(model, trials)
     at_once = n_iterations if tol is None else _ROUND
     total, done = None, 0

@@ -10,12 +10,14 @@ from numpy.typing import ArrayLike
 
 from eegexplain._explanation import make_explanation
 from eegexplain._meta import Explainer
+from eegexplain._parallel import trial_blocks
 from eegexplain._settings import Number, check_numbers
-from eegexplain._validation import as_trials, validate_trials
+from eegexplain._validation import as_trials, mean_trial, validate_trials
 from eegexplain.sinusoid._fit import check_limits, fit_sinusoids, frequency_limits
 
 PARAMETERS = ("frequency", "amplitude", "phase", "offset")
 FEATURES = ("frequency", "amplitude", "phase_cos", "phase_sin", "offset", "r2")
+_BLOCK = 256  # trials whose fits are searched for at once
 
 
 class SinusoidFitter(Explainer):
@@ -175,7 +177,7 @@ class SinusoidFitter(Explainer):
     def _templates(self, X, y, groups):
         """Templates of the fitted estimator, ``(n_filters, n_channels, width)``; of these trials where it can."""
         if self._is_passthrough:
-            return X.mean(axis=0, dtype=np.float64)[None]
+            return mean_trial(X)[None]
         inner = self.estimator_
         if not hasattr(inner, "templates_"):
             raise TypeError(
@@ -226,6 +228,9 @@ class SinusoidFitter(Explainer):
         return {"channel": self.ch_names_, "parameter": list(FEATURES)}
 
     def _explain_trials(self, X):
+        return np.concatenate([self._features(X[part]) for part in trial_blocks(len(X), _BLOCK)])
+
+    def _features(self, X):
         fit = self._fit_signals(X)
         frequency, amplitude, phase, offset = np.moveaxis(fit.params_sin, -1, 0)
         present = amplitude > 0
