@@ -63,7 +63,10 @@ class Spectra:
         some = np.unique(np.linspace(0, n_trials - 1, _SIZED_BY).astype(int))
         if n_trials * n_channels * len(bins) * spectra.complex.itemsize > KEPT_BYTES:
             return replace(spectra, sizes=spectra.channel_sizes(some))
-        spectra = replace(spectra, X=None, kept=np.concatenate([values for _, values in spectra.blocks()]))
+        kept = np.empty((n_trials, n_channels, len(bins)), spectra.complex)
+        for part, values in spectra.blocks():
+            kept[part] = values
+        spectra = replace(spectra, X=None, kept=kept)
         sizes = spectra.channel_sizes(some)
         np.divide(spectra.kept, sizes, out=spectra.kept)
         return replace(spectra, sizes=sizes)
