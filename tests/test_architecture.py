@@ -263,10 +263,7 @@ PRIVATE_IMPORTS = {
         "damage.py": "files are written as the package writes them, then damaged",
         "test_damaged_files.py": "and read as the package reads them",
     },
-    "_lazy": {
-        "datasets/test_continuous.py": "trials of several sources, made by hand",
-        "test_lazy.py": "how many are read at once",
-    },
+    "_lazy": {"datasets/test_continuous.py": "trials of several sources, made by hand"},
     "_levels": {"inspection/test_decoding.py": "pairs of levels, counted by hand"},
     "_module": {
         "models/eegnet/test_module.py": "outputs of layers",
