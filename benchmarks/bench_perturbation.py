@@ -31,8 +31,8 @@ from eegexplain import PerturbationCorrelator
 
 N_TRIALS, N_CHANNELS, N_ITERATIONS = 288, 22, 30
 BATCHES = (8, 16, 32, 64)  # of which a peer gets the best; its own default is shown too
-CASES = [(name, 64, 22, 500) for name in NETS] + [(name, 16, 64, 500) for name in NETS] + [("band power", 8, 22, 250)]
-REPEATS = 5
+CASES = [(name, 48, 22, 500) for name in NETS] + [("Shallow", 8, 64, 500), ("band power", 8, 64, 500)]
+REPEATS = 3
 RESULTS = pathlib.Path(__file__).parent / "results" / "perturbation.md"
 
 
