@@ -31,7 +31,7 @@ CASES = {
     (64, 1, 3000, 10): "1x",
 }
 SIZES = {"n_outputs": 2, "filter_width": 40, "pool_size": 40}
-SECONDS = 2.0  # per shape and task, at least 7 runs
+SECONDS = 1.5  # per shape and task, at least 7 runs
 EPOCHS = 6
 RESULTS = pathlib.Path(__file__).parent / "results" / "syncnet.md"
 
