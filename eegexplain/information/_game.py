@@ -14,7 +14,6 @@ from eegexplain._units import STACK
 from eegexplain.information._cells import Cell
 from eegexplain.information._hybrids import Exchange, Parts, cross_all
 from eegexplain.information._judging import information
-from eegexplain.information._partners import fit_effects
 
 MOST_PLAYERS = 10  # of whom all coalitions are judged
 
@@ -63,8 +62,7 @@ class Game:
         if new:
             exchanges = [self._exchange(everyone, members) for members in new]
             stacks = [list(range(len(new)))[start : start + STACK] for start in range(0, len(new), STACK)]
-            outputs = cross_all(self.parts, self.partners, exchanges, stacks, **self.run)
-            rows = fit_effects(outputs, self.partners).rows
+            rows = cross_all(self.parts, self.partners, exchanges, stacks, **self.run).rows
             self.values |= dict(zip(new, information(self.judge, rows), strict=True))
 
     def _exchange(self, everyone, members):

@@ -2,7 +2,8 @@
 
 import threading
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from eegexplain._units import STACK, Unit, run_units
 from eegexplain.information._asked import Asked
 from eegexplain.information._cells import Cell, Part
+from eegexplain.information._partners import Effects, fit_effects
 
 KEPT = 2**27  # bytes of cells of all trials that may be kept; beyond, they are computed anew for each block
 AT_ONCE = 2**23  # bytes of hybrids that are asked at once: they stay in the cache
@@ -55,7 +57,12 @@ class Parts:
         """How many hybrids are asked at once: a function of shapes, so that results are of no machine."""
         return max(1, min(MOST_AT_ONCE, AT_ONCE * len(self.order) // self.n_bytes))
 
-    def of(self, cell: Cell | None, places: NDArray) -> Any:
+    @cached_property
+    def n_part_bytes(self) -> int:
+        """Of a part of all trials, which cells of several channels share."""
+        return len(self.order) * int(np.prod(self.X.shape[1:])) * np.dtype(self.X.dtype).itemsize
+
+    def of(self, cell: Cell | None, places: NDArray, n_cells: int = 1) -> Any:
         """Features of a cell of some trials.
 
         Parameters
@@ -63,19 +70,21 @@ class Parts:
         cell : Cell or None
             None is the whole trial.
         places : ndarray of int
+        n_cells : int, default=1
+            How many are asked for in turn, beside the whole trial: unless all can be kept, none is.
 
         Returns
         -------
         array or tensor of shape (*places.shape, ...)
         """
-        if 2 * self.n_bytes <= KEPT:
+        if (n_cells + 1) * self.n_bytes <= KEPT:
             with _KEEPING:
                 if cell not in self._kept:
-                    self._keep(cell)
+                    self._keep(cell, n_cells)
                 return self._kept[cell][places]
         unique, back = np.unique(places, return_inverse=True)  # each trial is read once
-        found = np.asarray(self.X[self.order[unique]])
-        return self._features(found if cell is None else cell.of(found))[back.reshape(places.shape)]
+        blocks = (self._of(cell, block) for block in self._blocks(self.order[unique]))
+        return _filled(map(self._features, blocks), len(unique))[back.reshape(places.shape)]
 
     def whole(self) -> NDArray:
         """Outputs of whole trials.
@@ -87,36 +96,45 @@ class Parts:
         blocks = np.split(np.arange(len(self.order)), range(self.n_at_once, len(self.order), self.n_at_once))
         return np.concatenate([self.asked.outputs(self.of(None, block)) for block in blocks])
 
-    def _keep(self, cell):
-        """Compute a cell of all trials; the oldest makes room, whole trials stay."""
-        while (len(self._kept) + 1) * self.n_bytes > KEPT:
-            del self._kept[next(one for one in self._kept if one is not None)]
-        n_bytes = np.dtype(float).itemsize * len(self.order) * int(np.prod(self.X.shape[1:]))
-        shared = cell is not None and cell.pair is not None and n_bytes <= KEPT
-        if shared and self._part[0] is not cell.part:  # what cells of several channels share is computed once
-            parts = [cell.part.of(np.asarray(self.X[block])) for block in self._blocks()]
-            self._part = cell.part, np.concatenate(parts)
-        found = []
-        for start, block in zip(range(0, len(self.order), BLOCK_SIZE), self._blocks(), strict=True):
-            if shared:
-                own = cell.pair.of(self._part[1][start : start + BLOCK_SIZE])
-            else:
-                own = np.asarray(self.X[block]) if cell is None else cell.of(np.asarray(self.X[block]))
-            found.append(self._features(own))
-        self._kept[cell] = np.concatenate(found) if isinstance(found[0], np.ndarray) else _joined(found)
+    def _keep(self, cell, n_cells):
+        """Compute a cell of all trials, in the place of the oldest where there is no more room; whole trials stay."""
+        room, place = KEPT, None
+        if cell is not None and cell.pair is not None and self.n_part_bytes + (n_cells + 1) * self.n_bytes <= KEPT:
+            if self._part[0] is not cell.part:  # what cells of several channels share is computed once
+                parts = (cell.part.of(np.asarray(self.X[block])) for block in self._blocks(self.order))
+                self._part = cell.part, _filled(parts, len(self.order), self._part[1])
+            blocks = (cell.pair.of(block) for block in self._blocks(self._part[1]))
+        else:
+            self._part = None, None
+            blocks = (self._of(cell, block) for block in self._blocks(self.order))
+        if self._part[0] is not None:
+            room -= self.n_part_bytes
+        while (len(self._kept) + 1) * self.n_bytes > room:
+            place = self._kept.pop(next(one for one in self._kept if one is not None))
+        self._kept[cell] = _filled(map(self._features, blocks), len(self.order), place)
 
-    def _blocks(self):
-        """Places of trials in the data, some at a time: spectra and filtered trials are larger than what is kept."""
-        return (self.order[start : start + BLOCK_SIZE] for start in range(0, len(self.order), BLOCK_SIZE))
+    def _of(self, cell, block):
+        found = np.asarray(self.X[block])
+        return found if cell is None else cell.of(found)
+
+    def _blocks(self, rows):
+        """Some rows at a time: spectra and filtered trials are larger than what is kept."""
+        return (rows[start : start + BLOCK_SIZE] for start in range(0, len(rows), BLOCK_SIZE))
 
     def _features(self, X):
         return self.asked.features(X.astype(self.X.dtype, copy=False))
 
 
-def _joined(tensors):
-    import torch
-
-    return torch.cat(tensors)
+def _filled(blocks, n_rows, place=None):
+    """Blocks of rows in one array or tensor, which is never held twice."""
+    start = 0
+    for block in blocks:
+        if place is None:
+            shape = (n_rows, *block.shape[1:])
+            place = np.empty(shape, block.dtype) if isinstance(block, np.ndarray) else block.new_empty(shape)
+        place[start : start + len(block)] = block
+        start += len(block)
+    return place
 
 
 def cross(parts: Parts, partners: NDArray, cells: list[Cell], *, alone: bool = False) -> NDArray:
@@ -136,15 +154,16 @@ def cross(parts: Parts, partners: NDArray, cells: list[Cell], *, alone: bool = F
     ndarray of shape (n_trials, n_partners, n_outputs)
     """
     outputs, n_rows = [], max(1, parts.n_at_once // partners.shape[1])
+    of = partial(parts.of, n_cells=len(cells))
     for start in range(0, len(partners), n_rows):
         whom = partners[start : start + n_rows]
         own = np.arange(start, start + len(whom))
-        hybrids = sum(parts.of(cell, whom) for cell in cells)
+        hybrids = sum(of(cell, whom) for cell in cells)
         if alone:
-            hybrids = parts.of(None, whom) - hybrids
-            hybrids += sum(parts.of(cell, own) for cell in cells)[:, None]
+            hybrids = of(None, whom) - hybrids
+            hybrids += sum(of(cell, own) for cell in cells)[:, None]
         else:
-            hybrids += (parts.of(None, own) - sum(parts.of(cell, own) for cell in cells))[:, None]
+            hybrids += (of(None, own) - sum(of(cell, own) for cell in cells))[:, None]
         found = parts.asked.outputs(hybrids.reshape(-1, *hybrids.shape[2:]))
         outputs.append(found.reshape(*whom.shape, -1))
     return np.concatenate(outputs)
@@ -183,8 +202,8 @@ def stacks_of_parts(exchanges: list[Exchange]) -> list[list[int]]:
 
 def cross_all(
     parts: Parts, partners: NDArray, exchanges: list[Exchange], stacks: list[list[int]], **run: Any
-) -> NDArray:
-    """Outputs of all hybrids, in units that run wherever the active backend says.
+) -> Effects:
+    """What trials and partners add to the outputs of all hybrids, in units that run wherever the active backend says.
 
     Parameters
     ----------
@@ -198,14 +217,21 @@ def cross_all(
 
     Returns
     -------
-    ndarray of shape (n_exchanges, n_trials, n_partners, n_outputs)
+    Effects
+        Of shapes (n_exchanges, ...). Outputs of hybrids, one per partner, are held for one unit at a time.
     """
     units = [Unit(_crossed, (parts, partners, [exchanges[number] for number in stack])) for stack in stacks]
-    found: dict[int, NDArray] = {}
-    for stack, outputs in zip(stacks, run_units(units, desc="information", **run), strict=True):
-        found |= dict(zip(stack, outputs, strict=True))
-    return np.stack([found[number] for number in range(len(exchanges))])
+    found = run_units(units, desc="information", **run)
+    first = next(found)
+    shape = (len(exchanges), *first.rows.shape[1:])
+    everything = Effects(np.empty(shape), np.empty(shape), np.empty(len(exchanges)))
+    for stack, one in zip(stacks, chain([first], found), strict=True):
+        everything.rows[stack] = one.rows
+        everything.columns[stack] = one.columns
+        everything.interaction[stack] = one.interaction
+    return everything
 
 
 def _crossed(parts, partners, exchanges):
-    return [cross(parts, partners, one.cells, alone=one.alone) for one in exchanges]
+    outputs = [cross(parts, partners, one.cells, alone=one.alone) for one in exchanges]
+    return fit_effects(np.stack(outputs), partners)

@@ -12,7 +12,6 @@ from eegexplain.information._cells import Cells
 from eegexplain.information._game import MOST_PLAYERS, Game, sampled_shapley_values, shapley_values
 from eegexplain.information._hybrids import Exchange, Parts, cross_all, stacks_of_parts
 from eegexplain.information._judging import Lost, information, lost_information, total_of
-from eegexplain.information._partners import fit_effects
 from eegexplain.information._testing import Tested
 
 ADDITIVE = 0.1  # share of interactions above which cells do not add up
@@ -77,8 +76,7 @@ def lost_without(trials: Trials, cells: Cells, **run: Any) -> Lost:
 
 def _effects(trials, cells, *, alone, **run):
     exchanges = [Exchange([cell], alone) for cell in cells.cells]
-    outputs = cross_all(trials.parts, trials.partners, exchanges, stacks_of_parts(exchanges), **run)
-    return fit_effects(outputs, trials.partners)
+    return cross_all(trials.parts, trials.partners, exchanges, stacks_of_parts(exchanges), **run)
 
 
 def decompose(

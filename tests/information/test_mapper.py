@@ -203,7 +203,7 @@ def test_hybrids_behind_the_first_stage_are_hybrids(monkeypatch):
     X, y = trials()
     net = SyncNetClassifier(sfreq=SFREQ, num_filters=4, random_state=0).fit(X, y)
     fast = mapper(net).fit(X, y)
-    monkeypatch.setattr("eegexplain.information._asked.affine_stage", lambda *given: None)
+    monkeypatch.setattr("eegexplain._stages.affine_stage", lambda *given: None)
     plain = mapper(net).fit(X, y)
     np.testing.assert_allclose(fast.information_, plain.information_, atol=1e-4)
     np.testing.assert_allclose(fast.transform(X[:5]), plain.transform(X[:5]), atol=1e-3)

@@ -245,7 +245,8 @@ def centred_sums(x, y):
 def _about_training_means(fold, means, n_train, held_out):
     """Shift the sums of a fold to the means of its training samples."""
     mean_x, mean_y = means
-    sum_x, sum_y, n_test = *(part.sum(axis=0) for part in held_out), len(held_out[0])
+    sum_x, sum_y = (part.sum(axis=0) for part in held_out)
+    n_test = len(held_out[0])
     cross = np.outer(sum_x, mean_x)
     return Fold(
         fold.train_gram - n_train * np.outer(mean_x, mean_x),
