@@ -73,6 +73,28 @@ class StoredRecording:
         return _rows(sliding_window_view(self.array, self.n_times, axis=1).swapaxes(0, 1), places)
 
 
+@dataclass(frozen=True, eq=False)
+class ScaledTrials:
+    """Trials of another source, times a factor."""
+
+    source: Source
+    factor: float
+
+    @property
+    def trial_shape(self):
+        """Shape of a trial."""
+        return self.source.trial_shape
+
+    @property
+    def dtype(self):
+        """Data type as stored."""
+        return self.source.dtype
+
+    def read(self, places):
+        """Trials by place."""
+        return self.factor * self.source.read(places)
+
+
 def _rows(array, places):
     """Rows of an array; evenly spaced ones are a view."""
     if not len(places):
@@ -179,6 +201,11 @@ class LazyTrials(NDArrayOperatorsMixin):
         found = np.asarray(found.astype(self.dtype, copy=False)).view()
         found.flags.writeable = False
         return found
+
+    def scaled(self, factor: float) -> LazyTrials:
+        """Trials times a factor, read when they are asked for as well."""
+        sources = [ScaledTrials(source, factor) for source in self._sources]
+        return LazyTrials(sources, self._places, self._which)
 
     def __array__(self, dtype=None, copy=None):
         """All trials: a view where they lie in one array at even distances."""

@@ -1,5 +1,6 @@
 """EEG to explain: simulated with known truth, and loaders."""
 
+from eegexplain._containers import Trials, read_trials
 from eegexplain.datasets._sources import Dipole, Source
 from eegexplain.datasets._truth import ideal_observer_accuracy, ideal_observer_information
 from eegexplain.datasets.continuous import windows
@@ -11,6 +12,7 @@ from eegexplain.datasets.uci import fetch_uci_eeg, load_uci_eeg
 __all__ = [
     "Dipole",
     "Source",
+    "Trials",
     "fetch_uci_eeg",
     "from_epochs",
     "ideal_observer_accuracy",
@@ -19,5 +21,6 @@ __all__ = [
     "load_uci_eeg",
     "make_oscillatory_eeg",
     "make_synchrony_eeg",
+    "read_trials",
     "windows",
 ]

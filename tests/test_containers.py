@@ -1,0 +1,202 @@
+"""Trials out of whatever holds them: numbers, labels, groups, names and rates; what is left out; what is lazy."""
+
+import mne
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from skorch.helper import SliceDataset
+from torch.utils.data import Dataset, IterableDataset, TensorDataset
+
+from eegexplain.datasets import Trials, read_trials
+
+N, C, T, SFREQ = 6, 4, 50, 100.0
+rng = np.random.default_rng(0)
+X = 1e-5 * rng.standard_normal((N, C, T))
+NAMES = ["C3", "C4", "Pz", "STI"]
+WORDS = np.array(["left", "right"] * 3)
+SUBJECTS = np.repeat(["a", "b", "c"], 2)
+
+
+def epochs(bads=(), metadata=True, preload=True, tmp_path=None, **types):
+    import pandas as pd
+
+    kinds = {"C3": "eeg", "C4": "eeg", "Pz": "eeg", "STI": "stim"} | types
+    info = mne.create_info(NAMES, SFREQ, [kinds[name] for name in NAMES])
+    info["bads"] = list(bads)
+    events = np.column_stack([100 * np.arange(N), np.zeros(N, int), np.arange(N) % 2 + 1])
+    frame = pd.DataFrame({"subject": SUBJECTS, "rating": np.arange(N) / 2}) if metadata and preload else None
+    made = mne.EpochsArray(X.copy(), info, events, event_id={"left": 1, "right": 2}, metadata=frame, verbose=False)
+    if preload:
+        return made
+    made.save(tmp_path / "some-epo.fif", verbose=False)
+    return mne.read_epochs(tmp_path / "some-epo.fif", preload=False, verbose=False)
+
+
+class Items(Dataset):
+    """Trials and targets one by one; counts what is read."""
+
+    def __init__(self, labels=True):
+        self.labels, self.read = labels, 0
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, number):
+        self.read += 1
+        trial = X[number].astype(np.float32)
+        return (trial, int(number % 2), number) if self.labels else trial
+
+
+# ----------------------------------------------------------------------- MNE
+def test_epochs_give_their_good_eeg_channels_in_volts():
+    found = read_trials(epochs(bads=["C4"]))
+    np.testing.assert_array_equal(found.X, X[:, [0, 2]])
+    assert found.y.tolist() == WORDS.tolist() and found.groups is None
+    assert (found.sfreq, found.ch_names, found.unit) == (SFREQ, ["C3", "Pz"], "V")
+    assert found.notes == ("left out: C4 (bad), STI (stim)",)
+    assert found.info["ch_names"] == found.ch_names and set(found.metadata) == {"event", "subject", "rating"}
+
+
+def test_it_unpacks_into_what_scikit_learn_takes():
+    trials, y, groups = read_trials(epochs(), groups="subject")
+    assert isinstance(trials, np.ndarray) and y.tolist() == WORDS.tolist() and groups.tolist() == SUBJECTS.tolist()
+
+
+def test_columns_by_name_or_as_given():
+    found = read_trials(epochs(), y="rating", groups=np.arange(N))
+    assert found.y.tolist() == [0, 0.5, 1, 1.5, 2, 2.5] and found.groups.tolist() == list(range(N))
+    assert read_trials(epochs(), y=WORDS == "left").y.tolist() == [True, False] * 3
+
+
+@pytest.mark.parametrize(("units", "factor"), [("uV", 1e6), ("mV", 1e3), ("V", 1), (None, 1)])
+@pytest.mark.parametrize("preload", [True, False])
+def test_units(units, factor, preload, tmp_path):
+    found = read_trials(epochs(preload=preload, tmp_path=tmp_path), units=units)
+    np.testing.assert_allclose(np.asarray(found.X), factor * X[:, :3], rtol=1e-6)
+    assert found.unit == (units or "V")
+
+
+def test_epochs_on_disk_stay_there(tmp_path):
+    stored = epochs(preload=False, tmp_path=tmp_path)
+    found = read_trials(stored)
+    assert not stored.preload and not isinstance(found.X, np.ndarray) and found.X.shape == (N, 3, T)
+    np.testing.assert_allclose(found.X[2:5], X[2:5, :3], rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(found.X[[4, 0]]), X[[4, 0], :3], rtol=1e-6)
+
+
+def test_channels_are_picked_by_name_in_the_order_that_is_asked_for():
+    found = read_trials(epochs(bads=["C3"]), channels=["Pz", "C3"])
+    np.testing.assert_array_equal(found.X, X[:, [2, 0]])
+    assert found.ch_names == ["Pz", "C3"]
+
+
+def test_recordings_of_another_kind_give_their_one_type():
+    found = read_trials(epochs(C3="seeg", C4="seeg", Pz="ecg"))
+    assert found.ch_names == ["C3", "C4"] and "Pz (ecg)" in found.notes[0]
+
+
+def test_positions_come_along():
+    placed = epochs()
+    for place, at in {0: [0.01, 0.02, 0.03], 1: [-0.01, 0.02, 0.03]}.items():
+        placed.info["chs"][place]["loc"][:3] = at
+    found = read_trials(placed)
+    assert set(found.positions) == {"C3", "C4"}
+    assert found.positions["C3"] == pytest.approx(placed.info["chs"][0]["loc"][:3])
+
+
+# -------------------------------------------------------------- torch, skorch
+def test_torch_datasets_are_read_when_asked():
+    data = Items()
+    found = read_trials(data, y=WORDS)
+    assert data.read <= 1  # only its shape
+    np.testing.assert_array_equal(found.X[1:3], X[1:3].astype(np.float32))
+    assert found.X.dtype == np.float32 and found.y.tolist() == WORDS.tolist() and found.ch_names is None
+    assert read_trials(data).y.tolist() == [0, 1] * 3
+    assert read_trials(Items(labels=False)).y is None
+
+
+def test_tensor_datasets_and_skorch_slices():
+    data = TensorDataset(torch.from_numpy(X), torch.arange(N) % 2)
+    found = read_trials(data)
+    np.testing.assert_array_equal(np.asarray(found.X), X)
+    assert found.y.tolist() == [0, 1] * 3
+    sliced = read_trials(SliceDataset(data, idx=0), y=WORDS)
+    np.testing.assert_array_equal(np.asarray(sliced.X), X)
+
+
+# -------------------------------------------------------------------- xarray
+def test_named_axes_in_any_order():
+    data = xr.DataArray(
+        X.transpose(2, 0, 1),
+        dims=("time", "epoch", "electrode"),
+        coords={"time": np.arange(T) / SFREQ, "electrode": NAMES, "condition": ("epoch", WORDS),
+                "subject": ("epoch", SUBJECTS)},
+        attrs={"units": "V"},
+    )  # fmt: skip
+    found = read_trials(data, groups="subject", units="uV")
+    np.testing.assert_allclose(found.X, 1e6 * X)
+    assert (found.sfreq, found.ch_names, found.y.tolist()) == (SFREQ, NAMES, WORDS.tolist())
+    assert found.groups.tolist() == SUBJECTS.tolist()
+    np.testing.assert_array_equal(read_trials(data, channels=["Pz", "C3"]).X, X[:, [2, 0]])
+
+
+# -------------------------------------------------------------------- arrays
+def test_arrays_are_taken_as_they_are(tmp_path):
+    mapped = np.lib.format.open_memmap(tmp_path / "X.npy", mode="w+", dtype=np.float32, shape=(N, C, T))
+    found = read_trials(mapped, WORDS)
+    assert found.X is mapped and found.y.tolist() == WORDS.tolist() and found.sfreq is None
+    assert read_trials(X.tolist()).X.shape == X.shape and read_trials(X).y is None
+    again = Trials(X, WORDS)
+    assert read_trials(again, groups=SUBJECTS).groups.tolist() == SUBJECTS.tolist()
+
+
+# -------------------------------------------------------------------- errors
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter(X)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: read_trials(epochs(), groups="subjects"), ValueError, "no column.*[Dd]id you mean 'subject'"),
+        (lambda: read_trials(epochs(metadata=False), groups="subject"), ValueError, r"they have: event"),
+        (lambda: read_trials(epochs(), y=[0, 1]), ValueError, r"shape \(2,\), but there are 6 trials"),
+        (lambda: read_trials(epochs(), units="nV"), ValueError, "units='nV' is not known"),
+        (lambda: read_trials(X, units="uV"), ValueError, "does not say what its numbers are in"),
+        (lambda: read_trials(epochs(), channels=["C3", "Cz"]), ValueError, "lack the channels Cz"),
+        (lambda: read_trials(X, channels=["C3"]), ValueError, "array has no names"),
+        (lambda: read_trials(Items(), channels=["C3"]), ValueError, "trials have no names"),
+        (lambda: read_trials(epochs(bads=["C3", "C4", "Pz"])), ValueError, "All eeg channels are marked as bad"),
+        (lambda: read_trials(epochs(C3="misc", C4="misc", Pz="misc")), ValueError, "No channel holds brain signals"),
+        (lambda: read_trials(epochs(C3="mag", C4="grad", Pz="misc")), ValueError, "types mag, grad: pick those of one"),
+        (lambda: read_trials(epochs().average()), TypeError, "EvokedArray holds no trials: cut them"),
+        (lambda: read_trials(Stream()), TypeError, "is a stream"),
+        (lambda: read_trials(TensorDataset(torch.zeros(3, 4))), ValueError, r"must be \(n_channels, n_times\)"),
+        (lambda: read_trials(xr.DataArray(X)), ValueError, "must be trial, channel and time"),
+        (lambda: read_trials(xr.Dataset({"a": ("x", [1])})), TypeError, "several arrays"),
+        (lambda: read_trials([["a"]]), (TypeError, ValueError), "data"),
+    ],
+)  # fmt: skip
+def test_errors_say_what_to_do(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_trials_of_different_lengths_are_told_when_they_are_read():
+    class Ragged(Items):
+        def __getitem__(self, number):
+            return X[number][:, : T - number], 0
+
+    with pytest.raises(ValueError, match=r"Trial 1 of the dataset has shape \(4, 49\), the first has \(4, 50\)"):
+        np.asarray(read_trials(Ragged()).X)
+
+
+def test_a_rate_that_is_none():
+    times = np.arange(T) / SFREQ
+    times[10] += 0.004
+    data = xr.DataArray(X, dims=("trial", "channel", "time"), coords={"time": times})
+    with pytest.raises(ValueError, match="not evenly spaced"):
+        read_trials(data)
+    assert read_trials(xr.DataArray(X, dims=("trial", "channel", "time"), attrs={"sfreq": 128})).sfreq == 128.0
