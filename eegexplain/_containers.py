@@ -89,6 +89,58 @@ def is_container(data: Any) -> bool:
 
 
 # ------------------------------------------------------------------- columns
+def trials_to_fit(estimator: Any, X: Any, y: Any, groups: Any) -> Trials:
+    """Read what ``fit`` of an estimator is given: a container by what the estimator's parameters say; arrays stay.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        With ``sfreq`` and ``ch_names`` or without.
+    X, y, groups : object
+        As given to ``fit``.
+
+    Returns
+    -------
+    Trials
+
+    Raises
+    ------
+    ValueError
+        Where a parameter contradicts the container.
+    """
+    if not is_container(X):
+        return Trials(X, y, groups)
+    found = read_trials(X, y, groups=groups)
+    names, sfreq = getattr(estimator, "ch_names", None), getattr(estimator, "sfreq", None)
+    if names is not None and found.ch_names is not None and list(names) != found.ch_names:
+        found = read_trials(X, y, groups=groups, channels=list(names))
+    if sfreq is not None and found.sfreq is not None and not np.isclose(sfreq, found.sfreq):
+        raise ValueError(
+            f"sfreq={sfreq:g} Hz, but these trials were sampled at {found.sfreq:g} Hz: leave sfreq=None to take theirs."
+        )
+    return found
+
+
+def trials_to_ask(estimator: Any, X: Any) -> Any:
+    """Read what a fitted estimator is asked about: of a container the channels that ``fit`` saw; arrays stay.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Fitted.
+    X : object
+
+    Returns
+    -------
+    X : array-like
+    """
+    if not is_container(X):
+        return X
+    first = read_trials(X)
+    names = getattr(estimator, "ch_names_", None)
+    return first.X if first.ch_names is None or first.ch_names == names else read_trials(X, channels=names).X
+
+
 def _column(name, given, metadata, n_trials):
     """An array as it is given, or the column of that name."""
     if isinstance(given, str):

@@ -5,7 +5,7 @@ from sklearn.base import is_regressor
 from sklearn.utils.multiclass import type_of_target
 
 from eegexplain._lazy import LazyTrials
-from eegexplain._nets import default_dtype, is_skorch_net
+from eegexplain._nets import default_dtype, frozen, is_skorch_net
 
 
 def is_continuous(y):
@@ -112,3 +112,16 @@ def flat_prediction(prediction):
     if prediction.ndim == 2 and prediction.shape[1] == 1:
         prediction = prediction[:, 0]
     return prediction.astype(np.float64) if prediction.dtype == np.float32 else prediction
+
+
+def inner_has(name):
+    """Offer a method only when the inner estimator has it, with its own AttributeError otherwise."""
+
+    def check(self):
+        """Ask the inner estimator for the method: it raises where there is none."""
+        inner = getattr(self, "estimator_", None) or frozen(self.estimator)
+        if inner is not None:
+            getattr(inner, name)
+        return True
+
+    return check

@@ -4,7 +4,6 @@ import copy
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin, clone, is_classifier
 from sklearn.utils import get_tags
 from sklearn.utils._metadata_requests import _routing_enabled
@@ -13,11 +12,13 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, has_fit_parameter
 
 from eegexplain import _explanation as e
+from eegexplain._containers import trials_to_ask, trials_to_fit
 from eegexplain._explanation import flat_names, make_explanation, origin, population_error, with_degrees_of_freedom
 from eegexplain._inner import (
     check_known,
     default_estimator,
     flat_prediction,
+    inner_has,
     inner_input,
     inner_sfreq,
     inner_target,
@@ -32,19 +33,6 @@ from eegexplain._settings import check_numbers
 from eegexplain._validation import as_trials, check_ch_names, check_groups, check_sfreq, validate_trials
 
 __all__ = ["Explainer", "default_estimator", "flat_names", "make_explanation", "population_error"]
-
-
-def _inner_has(name):
-    """Offer a method only when the inner estimator has it, with its own AttributeError otherwise."""
-
-    def check(self):
-        """Ask the inner estimator for the method: it raises where there is none."""
-        inner = getattr(self, "estimator_", None) or frozen(self.estimator)
-        if inner is not None:
-            getattr(inner, name)
-        return True
-
-    return check
 
 
 class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
@@ -72,18 +60,18 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     _reads_by_block = True  # trials that a file holds stay there; see `_inner.inner_input`
 
     # ----------------------------------------------------------------- fit
-    def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None, **fit_params: Any):
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None, **fit_params: Any):
         """Fit the inner estimator and explain it on these trials.
 
         Parameters
         ----------
-        X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
-            Trials.
-        y : array-like of shape (n_trials,)
-            Targets.
-        groups : array-like of shape (n_trials,), optional
+        X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times), or a container
+            Trials, or what `datasets.read_trials` takes: MNE epochs, datasets of braindecode and torch, DataArrays.
+        y : array-like of shape (n_trials,), or str, optional
+            Targets. Of a container None takes its own, and a name one of its columns.
+        groups : array-like of shape (n_trials,), or str, optional
             Subjects, sessions or recordings: errors are clustered by them, and they are passed to an inner
-            estimator whose ``fit`` takes them.
+            estimator whose ``fit`` takes them. Of a container the name of a column.
         **fit_params : dict
             For the inner estimator's ``fit``.
 
@@ -100,6 +88,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             For text, sparse trials, and an inner estimator that has not what the analysis asks for.
         """
         check_numbers(self)
+        X, y, groups = read = trials_to_fit(self, X, y, groups)
         given = frozen(self.estimator, y is not None and is_continuous(y))
         kind = None if given is None else get_tags(given).estimator_type  # not that of the last fit
         if self.estimator is None and y is not None:
@@ -107,7 +96,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         X, y = validate_trials(self, X, y, reset=True, kind=kind)
         codes = None if groups is None else check_groups(groups, len(X))
         self.n_targets_ = y.shape[1] if y.ndim == 2 else 1
-        self._set_axes(X)
+        self._set_axes(X, read)
         self._prepare(as_trials(X), y)
         self._fit_inner(X, y, codes, fit_params)
         dataset = with_degrees_of_freedom(self._explain_training(as_trials(X), y, codes), len(X), codes)
@@ -116,10 +105,12 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         self.explanation_ = dataset.assign_attrs(origin(self, X, y))
         return self
 
-    def _set_axes(self, X):
-        sfreq = self.sfreq if self.sfreq is not None else inner_sfreq(frozen(self.estimator))
-        self.sfreq_ = check_sfreq(1.0 if sfreq is None else sfreq)
-        self.ch_names_ = check_ch_names(self.ch_names, as_trials(X[:1]).shape[1])
+    def _set_axes(self, X, read=None):
+        self._told_sfreq = getattr(read, "sfreq", None) if self.sfreq is None else self.sfreq
+        told = (self._told_sfreq, inner_sfreq(frozen(self.estimator)), 1.0)
+        self.sfreq_ = check_sfreq(next(sfreq for sfreq in told if sfreq is not None))
+        names = getattr(read, "ch_names", None) if self.ch_names is None else self.ch_names
+        self.ch_names_ = check_ch_names(names, as_trials(X[:1]).shape[1])
 
     def _prepare(self, X, y):
         """Check parameters before any training."""
@@ -134,7 +125,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     def _fit_inner(self, X, y, groups, fit_params):
         inner = frozen(self.estimator, is_continuous(y))
         if inner is None:
-            inner = default_estimator(y, sfreq=self.sfreq, random_state=getattr(self, "random_state", None))
+            inner = default_estimator(y, sfreq=self._told_sfreq, random_state=getattr(self, "random_state", None))
         routed = _routing_enabled() and self.estimator is not None
         if groups is not None:
             asked = get_routing_for_object(inner).consumes("fit", {"groups"}) if routed else False
@@ -208,7 +199,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             For trials of another shape than in ``fit``, and for NaN.
         """
         check_is_fitted(self)
-        X = validate_trials(self, X, reset=False)
+        X = validate_trials(self, trials_to_ask(self, X), reset=False)
         return np.asarray(self._explain_trials(as_trials(X))).reshape(len(X), -1)
 
     def fit_transform(self, X, y, **fit_params):
@@ -251,7 +242,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             As `transform`.
         """
         check_is_fitted(self)
-        X = validate_trials(self, X, reset=False)
+        X = validate_trials(self, trials_to_ask(self, X), reset=False)
         coords = self._trial_coords()
         value = np.asarray(self._explain_trials(as_trials(X)))
         population = ("version", "degrees_of_freedom", *e.ORIGIN)
@@ -289,8 +280,9 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if y is None:
-            X = validate_trials(self, X, reset=False)
+            X = validate_trials(self, trials_to_ask(self, X), reset=False)
         else:
+            X = trials_to_ask(self, X)
             X, y = validate_trials(self, X, y, reset=False, kind="classifier" if hasattr(self, "classes_") else None)
             self._check_labels(y)
         codes = None if groups is None else check_groups(groups, len(X))
@@ -324,30 +316,30 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     # ---------------------------------------------------------- delegation
     def _delegate(self, method, X, *args, **params):
         check_is_fitted(self)
-        X = validate_trials(self, X, reset=False)
+        X = validate_trials(self, trials_to_ask(self, X), reset=False)
         return getattr(self.estimator_, method)(self._inner_input(X), *args, **params)
 
-    @available_if(_inner_has("predict"))
+    @available_if(inner_has("predict"))
     def predict(self, X):
         """Predict with the inner estimator."""
         return flat_prediction(self._delegate("predict", X))
 
-    @available_if(_inner_has("predict_proba"))
+    @available_if(inner_has("predict_proba"))
     def predict_proba(self, X):
         """Predict class probabilities with the inner estimator."""
         return self._delegate("predict_proba", X)
 
-    @available_if(_inner_has("predict_log_proba"))
+    @available_if(inner_has("predict_log_proba"))
     def predict_log_proba(self, X):
         """Predict log class probabilities with the inner estimator."""
         return self._delegate("predict_log_proba", X)
 
-    @available_if(_inner_has("decision_function"))
+    @available_if(inner_has("decision_function"))
     def decision_function(self, X):
         """Return the inner estimator's decision function."""
         return self._delegate("decision_function", X)
 
-    @available_if(_inner_has("score"))
+    @available_if(inner_has("score"))
     def score(self, X, y, **params):
         """Score the inner estimator (accuracy or R2): how far its explanation matters at all."""
         if _routing_enabled():

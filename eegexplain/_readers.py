@@ -23,7 +23,7 @@ _TYPES = ("eeg", "seeg", "ecog", "dbs", "mag", "grad")  # of channels that hold 
 class Trials:
     """Trials, and what their container knows of them; ``X, y, groups = trials`` unpacks it.
 
-    Attributes
+    Parameters
     ----------
     X : array-like of shape (n_trials, n_channels, n_times)
         An array, or `LazyTrials` where the container reads on demand.

@@ -8,7 +8,10 @@ import xarray as xr
 from skorch.helper import SliceDataset
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
+from eegexplain.attribution import FLEXAttributor
 from eegexplain.datasets import Trials, read_trials
+from eegexplain.perturbation import PerturbationCorrelator
+from tests.estimators import fast_classifier
 
 N, C, T, SFREQ = 6, 4, 50, 100.0
 rng = np.random.default_rng(0)
@@ -200,3 +203,39 @@ def test_a_rate_that_is_none():
     with pytest.raises(ValueError, match="not evenly spaced"):
         read_trials(data)
     assert read_trials(xr.DataArray(X, dims=("trial", "channel", "time"), attrs={"sfreq": 128})).sfreq == 128.0
+
+
+# ---------------------------------------------------------------- explainers
+def test_an_analysis_of_epochs_is_that_of_their_trials():
+    data = epochs(bads=["C4"])
+    net = fast_classifier(sfreq=None)
+    found = PerturbationCorrelator(net).fit(data, groups="subject")
+    plain = PerturbationCorrelator(net, sfreq=SFREQ, ch_names=["C3", "Pz"]).fit(X[:, [0, 2]], WORDS, groups=SUBJECTS)
+    assert (found.sfreq_, found.ch_names_) == (SFREQ, ["C3", "Pz"])
+    np.testing.assert_array_equal(found.explanation_["value"], plain.explanation_["value"])
+    np.testing.assert_array_equal(found.explanation_["standard_error"], plain.explanation_["standard_error"])
+    np.testing.assert_array_equal(found.transform(data), plain.transform(X[:, [0, 2]]))
+    assert found.score(data, WORDS) == plain.score(X[:, [0, 2]], WORDS)
+
+
+def test_after_fit_channels_are_picked_by_name():
+    found = PerturbationCorrelator(fast_classifier()).fit(epochs(bads=["C4"]))
+    other = epochs().reorder_channels(["Pz", "C4", "STI", "C3"])
+    np.testing.assert_array_equal(found.explain(other)["value"], found.explain(epochs())["value"])
+    with pytest.raises(ValueError, match="lack the channels Pz"):
+        found.explain(epochs().drop_channels(["Pz"]))
+
+
+def test_what_contradicts_the_container_is_an_error():
+    with pytest.raises(ValueError, match="sfreq=128 Hz, but these trials were sampled at 100 Hz"):
+        PerturbationCorrelator(fast_classifier(), sfreq=128.0).fit(epochs())
+    with pytest.raises(ValueError, match="lack the channels Oz"):
+        PerturbationCorrelator(fast_classifier(), ch_names=["C3", "Oz"]).fit(epochs())
+    with pytest.raises(ValueError, match="requires y"):
+        PerturbationCorrelator(fast_classifier()).fit(X)
+
+
+def test_the_default_network_is_told_the_rate():
+    with pytest.warns(UserWarning, match="closed form"):
+        found = FLEXAttributor(n_steps=2, random_state=0).fit(epochs())
+    assert found.estimator_.sfreq == SFREQ
