@@ -1,5 +1,7 @@
 """Trials out of whatever holds them: numbers, labels, groups, names and rates; what is left out; what is lazy."""
 
+import pickle
+
 import mne
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from torch.utils.data import Dataset, IterableDataset, TensorDataset
 from eegexplain.attribution import FLEXAttributor
 from eegexplain.datasets import Trials, read_trials
 from eegexplain.perturbation import PerturbationCorrelator
-from tests.estimators import fast_classifier
+from tests.estimators import fast_classifier, fast_eegnet
 
 N, C, T, SFREQ = 6, 4, 50, 100.0
 rng = np.random.default_rng(0)
@@ -239,3 +241,20 @@ def test_the_default_network_is_told_the_rate():
     with pytest.warns(UserWarning, match="closed form"):
         found = FLEXAttributor(n_steps=2, random_state=0).fit(epochs())
     assert found.estimator_.sfreq == SFREQ
+
+
+@pytest.mark.parametrize("made", [fast_classifier, fast_eegnet])
+def test_networks_train_on_epochs_as_on_their_trials(made):
+    data = epochs(bads=["C4"])
+    net = made(sfreq=None).fit(data, groups="subject")
+    plain = made(sfreq=SFREQ, ch_names=["C3", "Pz"]).fit(X[:, [0, 2]], WORDS, groups=SUBJECTS)
+    assert net.ch_names_ == ["C3", "Pz"]
+    np.testing.assert_array_equal(net.predict_proba(data), plain.predict_proba(X[:, [0, 2]]))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(net)).predict_proba(data), net.predict_proba(data))
+    assert net.score(data, WORDS) == plain.score(X[:, [0, 2]], WORDS)
+
+
+def test_frequencies_of_a_network_trained_on_epochs_are_in_hertz():
+    net = fast_classifier(sfreq=None).fit(epochs())
+    plain = fast_classifier(sfreq=SFREQ).fit(X[:, :3], WORDS)
+    np.testing.assert_array_equal(net.filter_table_["peak_frequency"], plain.filter_table_["peak_frequency"])

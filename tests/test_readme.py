@@ -29,3 +29,10 @@ def test_objects_in_the_table_exist():
     assert len(rows) > 8
     for name in re.findall(r"`([A-Za-z_]+)`", "".join(row.split("|")[2] for row in rows)):
         assert hasattr(eegexplain, name), name
+
+
+def test_what_you_hold_goes_in(capsys):
+    page = (ROOT / "docs" / "how-to" / "what-you-hold.md").read_text(encoding="utf-8")
+    names = {}
+    exec("".join(re.findall(r"```python\n(.*?)```", page, re.S)), names)  # noqa: S102
+    assert names["found"].classes_.tolist() == ["rest", "move"] and names["scores"].mean() > 0.6

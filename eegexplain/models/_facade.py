@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from eegexplain._containers import trials_to_ask, trials_to_fit
 from eegexplain._module import seeded
 from eegexplain._nets import default_dtype
 from eegexplain._parallel import single_thread
@@ -157,13 +158,24 @@ class NetworkFacade(BaseEstimator):
         """Whether training depends on ``random_state`` by more than which folds choose a setting."""
         return True
 
+    def _read(self, X, y, groups):
+        """Trials, labels and groups of whatever holds them; rate and names that it knows stand in for None."""
+        X, y, groups = read = trials_to_fit(self, X, y, groups)
+        self._read_sfreq, self._read_names = read.sfreq, read.ch_names
+        return X, y, groups
+
+    def _told_sfreq(self):
+        """Sampling rate that was given, or that the container of the trials knew; or None."""
+        return vars(self).get("_read_sfreq") if self.sfreq is None else self.sfreq
+
     def _fit_net(self, X, target, groups, n_outputs):
         """Build and train the net on validated trials and encoded targets."""
         self._validate_params()
         self._reference_sfreq()
         groups = None if groups is None else check_groups(groups, len(X))
         trials = as_trials(X)
-        self.ch_names_ = check_ch_names(self.ch_names, trials.shape[1])
+        names = vars(self).get("_read_names") if self.ch_names is None else self.ch_names
+        self.ch_names_ = check_ch_names(names, trials.shape[1])
         self._sizes = {"n_chans": trials.shape[1], "n_times": trials.shape[2], "n_outputs": n_outputs}
         seed = random_seed(self.random_state)
         with single_thread(), seeded(seed):
@@ -195,7 +207,8 @@ class NetworkFacade(BaseEstimator):
 
     def _reference_sfreq(self):
         """Sampling rate that settings in Hz and seconds refer to."""
-        return REFERENCE_SFREQ if self.sfreq is None else check_sfreq(self.sfreq)
+        sfreq = self._told_sfreq()
+        return REFERENCE_SFREQ if sfreq is None else check_sfreq(sfreq)
 
     def _module_settings(self):
         """Settings as the module takes them: lengths in samples, the activation's class, none where None is given."""
@@ -257,7 +270,7 @@ class NetworkFacade(BaseEstimator):
     # ------------------------------------------------------------- results
     def _responses(self, X, response):
         check_is_fitted(self, "net_")
-        X = validate_trials(self, X, reset=False)
+        X = validate_trials(self, trials_to_ask(self, X), reset=False)
         with single_thread():
             return TorchNet(self, self.trial_shape_).outputs(X, response)
 

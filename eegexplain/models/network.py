@@ -80,15 +80,15 @@ class NetworkClassifier(ClassifierMixin, NetworkFacade):
     _silenced = ("print_log", "valid_acc")
     _stratify = True
 
-    def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> NetworkClassifier:
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> NetworkClassifier:
         """Build and train the network.
 
         Parameters
         ----------
         X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
-            Trials, in any unit.
-        y : array-like of shape (n_trials,)
-            Class labels.
+            Trials, in any unit, or what `datasets.read_trials` takes.
+        y : array-like of shape (n_trials,), or str, optional
+            Class labels. Of a container None takes its own, and a name one of its columns.
         groups : array-like of shape (n_trials,), optional
             Subjects or recordings: the validation part then holds whole groups.
 
@@ -101,6 +101,7 @@ class NetworkClassifier(ClassifierMixin, NetworkFacade):
         ValueError
             For trials that are none, a single class, settings out of range, or training that diverged.
         """
+        X, y, groups = self._read(X, y, groups)
         X, y = validate_trials(self, X, y, reset=True)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -210,15 +211,15 @@ class NetworkRegressor(RegressorMixin, NetworkFacade):
     _criterion = nn.MSELoss
     _silenced = ("print_log",)
 
-    def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> NetworkRegressor:
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> NetworkRegressor:
         """Build and train the network.
 
         Parameters
         ----------
         X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
-            Trials, in any unit.
-        y : array-like of shape (n_trials,) or (n_trials, n_targets)
-            Targets.
+            Trials, in any unit, or what `datasets.read_trials` takes.
+        y : array-like of shape (n_trials,) or (n_trials, n_targets), or str, optional
+            Targets. Of a container the name of a column.
         groups : array-like of shape (n_trials,), optional
             Subjects or recordings: the validation part then holds whole groups.
 
@@ -231,6 +232,7 @@ class NetworkRegressor(RegressorMixin, NetworkFacade):
         ValueError
             For trials that are none, settings out of range, or training that diverged.
         """
+        X, y, groups = self._read(X, y, groups)
         X, y = validate_trials(self, X, y, reset=True)
         self.n_targets_ = 1 if y.ndim == 1 else y.shape[1]
         target = y.reshape(len(y), -1)  # two axes: against (n, 1) outputs a 1-D target would broadcast silently

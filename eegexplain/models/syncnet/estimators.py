@@ -256,7 +256,7 @@ class SyncNetFacade(NetworkFacade):
     def filter_table_(self) -> Any:
         """Table of the learned filters and their patterns; see `SyncNet.filter_table`."""
         check_is_fitted(self, "net_")
-        sfreq, patterns = 1.0 if self.sfreq is None else self.sfreq, getattr(self, "patterns_", None)
+        sfreq, patterns = self._told_sfreq() or 1.0, getattr(self, "patterns_", None)
         return self.net_.module_.filter_table(sfreq, self.ch_names_, patterns)
 
 
