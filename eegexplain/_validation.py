@@ -186,10 +186,11 @@ def validate_trials(estimator, X, y="no_validation", *, reset, kind=None):
 def _check_target(y, kind):
     """Labels as a 1-D array for classifiers, finite float64 for regressors."""
     refuse_masked("y", y)
-    several = np.ndim(y) == 2 and np.shape(y)[1] > 1
+    shape = np.asarray(y, dtype=object).shape
+    several = len(shape) == 2 and shape[1] > 1
     if kind == "classifier" and several:
         raise ValueError(
-            f"y has {np.shape(y)[1]} columns, but a classifier takes one label per trial (1d array). Labels that do "
+            f"y has {shape[1]} columns, but a classifier takes one label per trial (1d array). Labels that do "
             "not exclude each other are explained as numbers: as_estimator(module, classes=False)."
         )
     if kind == "regressor" or several:
