@@ -134,7 +134,7 @@ class SinusoidFitter(Explainer):
             For trials or settings that are none, and a frequency range that the templates do not hold.
         """
         if not self._is_passthrough:
-            return super().fit(X, y, groups=groups, **fit_params)  # type: ignore[arg-type]  # None is refused there
+            return super().fit(X, y, groups=groups, **fit_params)
         check_numbers(self)
         X = validate_trials(self, X, reset=True)
         self._set_axes(X)
