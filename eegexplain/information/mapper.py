@@ -238,15 +238,14 @@ class InformationMapper(InformationExplainer):
         """What the cells of new trials add to the outputs of stored ones, for each output."""
         reference, asked, n_new = self._reference, ask(self._outputs(), self._reference.X), len(X)
         n_stored, cells = len(reference.X), self.cells_.cells
-        both = np.concatenate([reference.X, X])
-        parts = Parts(both, np.arange(len(both)), asked)
+        own = np.arange(n_stored)
+        stored, parts = Parts(reference.X, own, asked), Parts(X, np.arange(n_new), asked)
         found = np.empty((n_new, len(cells), reference.rows.shape[2]))
         for number, cell in enumerate(cells):
-            own = np.arange(n_stored)
-            bare = parts.of(None, own) - parts.of(cell, own)
+            bare = stored.of(None, own) - stored.of(cell, own)
             for start in range(0, n_new, rows := max(1, parts.n_at_once // n_stored)):
                 news = np.arange(start, min(start + rows, n_new))
-                hybrids = bare[None] + parts.of(cell, n_stored + news)[:, None]
+                hybrids = bare[None] + parts.of(cell, news)[:, None]
                 outputs = asked.outputs(hybrids.reshape(-1, *hybrids.shape[2:])).reshape(len(news), n_stored, -1)
                 found[news, number] = (outputs - reference.rows[number]).mean(axis=1)
         found = np.moveaxis(found, 2, 1)
