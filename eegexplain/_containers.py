@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from eegexplain._arrays import check_array_like
+from eegexplain._arrays import check_array_like, check_labels
 from eegexplain._lazy import LazyTrials
-from eegexplain._readers import READERS, Trials
+from eegexplain._readers import READERS, TrialSet
 from eegexplain._validation import check_group_names, suggest
 
 UNITS = {"V": 1.0, "mV": 1e3, "uV": 1e6}  # how many of them a volt has
@@ -21,7 +21,7 @@ def read_trials(
     groups: Any = None,
     units: str | None = None,
     channels: Sequence[str] | None = None,
-) -> Trials:
+) -> TrialSet:
     """Take trials, labels and groups out of whatever holds them.
 
     Parameters
@@ -46,7 +46,7 @@ def read_trials(
 
     Returns
     -------
-    trials : Trials
+    trials : TrialSet
         ``X, y, groups = read_trials(...)`` unpacks it; ``sfreq``, ``ch_names``, ``info``, ``positions``, ``unit``,
         ``metadata`` and ``notes`` are its attributes.
 
@@ -71,7 +71,7 @@ def read_trials(
     >>> read_trials(epochs).notes
     ('left out: STI (stim)',)
     """
-    if isinstance(data, Trials):
+    if isinstance(data, TrialSet):
         found = data
     else:
         reader = next((reader for reader in READERS if reader.holds(data)), None)
@@ -85,11 +85,11 @@ def read_trials(
 
 def is_container(data: Any) -> bool:
     """Whether `data` is more than an array: something that knows labels, channels or rates of its trials."""
-    return isinstance(data, Trials) or any(reader.holds(data) for reader in READERS)
+    return isinstance(data, TrialSet) or any(reader.holds(data) for reader in READERS)
 
 
 # ------------------------------------------------------------------- columns
-def trials_to_fit(estimator: Any, X: Any, y: Any, groups: Any) -> Trials:
+def trials_to_fit(estimator: Any, X: Any, y: Any, groups: Any) -> TrialSet:
     """Read what ``fit`` of an estimator is given: a container by what the estimator's parameters say; arrays stay.
 
     Parameters
@@ -101,7 +101,7 @@ def trials_to_fit(estimator: Any, X: Any, y: Any, groups: Any) -> Trials:
 
     Returns
     -------
-    Trials
+    TrialSet
 
     Raises
     ------
@@ -109,7 +109,7 @@ def trials_to_fit(estimator: Any, X: Any, y: Any, groups: Any) -> Trials:
         Where a parameter contradicts the container.
     """
     if not is_container(X):
-        return Trials(X, y, groups)
+        return TrialSet(X, y, groups)
     found = read_trials(X, y, groups=groups)
     names, sfreq = getattr(estimator, "ch_names", None), getattr(estimator, "sfreq", None)
     if names is not None and found.ch_names is not None and list(names) != found.ch_names:
@@ -150,8 +150,9 @@ def _column(name, given, metadata, n_trials):
                 f"{name}={given!r} is no column of these trials (they have: {known}).{suggest(given, metadata)}"
             )
         return metadata[given]
-    column = np.asarray(given)
-    if column.ndim == 0 or len(column) != n_trials:
+    several = np.asarray(given, dtype=object).ndim == 2
+    column = check_array_like(name, given, dtype="same") if several else check_labels(name, given)
+    if len(column) != n_trials:
         raise ValueError(f"{name} has shape {column.shape}, but there are {n_trials} trials.")
     return column
 
@@ -175,4 +176,4 @@ def _from_array(data, channels):
     """An array-like: nothing is known of its trials."""
     if channels is not None:
         raise ValueError("channels are picked by name, and an array has no names: pick them yourself.")
-    return Trials(data if hasattr(data, "shape") else check_array_like("data", data, ndim=(2, 3)))
+    return TrialSet(check_array_like("data", data, ndim=(2, 3)))

@@ -20,7 +20,7 @@ _TYPES = ("eeg", "seeg", "ecog", "dbs", "mag", "grad")  # of channels that hold 
 
 
 @dataclass(frozen=True, eq=False)
-class Trials:
+class TrialSet:
     """Trials, and what their container knows of them; ``X, y, groups = trials`` unpacks it.
 
     Parameters
@@ -73,13 +73,13 @@ class Reader:
     name : str
     holds : callable
         Whether an object is one of these.
-    read : callable (data, channels, labelled) -> Trials
+    read : callable (data, channels, labelled) -> TrialSet
         `channels` are the names of those to take, or None; without `labelled` nobody asks for the container's labels.
     """
 
     name: str
     holds: Callable[[Any], bool]
-    read: Callable[[Any, Any, bool], Trials]
+    read: Callable[[Any, Any, bool], TrialSet]
 
 
 # ---------------------------------------------------------------------- MNE
@@ -112,7 +112,7 @@ def _from_mne(data, channels, labelled):
     source = EpochsTrials(data, picks)
     places = np.arange(len(data.events))
     X = source.read(places) if data.preload else LazyTrials([source], places)
-    return Trials(X, y, None, float(info["sfreq"]), list(info["ch_names"]), info, "V", metadata, notes)
+    return TrialSet(X, y, None, float(info["sfreq"]), list(info["ch_names"]), info, "V", metadata, notes)
 
 
 def pick_channels(info: Any, channels: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -177,7 +177,7 @@ def _from_braindecode(data, channels, labelled):
     X = LazyTrials(sources, np.concatenate([np.arange(n) for n in lengths]), np.repeat(np.arange(len(parts)), lengths))
     metadata = _metadata_of(parts)
     y = metadata.get("target")
-    return Trials(X, y, None, float(info["sfreq"]), list(info["ch_names"]), info, None, metadata, notes)
+    return TrialSet(X, y, None, float(info["sfreq"]), list(info["ch_names"]), info, None, metadata, notes)
 
 
 def _trial_of(item):
@@ -234,7 +234,7 @@ def _from_torch(data, channels, labelled):
     y = None
     if labelled and isinstance(data[0], (tuple, list)) and len(data[0]) > 1:
         y = np.array([np.asarray(data[place][1]) for place in range(len(data))])
-    return Trials(X, y)
+    return TrialSet(X, y)
 
 
 def _is_skorch(data):
@@ -244,7 +244,7 @@ def _is_skorch(data):
 def _from_skorch(data, channels, labelled):
     """Trials of skorch's ``SliceDataset``."""
     _refuse_names(channels)
-    return Trials(_lazily(data, np.asarray))
+    return TrialSet(_lazily(data, np.asarray))
 
 
 def _first_of(item):
@@ -293,7 +293,7 @@ def _from_xarray(data, channels, labelled):
     metadata = {str(name): own.values for name, own in data.coords.items() if own.dims == (trial,) and name != trial}
     y = next((metadata[name] for name in metadata if name.lower() in _LABELS), None)
     unit = {"v": "V", "mv": "mV", "uv": "uV", "µv": "uV"}.get(str(data.attrs.get("units", "")).lower())
-    return Trials(data.values, y, None, _rate(data, time), names, None, unit, metadata)
+    return TrialSet(data.values, y, None, _rate(data, time), names, None, unit, metadata)
 
 
 def _dim(data, names):

@@ -11,7 +11,7 @@ from skorch.helper import SliceDataset
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from eegexplain.attribution import FLEXAttributor
-from eegexplain.datasets import Trials, read_trials
+from eegexplain.datasets import TrialSet, read_trials
 from eegexplain.perturbation import PerturbationCorrelator
 from tests.estimators import fast_classifier, fast_eegnet
 
@@ -150,9 +150,9 @@ def test_named_axes_in_any_order():
 def test_arrays_are_taken_as_they_are(tmp_path):
     mapped = np.lib.format.open_memmap(tmp_path / "X.npy", mode="w+", dtype=np.float32, shape=(N, C, T))
     found = read_trials(mapped, WORDS)
-    assert found.X is mapped and found.y.tolist() == WORDS.tolist() and found.sfreq is None
+    assert np.shares_memory(found.X, mapped) and found.y.tolist() == WORDS.tolist() and found.sfreq is None
     assert read_trials(X.tolist()).X.shape == X.shape and read_trials(X).y is None
-    again = Trials(X, WORDS)
+    again = TrialSet(X, WORDS)
     assert read_trials(again, groups=SUBJECTS).groups.tolist() == SUBJECTS.tolist()
 
 

@@ -1,6 +1,6 @@
 """EEG to explain: simulated with known truth, and loaders."""
 
-from eegexplain._containers import Trials, read_trials
+from eegexplain._containers import TrialSet, read_trials
 from eegexplain.datasets._sources import Dipole, Source
 from eegexplain.datasets._truth import ideal_observer_accuracy, ideal_observer_information
 from eegexplain.datasets.continuous import windows
@@ -12,7 +12,7 @@ from eegexplain.datasets.uci import fetch_uci_eeg, load_uci_eeg
 __all__ = [
     "Dipole",
     "Source",
-    "Trials",
+    "TrialSet",
     "fetch_uci_eeg",
     "from_epochs",
     "ideal_observer_accuracy",
