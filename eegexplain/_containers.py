@@ -72,7 +72,7 @@ def read_trials(
     ('left out: STI (stim)',)
     """
     if isinstance(data, TrialSet):
-        found = data
+        found = data if channels is None else _picked(data, list(channels))
     else:
         reader = next((reader for reader in READERS if reader.holds(data)), None)
         found = _from_array(data, channels) if reader is None else reader.read(data, channels, y is None)
@@ -155,6 +155,23 @@ def _column(name, given, metadata, n_trials):
     if len(column) != n_trials:
         raise ValueError(f"{name} has shape {column.shape}, but there are {n_trials} trials.")
     return column
+
+
+def _picked(trials, channels):
+    """Trials of some channels, by name."""
+    names = trials.ch_names
+    if names is None:
+        raise ValueError("channels are picked by name, and these trials have no names: pick them yourself.")
+    missing = [name for name in channels if name not in names]
+    if missing:
+        raise ValueError(f"The trials lack the channels {', '.join(missing)}.{suggest(missing[0], names)}")
+    places = [names.index(name) for name in channels]
+    info = None
+    if trials.info is not None:
+        import mne
+
+        info = mne.pick_info(trials.info, places)
+    return replace(trials, X=np.asarray(trials.X)[:, places], ch_names=channels, info=info)
 
 
 def _in_units(trials, units):

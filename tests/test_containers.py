@@ -228,6 +228,18 @@ def test_after_fit_channels_are_picked_by_name():
         found.explain(epochs().drop_channels(["Pz"]))
 
 
+def test_trials_that_were_read_are_a_container_too():
+    found = PerturbationCorrelator(fast_classifier()).fit(read_trials(epochs(bads=["C4"]), units="uV"))
+    assert (found.sfreq_, found.ch_names_) == (SFREQ, ["C3", "Pz"])
+    every = read_trials(epochs(), units="uV")
+    np.testing.assert_array_equal(found.transform(every), found.transform(1e6 * X[:, [0, 2]]))
+    assert read_trials(every, channels=["Pz"]).info["ch_names"] == ["Pz"]
+    with pytest.raises(ValueError, match="lack the channels C3"):
+        found.transform(read_trials(every, channels=["C4", "Pz"]))
+    with pytest.raises(ValueError, match="have no names"):
+        read_trials(TrialSet(X), channels=["C3"])
+
+
 def test_what_contradicts_the_container_is_an_error():
     with pytest.raises(ValueError, match="sfreq=128 Hz, but these trials were sampled at 100 Hz"):
         PerturbationCorrelator(fast_classifier(), sfreq=128.0).fit(epochs())
