@@ -159,6 +159,7 @@ def attribute(
         targets = _targets(forward(end), target)
 
         def respond(x):
+            """Outputs along one axis."""
             return forward(x).flatten(1)
 
         rows = RowBytes.of(respond, end[:1].expand(2, -1, -1)).rows(1)
