@@ -276,6 +276,8 @@ def _from_xarray(data, channels, labelled):
     if hasattr(data, "data_vars"):
         raise TypeError(f"{type(data).__name__} holds several arrays: give the one with the trials, data['...'].")
     axes = {axis: _dim(data, names) for axis, names in _AXES.items()}
+    if axes["channel"] is None and data.ndim == 2 and axes["trial"] is not None and axes["time"] is not None:
+        return _from_xarray(data.expand_dims("channel"), channels, labelled)
     missing = [axis for axis, name in axes.items() if name is None]
     if missing or data.ndim != len(axes):
         raise ValueError(f"The dims must be trial, channel and time, got {data.dims}: rename them, as in "

@@ -144,6 +144,7 @@ def test_named_axes_in_any_order():
     assert (found.sfreq, found.ch_names, found.y.tolist()) == (SFREQ, NAMES, WORDS.tolist())
     assert found.groups.tolist() == SUBJECTS.tolist()
     np.testing.assert_array_equal(read_trials(data, channels=["Pz", "C3"]).X, X[:, [2, 0]])
+    np.testing.assert_array_equal(read_trials(data.isel(electrode=1, drop=True)).X, X[:, [1]])
 
 
 # -------------------------------------------------------------------- arrays
