@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from eegexplain._lazy import LazyTrials
-from eegexplain._sources import EpochsTrials, ItemTrials
+from eegexplain._lazy import EpochsTrials, ItemTrials, LazyTrials
 from eegexplain._validation import suggest
 
 _AXES = {  # names of dimensions, in lower case

@@ -8,6 +8,7 @@ import numpy as np
 
 from eegexplain._arrays import check_array_like, refuse_masked, refuse_text
 from eegexplain._lazy import Source, StoredRecording
+from eegexplain._readers import pick_channels
 from eegexplain._validation import check_ch_names, check_sfreq
 
 _SPAN_VALUES = 2**22  # samples of all channels that are read from a file at a time
@@ -126,9 +127,10 @@ def _from_raw(raw, name, sfreq, ch_names):
     """Good EEG channels of a Raw, in memory or not."""
     import mne
 
-    picks = mne.pick_types(raw.info, eeg=True, exclude="bads")
-    if not len(picks):
-        raise ValueError(f"{name} has no good EEG channel: set their types with raw.set_channel_types.")
+    try:
+        picks, _ = pick_channels(raw.info, None)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
     rate = float(raw.info["sfreq"])
     if sfreq is not None and check_sfreq(sfreq) != rate:
         raise ValueError(f"sfreq is {sfreq:g} Hz, but {name} was sampled at {rate:g} Hz: leave sfreq out.")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from eegexplain._containers import read_trials
 from eegexplain._reading import MAX_BYTES, check_unpacked, read_npz, reading
 from eegexplain._validation import suggest
 from eegexplain.datasets._trials import check_classes, check_fif, make_trials
@@ -142,18 +143,19 @@ def _load_epochs(path, max_bytes):
 
 
 def from_epochs(epochs: Any) -> Bunch:
-    """Take trials out of MNE epochs.
+    """Take trials out of MNE epochs, as `read_trials` does in microvolts, and check them as files are checked.
 
     Parameters
     ----------
     epochs : mne.BaseEpochs
-        With at least one EEG channel. Bad channels are left out.
+        Of its channels those are taken that `read_trials` takes: the good EEG channels.
 
     Returns
     -------
     Bunch
-        ``X`` (n_trials, n_channels, n_times) in microvolts, ``y`` the names of the events, ``sfreq``, ``ch_names``,
-        ``classes``, every column of ``epochs.metadata`` by its name (``subject`` is None where there is none),
+        ``X`` (n_trials, n_channels, n_times) in microvolts, ``y`` (and ``event``) the names of the events,
+        ``sfreq``, ``ch_names``, ``classes``, every column of ``epochs.metadata`` by its name (``subject`` is None
+        where there is none),
         ``highpass`` and ``lowpass`` (Hz, None where nothing was filtered) and ``info``, an `mne.Info` of the channels
         kept.
 
@@ -180,18 +182,11 @@ def from_epochs(epochs: Any) -> Bunch:
 
     if not isinstance(epochs, mne.BaseEpochs):
         raise TypeError(f"epochs must be mne.BaseEpochs, got {type(epochs).__name__}: cut a Raw with mne.Epochs first")
-    picks = mne.pick_types(epochs.info, eeg=True, exclude="bads")
-    if not len(picks):
-        raise ValueError("The epochs have no good EEG channel: set their types with epochs.set_channel_types")
-    X = 1e6 * epochs.get_data(picks=picks, copy=True)
-    names = {code: name for name, code in epochs.event_id.items()}
-    y = np.array([names[code] for code in epochs.events[:, 2]], dtype=str)
-    info = mne.pick_info(epochs.info, picks)
-    sfreq = float(info["sfreq"])
-    metadata = {} if epochs.metadata is None else epochs.metadata
-    columns = {"subject": None} | {str(name): metadata[name].to_numpy() for name in metadata if str(name) not in TAKEN}
+    found = read_trials(epochs, units="uV")
+    sfreq, info = found.sfreq, found.info
+    columns = {"subject": None} | {name: column for name, column in found.metadata.items() if name not in TAKEN}
     try:
         limits = _filter_limits({key: info[key] for key in FILTER_LIMITS}, sfreq)
-        return make_trials(X, y, sfreq, info["ch_names"], **columns, **limits, info=info)
+        return make_trials(np.asarray(found.X), found.y, sfreq, found.ch_names, **columns, **limits, info=info)
     except ValueError as error:
         raise ValueError(f"The epochs: {error}") from error

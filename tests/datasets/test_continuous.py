@@ -135,7 +135,7 @@ def test_recordings_of_different_kinds_are_refused(raw):
         windows(mne.make_fixed_length_epochs(raw, 0.5, verbose=False), 0.5)
     with pytest.raises(TypeError, match="got str"):
         windows("recording.fif", 0.5)
-    with pytest.raises(ValueError, match="no good EEG channel"):
+    with pytest.raises(ValueError, match="recording: No channel holds brain signals"):
         windows(raw.copy().pick("eog"), 0.5)
 
 
