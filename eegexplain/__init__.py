@@ -25,6 +25,7 @@ _LAZY = {
     "SynchronyMapper": "eegexplain.information",
     "LinearModelWithBaseline": "eegexplain.encoding",
     "LinearModelWithBaselineHRF": "eegexplain.encoding",
+    "OcclusionAttributor": "eegexplain.attribution",
     "OrdinalLogisticRegression": "eegexplain.timecourse",
     "ParameterFitter": "eegexplain.encoding",
     "PerturbationCorrelator": "eegexplain.perturbation",

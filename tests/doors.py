@@ -28,7 +28,7 @@ from eegexplain import (
     sinusoid,
     timecourse,
 )
-from eegexplain.attribution import FLEXAttributor
+from eegexplain.attribution import FLEXAttributor, OcclusionAttributor
 from eegexplain.perturbation import PerturbationCorrelator
 from eegexplain.reverse_correlation import EnvelopeCorrelator, ReverseCorrelator
 from eegexplain.sinusoid import SinusoidFitter
@@ -188,6 +188,7 @@ UNITS = np.array([[0, 0, 3, 0], [7, 0, 27, 0]])
 DOORS = {
     # attribution
     "FLEXAttributor": analysis(FLEXAttributor, n_steps=3, random_state=0),
+    "OcclusionAttributor": analysis(OcclusionAttributor),
     "attribute": Door(
         lambda **given: attribution.attribute(model=linear(), target=0, n_steps=3, **given),
         arrays={"input": X[0], "baseline": X[1]},
@@ -618,7 +619,8 @@ NO_ARRAYS = {
                 "SanityCheck", "Parameter", "Perturbation", "ReceptiveField", "Significance", "Stability",
                 "SinusoidFit", "Source", "Job", "Options", "Figure", "Findings", "Section", "Trials",
                 "TrialSet", "TotalInformation", "TruthScore", "UncoveredBand", "UsableInformation"),
-    "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet"),
+    "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet",
+                                                "Windows"),
     "names, files, epochs and labelled results": ("as_basis", "class_contrast", "compare_explanations", "fetch_uci_eeg",
                                                   "from_epochs", "ideal_observer_accuracy",
                                                   "ideal_observer_information", "load_trials",

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from eegexplain import bases
-from eegexplain.attribution import FLEXAttributor
+from eegexplain.attribution import FLEXAttributor, OcclusionAttributor
 from eegexplain.information import InformationMapper, SynchronyMapper
 from eegexplain.models import (
     EEGNetClassifier,
@@ -117,6 +117,12 @@ def over_time_ordinal(**params):
     return TimeResolvedCoefficients(OrdinalLogisticRegression(), **params)
 
 
+def fast_occlusion(**params):
+    """Frequencies of other trials in the place of each, for an estimator without gradients."""
+    settings = {"basis": "fourier", "baseline": "trials", "n_baselines": 2, "random_state": 0}
+    return OcclusionAttributor(AmplitudeClassifier(), **settings, **params)
+
+
 class AmplitudeClassifier(ClassifierMixin, BaseEstimator):
     """A classifier of samples and amplitudes that is not a network."""
 
@@ -192,6 +198,7 @@ CASES = [
          map_attributes=(("attributions_", 1),)),
     Case("FLEXAttributor-regression", lambda: FLEXAttributor(fast_regressor(), n_steps=3, random_state=0), 59,
          regression=True, map_attributes=(("attributions_", 1),)),
+    Case("OcclusionAttributor", fast_occlusion, 61, searched="C"),
     Case(
         "ReverseCorrelator", lambda: ReverseCorrelator(fast_classifier()), 61, map_attributes=(("templates_", 1),)
     ),

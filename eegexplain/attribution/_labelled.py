@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from eegexplain._explanation import RunningMean, make_explanation
+from eegexplain._explanation import make_explanation
 from eegexplain._validation import check_option
+from eegexplain.attribution._means import class_variables
 
 
 def label_population(population, checks, coords, basis, facts):
@@ -34,10 +35,7 @@ def label_population(population, checks, coords, basis, facts):
                  "n_steps": (("trial",), checks.n_steps), "converged": (("trial",), checks.converged)}
     overall = population.overall.mean
     if population.per_class is not None:
-        empty = np.full(overall.shift.shape[1:], np.nan)
-        for name, read in (("class_value", RunningMean.mean), ("class_standard_error", RunningMean.standard_error)):
-            stack = np.stack([read(each.mean) if each.mean.count else empty for each in population.per_class])
-            variables[name] = (dims, stack)
+        variables |= class_variables([each.mean for each in population.per_class], dims, overall.shift.shape[1:])
     dataset = make_explanation(overall.mean(), dims, coords, standard_error=overall.standard_error(),
                                variables=variables, **facts, **checks.summary())
     return _with_cells(dataset, basis)

@@ -14,6 +14,7 @@ from eegexplain._validation import as_trials, check_option, lookup, validate_tri
 from eegexplain.attribution._baselines import make_bank
 from eegexplain.attribution._engine import Engine, Settings
 from eegexplain.attribution._labelled import label_population, label_trials, warn_unconverged
+from eegexplain.attribution._means import label_index
 from eegexplain.attribution._methods import METHODS
 from eegexplain.attribution._population import Population
 from eegexplain.bases import Basis, as_basis
@@ -230,12 +231,7 @@ class FLEXAttributor(Explainer):
 
     def _label_index(self, y):
         """Position of each trial's label among the classes; None for regressors and without labels."""
-        if y is None or not hasattr(self, "classes_"):
-            return None
-        unknown = np.setdiff1d(y, self.classes_).tolist()
-        if unknown:
-            raise ValueError(f"y holds {unknown[0]!r}, which is not one of the classes {self.classes_.tolist()}")
-        return np.searchsorted(self.classes_, y)
+        return label_index(y, getattr(self, "classes_", None))
 
     def _coords(self, basis):
         row, names = basis.rows(self.ch_names_)

@@ -3,13 +3,13 @@
 from eegexplain._validation import lookup
 from eegexplain.bases._basis import Basis
 from eegexplain.bases.spatial import Spatial, spatial
-from eegexplain.bases.spectral import Bands, Fourier, Time, TimeBands
+from eegexplain.bases.spectral import Bands, Fourier, Time, TimeBands, Windows
 from eegexplain.bases.timefrequency import STFT, Wavelet
 
-BASES = {basis.name: basis for basis in (Time, Fourier, Bands, TimeBands, STFT, Wavelet)}
+BASES = {basis.name: basis for basis in (Time, Windows, Fourier, Bands, TimeBands, STFT, Wavelet)}
 
-__all__ = ["BASES", "STFT", "Bands", "Basis", "Fourier", "Spatial", "Time", "TimeBands", "Wavelet", "as_basis",
-           "spatial"]
+__all__ = ["BASES", "STFT", "Bands", "Basis", "Fourier", "Spatial", "Time", "TimeBands", "Wavelet", "Windows",
+           "as_basis", "spatial"]
 
 
 def as_basis(basis: str | Basis, bands: dict | str | None = None) -> Basis:

@@ -1,11 +1,11 @@
-"""Time samples, Fourier bins, frequency bands, and the joint map of bands over time."""
+"""Time samples and windows, Fourier bins, frequency bands, and the joint map of bands over time."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from eegexplain._bands import band_masks, bin_weights
-from eegexplain._validation import check_bands
+from eegexplain._validation import check_bands, positive_int
 from eegexplain.bases._basis import Basis
 
 
@@ -31,6 +31,50 @@ class Time(Basis):
     def coordinates(self):
         """Times in seconds."""
         return {"time": np.arange(self.n_times) / self.sfreq}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Windows(Time):
+    """Windows of time: sums over the samples of each; a single window is the whole channel.
+
+    Parameters
+    ----------
+    windows : int
+        Windows of one length (but for a sample); trials of fewer samples have a window per sample.
+
+    Examples
+    --------
+    >>> from eegexplain.bases import Windows
+    >>> Windows(windows=2, n_times=5, sfreq=10.0).coordinates()["window"].tolist()
+    ['0-0.2 s', '0.2-0.5 s']
+    """
+
+    windows: int = 8
+
+    name = "windows"
+    dim = "window"
+
+    def bind(self, n_times, sfreq):
+        """Return this basis for signals of `n_times` samples at `sfreq` Hz."""
+        positive_int("windows", self.windows)
+        return super().bind(n_times, sfreq)
+
+    def _edges(self):
+        return np.linspace(0, self.n_times, min(self.windows, self.n_times) + 1).astype(int)
+
+    def pool(self, values):
+        """Sum the samples of each window."""
+        return np.add.reduceat(values, self._edges()[:-1], axis=-1)
+
+    def spread(self, cells):
+        """Give every sample the value of its window."""
+        return np.repeat(cells, np.diff(self._edges()), axis=-1)
+
+    def coordinates(self):
+        """Borders of the windows, and their middle in seconds."""
+        edges = self._edges() / self.sfreq
+        names = [f"{low:g}-{high:g} s" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+        return {"window": np.array(names, dtype=str), "time": (edges[:-1] + edges[1:]) / 2}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -47,6 +47,7 @@ FAMILIES = (
     *_AMPLITUDES,
     Family("saliency", "attribution", {"attribution": "saliency"}, True, False),
     Family("attribution", "attribution", None, True, True),
+    Family("occlusion", "occlusion", None, True, True),
     Family("information", "information", None, True, False),
     Family("envelopes", "envelope correlation", None, False, False),
     Family("filters", "filter table", None, False, False),

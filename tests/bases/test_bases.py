@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eegexplain._bands import bin_weights
-from eegexplain.bases import BASES, STFT, Bands, Fourier, Spatial, TimeBands, Wavelet, as_basis, spatial
+from eegexplain.bases import (
+    BASES,
+    STFT,
+    Bands,
+    Fourier,
+    Spatial,
+    TimeBands,
+    Wavelet,
+    Windows,
+    as_basis,
+    spatial,
+)
 from eegexplain.bases._basis import cell_labels
 
 BANDS = {"low": (2.0, 8.0), "high": (8.0, 20.0)}
@@ -341,3 +352,15 @@ def test_a_basis_survives_pickling_and_cloning():
         for other in (pickle.loads(pickle.dumps(basis)), copy.deepcopy(basis)):
             np.testing.assert_array_equal(other.attribute(x, gradient), basis.attribute(x, gradient))
     assert isinstance(make("spatial_bands", 30), Spatial)
+
+
+def test_windows_cut_a_trial_into_equal_parts():
+    """Of 41 samples three windows take 13, 14, 14; a trial of fewer samples than windows has one per sample."""
+    basis = Windows(windows=3).bind(41, 50.0)
+    values = np.arange(41.0)
+    expected = [values[:13].sum(), values[13:27].sum(), values[27:].sum()]
+    np.testing.assert_allclose(basis.pool(values), expected)
+    np.testing.assert_array_equal(basis.spread(np.arange(3)), np.repeat([0, 1, 2], [13, 14, 14]))
+    assert basis.cells()["window"].tolist() == ["0-0.26 s", "0.26-0.54 s", "0.54-0.82 s"]
+    np.testing.assert_allclose(basis.cells()["time"], [0.13, 0.4, 0.68])
+    assert [len(Windows(windows=n).bind(5, 1.0).cells()["window"]) for n in (1, 8)] == [1, 5]
