@@ -20,6 +20,7 @@ from eegexplain import (
     encoding,
     information,
     inspection,
+    intervention,
     models,
     perturbation,
     plotting,
@@ -35,8 +36,8 @@ from eegexplain.sinusoid import SinusoidFitter
 from eegexplain.timecourse import OrdinalLogisticRegression, TimeResolvedCoefficients
 from tests.estimators import fast_classifier, fast_eegnet, fast_eegnet_regressor, fast_regressor
 
-MODULES = (attribution, bases, datasets, encoding, information, inspection, models, perturbation, plotting, report,
-           reverse_correlation, sinusoid, timecourse)  # fmt: skip
+MODULES = (attribution, bases, datasets, encoding, information, inspection, intervention, models, perturbation,
+           plotting, report, reverse_correlation, sinusoid, timecourse)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -402,6 +403,14 @@ DOORS = {
     "usable_information": Door(
         lambda y, scores, folds, groups: vars(inspection.usable_information(y, scores, folds=folds, groups=groups)),
         arrays={"scores": X[:, 0, 0]}, labels={"y": y, "folds": np.arange(8) // 4, "groups": np.arange(8)},
+    ),
+    # intervention
+    "intervene": Door(
+        lambda X, other, reference: intervention.intervene(
+            network(), X, {"conv_out": {"units": [0], "with": other}, "pool_out": {"units": [1], "with": "mean"}},
+            reference=reference,
+        ),
+        arrays={"X": X, "other": X[::-1], "reference": X[:5]},
     ),
     # models
     "align_groups": Door(

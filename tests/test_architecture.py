@@ -28,7 +28,7 @@ LAYERS = {
     **dict.fromkeys(("bases", "datasets", "models"), 2),
     **dict.fromkeys(
         ("perturbation", "reverse_correlation", "sinusoid", "attribution", "encoding", "timecourse", "information",
-         "_timecourse_solvers"), 3
+         "intervention", "_timecourse_solvers"), 3
     ),
     "inspection": 4,
     "plotting": 5,
@@ -44,7 +44,8 @@ LIBRARIES_AT_MODULE_LEVEL = {"numpy", "scipy", "sklearn", "eegexplain", *sys.std
 # Heavy libraries imported at module level, and where.
 HEAVY = {
     "torch": ("_batches.py", "_ensemble.py", "_held.py", "_module.py", "_torch.py", "_trained.py", "_stages.py",
-              "models/", "attribution/", "reverse_correlation/_tracing.py", "encoding/parameters/_descent.py"),
+              "models/", "attribution/", "intervention/", "reverse_correlation/_tracing.py",
+              "encoding/parameters/_descent.py"),
     "skorch": ("_ensemble.py", "_held.py", "models/"),
     "joblib": ("_units.py", "_digest.py", "_cluster.py"),
     "threadpoolctl": ("_parallel.py",),
