@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 
 from eegexplain._arrays import check_array_like, check_labels
 from eegexplain._lazy import LazyTrials
-from eegexplain._readers import READERS, TrialSet
-from eegexplain._validation import check_group_names, suggest
+from eegexplain._readers import READERS, TrialSet, picked
+from eegexplain._validation import check_ch_names, check_group_names, suggest
 
 UNITS = {"V": 1.0, "mV": 1e3, "uV": 1e6}  # how many of them a volt has
 
@@ -72,7 +73,7 @@ def read_trials(
     ('left out: STI (stim)',)
     """
     if isinstance(data, TrialSet):
-        found = data if channels is None else _picked(data, list(channels))
+        found = picked(data, channels)
     else:
         reader = next((reader for reader in READERS if reader.holds(data)), None)
         found = _from_array(data, channels) if reader is None else reader.read(data, channels, y is None)
@@ -88,16 +89,86 @@ def is_container(data: Any) -> bool:
     return isinstance(data, TrialSet) or any(reader.holds(data) for reader in READERS)
 
 
-# ------------------------------------------------------------------- columns
+# -------------------------------------------------- what doors make of them
+def trials_of(X: Any, y: Any = None, groups: Any = None, *, sfreq: Any = None, ch_names: Any = None) -> TrialSet:
+    """Read what a door is given: a container by what the door's parameters say; arrays stay.
+
+    Parameters
+    ----------
+    X, y, groups : object
+    sfreq : float or None
+        In Hz, where the user says it.
+    ch_names : sequence of str or None
+        Channels to take, where the user names them.
+
+    Returns
+    -------
+    TrialSet
+        With the ``sfreq`` and ``ch_names`` of the container in the place of None.
+
+    Raises
+    ------
+    ValueError
+        Where a parameter contradicts the container.
+    """
+    if not is_container(X):
+        return TrialSet(X, y, groups, sfreq, ch_names)
+    found = read_trials(X, y, groups=groups)
+    if ch_names is not None and found.ch_names is not None and list(ch_names) != found.ch_names:
+        found = read_trials(X, y, groups=groups, channels=list(ch_names))
+    if sfreq is not None and found.sfreq is not None and not np.isclose(sfreq, found.sfreq):
+        raise ValueError(
+            f"sfreq={sfreq:g} Hz, but these trials were sampled at {found.sfreq:g} Hz: leave sfreq=None to take theirs."
+        )
+    return replace(found, sfreq=sfreq if found.sfreq is None else found.sfreq, ch_names=found.ch_names or ch_names)
+
+
 def trials_to_fit(estimator: Any, X: Any, y: Any, groups: Any) -> TrialSet:
-    """Read what ``fit`` of an estimator is given: a container by what the estimator's parameters say; arrays stay.
+    """Read what ``fit`` of an estimator is given; see `trials_of`.
+
+    Channels are those of its ``ch_names``, or those that the trained model knows that it holds.
+    """
+    names, known = getattr(estimator, "ch_names", None), _trained_names(getattr(estimator, "estimator", estimator))
+    if names is not None and known is not None and sorted(names) == sorted(known) and list(names) != known:
+        raise ValueError(
+            f"ch_names are {', '.join(map(str, names))}, but the trained model takes {', '.join(known)}: bring the "
+            "channels of the trials into its order."
+        )
+    if not is_container(X):
+        return TrialSet(X, y, groups, getattr(estimator, "sfreq", None), names)
+    return trials_of(X, y, groups, sfreq=getattr(estimator, "sfreq", None), ch_names=known if names is None else names)
+
+
+def _trained_names(model):
+    """Names of the channels that a trained model takes; None where it does not know them."""
+    members = getattr(model, "estimators", None)
+    if isinstance(members, (list, tuple)):
+        each = {tuple(names) for names in map(_trained_names, members) if names}
+        return list(each.pop()) if len(each) == 1 else None
+    frozen = type(model).__name__ == "FrozenEstimator"
+    names = getattr(model, "ch_names_", None) if frozen else None
+    if names is None:
+        module = getattr(model, "module_" if frozen else "module", model)
+        try:  # braindecode's networks raise where they were not told
+            names = [channel["ch_name"] for channel in module.chs_info]
+        except (AttributeError, ValueError, TypeError, KeyError):
+            return None
+    return _unless_default(list(names))
+
+
+def _unless_default(names):
+    """None for the names that channels get where nobody names them."""
+    return None if names is None or names == check_ch_names(None, len(names)) else names
+
+
+def trials_to_ask(estimator: Any, X: Any, y: Any = None, groups: Any = None) -> TrialSet:
+    """Read what a fitted estimator is asked about: of a container the channels that ``fit`` saw; arrays stay.
 
     Parameters
     ----------
     estimator : estimator instance
-        With ``sfreq`` and ``ch_names`` or without.
+        Fitted.
     X, y, groups : object
-        As given to ``fit``.
 
     Returns
     -------
@@ -106,41 +177,67 @@ def trials_to_fit(estimator: Any, X: Any, y: Any, groups: Any) -> TrialSet:
     Raises
     ------
     ValueError
-        Where a parameter contradicts the container.
+        For trials of another sampling rate than those of ``fit``, and without a channel that these had.
     """
     if not is_container(X):
         return TrialSet(X, y, groups)
-    found = read_trials(X, y, groups=groups)
-    names, sfreq = getattr(estimator, "ch_names", None), getattr(estimator, "sfreq", None)
-    if names is not None and found.ch_names is not None and list(names) != found.ch_names:
-        found = read_trials(X, y, groups=groups, channels=list(names))
-    if sfreq is not None and found.sfreq is not None and not np.isclose(sfreq, found.sfreq):
+    found, names = read_trials(X, y, groups=groups), _unless_default(getattr(estimator, "ch_names_", None))
+    names = _trained_names(estimator) if names is None else names
+    seen = getattr(estimator, "sfreq_", 1.0)
+    if seen != 1.0 and found.sfreq is not None and not np.isclose(seen, found.sfreq):  # 1 where nobody said
         raise ValueError(
-            f"sfreq={sfreq:g} Hz, but these trials were sampled at {found.sfreq:g} Hz: leave sfreq=None to take theirs."
+            f"These trials were sampled at {found.sfreq:g} Hz, those of fit at {seen:g} Hz: resample them to one rate."
         )
-    return found
+    if names is None or found.ch_names is None or found.ch_names == names:
+        return found
+    return read_trials(X, y, groups=groups, channels=names)
 
 
-def trials_to_ask(estimator: Any, X: Any) -> Any:
-    """Read what a fitted estimator is asked about: of a container the channels that ``fit`` saw; arrays stay.
+def trials_to_study(estimator: Any, X: Any, y: Any = None, groups: Any = None) -> tuple[Any, TrialSet]:
+    """Read what a procedure around an estimator is given.
 
     Parameters
     ----------
     estimator : estimator instance
-        Fitted.
-    X : object
+    X, y, groups : object
 
     Returns
     -------
-    X : array-like
+    estimator : estimator instance
+        A clone that is told what the container knows; the same object where there is nothing to tell.
+    trials : TrialSet
     """
-    if not is_container(X):
-        return X
-    first = read_trials(X)
-    names = getattr(estimator, "ch_names_", None)
-    return first.X if first.ch_names is None or first.ch_names == names else read_trials(X, channels=names).X
+    found = trials_to_fit(estimator, X, y, groups)
+    own = estimator.get_params(deep=False) if is_container(X) and hasattr(estimator, "get_params") else {}
+    known = {"sfreq": found.sfreq, "ch_names": found.ch_names}
+    told = {name: value for name, value in known.items() if value is not None and own.get(name, value) is None}
+    return clone(estimator).set_params(**told) if told else estimator, found
 
 
+class ScoresTrials:
+    """``score`` of whatever holds trials; before scikit-learn's mixin among the bases."""
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the accuracy of a classifier, or a regressor's coefficient of determination.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times), or a container
+            Trials, or what `datasets.read_trials` takes.
+        y : array-like of shape (n_trials,) or (n_trials, n_targets), or str, optional
+            Targets. Of a container None takes its own, and a name one of its columns.
+        sample_weight : array-like of shape (n_trials,), optional
+            Weights of the trials.
+
+        Returns
+        -------
+        score : float
+        """
+        read = trials_to_ask(self, X, y)
+        return super().score(read.X, read.y, sample_weight)  # type: ignore[misc]
+
+
+# ------------------------------------------------------------------- columns
 def _column(name, given, metadata, n_trials):
     """An array as it is given, or the column of that name."""
     if isinstance(given, str):
@@ -157,23 +254,6 @@ def _column(name, given, metadata, n_trials):
     return column
 
 
-def _picked(trials, channels):
-    """Trials of some channels, by name."""
-    names = trials.ch_names
-    if names is None:
-        raise ValueError("channels are picked by name, and these trials have no names: pick them yourself.")
-    missing = [name for name in channels if name not in names]
-    if missing:
-        raise ValueError(f"The trials lack the channels {', '.join(missing)}.{suggest(missing[0], names)}")
-    places = [names.index(name) for name in channels]
-    info = None
-    if trials.info is not None:
-        import mne
-
-        info = mne.pick_info(trials.info, places)
-    return replace(trials, X=np.asarray(trials.X)[:, places], ch_names=channels, info=info)
-
-
 def _in_units(trials, units):
     """Numbers in the unit that was asked for."""
     if units is None or units == trials.unit:
@@ -185,12 +265,10 @@ def _in_units(trials, units):
     if trials.unit is None:
         raise ValueError(f"units={units!r} was asked for, but this container does not say what its numbers are in.")
     factor = UNITS[units] / UNITS[trials.unit]
-    X = trials.X.scaled(factor) if isinstance(trials.X, LazyTrials) else factor * np.asarray(trials.X)
+    X = trials.X.changed(factor=factor) if isinstance(trials.X, LazyTrials) else factor * np.asarray(trials.X)
     return replace(trials, X=X, unit=units)
 
 
 def _from_array(data, channels):
     """An array-like: nothing is known of its trials."""
-    if channels is not None:
-        raise ValueError("channels are picked by name, and an array has no names: pick them yourself.")
-    return TrialSet(check_array_like("data", data, ndim=(2, 3)))
+    return picked(TrialSet(check_array_like("data", data, ndim=(2, 3))), channels)

@@ -75,16 +75,18 @@ class StoredRecording:
 
 
 @dataclass(frozen=True, eq=False)
-class ScaledTrials:
-    """Trials of another source, times a factor."""
+class ChangedTrials:
+    """Trials of another source, of some channels (None: all), times a factor (None: as they are)."""
 
     source: Source
-    factor: float
+    picks: NDArray[np.intp] | None = None
+    factor: float | None = None
 
     @property
     def trial_shape(self):
         """Shape of a trial."""
-        return self.source.trial_shape
+        n_channels, *rest = self.source.trial_shape
+        return (n_channels if self.picks is None else len(self.picks), *rest)
 
     @property
     def dtype(self):
@@ -93,7 +95,9 @@ class ScaledTrials:
 
     def read(self, places):
         """Trials by place."""
-        return self.factor * self.source.read(places)
+        found = self.source.read(places)
+        found = found if self.picks is None else found[:, self.picks]
+        return found if self.factor is None else self.factor * found
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,9 +272,9 @@ class LazyTrials(NDArrayOperatorsMixin):
         found.flags.writeable = False
         return found
 
-    def scaled(self, factor: float) -> LazyTrials:
-        """Trials times a factor, read when they are asked for as well."""
-        sources = [ScaledTrials(source, factor) for source in self._sources]
+    def changed(self, *, picks: Any = None, factor: float | None = None) -> LazyTrials:
+        """Trials of some channels, times a factor, read when they are asked for as well."""
+        sources = [ChangedTrials(source, picks, factor) for source in self._sources]
         return LazyTrials(sources, self._places, self._which)
 
     def __array__(self, dtype=None, copy=None):

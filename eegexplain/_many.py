@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import clone, is_classifier
 from sklearn.utils.validation import has_fit_parameter
 
 from eegexplain._checkpoint import Checkpoint, open_checkpoint
+from eegexplain._containers import trials_to_study
 from eegexplain._lazy import kept_lazy
 from eegexplain._units import STACK, Unit, run_units
 from eegexplain._validation import check_group_names, refuse_masked
@@ -17,14 +18,14 @@ from eegexplain._validation import check_group_names, refuse_masked
 
 def fit_many(
     estimator: Any,
-    X: ArrayLike,
-    y: ArrayLike | None,
+    X: Any,
+    y: Any = None,
     *,
     subsets: Any = None,
     targets: Any = None,
     random_states: Any = None,
     params: Any = None,
-    groups: ArrayLike | None = None,
+    groups: Any = None,
     n_jobs: int | None = None,
     checkpoint: str | os.PathLike | Checkpoint | None = None,
     verbose: int = 0,
@@ -40,10 +41,10 @@ def fit_many(
     ----------
     estimator : estimator instance
         Is cloned, never changed. Estimators without a way to share are fitted one by one.
-    X : array-like of shape (n_trials, ...)
-        Trials of all subsets.
-    y : array-like of shape (n_trials,) or (n_trials, n_outputs), or None
-        Labels or numbers; None with `targets`.
+    X : array-like of shape (n_trials, ...), or a container
+        Trials of all subsets, or what `datasets.read_trials` takes.
+    y : array-like of shape (n_trials,) or (n_trials, n_outputs), str or None
+        Labels or numbers; None with `targets`, or for those of a container.
     subsets : list of arrays of int, optional
         Numbers of the trials that each network is trained on; None is all of them. Like the next three a list with one
         entry per network, or with one entry for all.
@@ -85,6 +86,8 @@ def fit_many(
     >>> len(null), null[0].predict(X).shape
     (3, (40,))
     """
+    estimator, (X, own, groups) = trials_to_study(estimator, X, y if targets is None else None, groups)
+    y = own if targets is None else y
     trials: Any = kept_lazy(X) if hasattr(X, "shape") else np.asarray(X)
     if trials.ndim < 2:
         raise ValueError(f"X must have shape (n_trials, ...) with trials of at least one value, got {trials.shape}.")

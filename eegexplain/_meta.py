@@ -178,6 +178,10 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         return TorchNet(self.estimator_, self.trial_shape_)
 
     # ------------------------------------------------------------- explain
+    def _trials(self, X):
+        """Trials as those of `fit`, out of whatever holds them."""
+        return validate_trials(self, trials_to_ask(self, X).X, reset=False)
+
     def transform(self, X):
         """Return per-trial evidence as a 2-D array with one named column per cell.
 
@@ -199,10 +203,10 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             For trials of another shape than in ``fit``, and for NaN.
         """
         check_is_fitted(self)
-        X = validate_trials(self, trials_to_ask(self, X), reset=False)
+        X = self._trials(X)
         return np.asarray(self._explain_trials(as_trials(X))).reshape(len(X), -1)
 
-    def fit_transform(self, X, y, **fit_params):
+    def fit_transform(self, X, y=None, **fit_params):
         """Fit, then explain the same trials.
 
         The network has seen these trials: their evidence is optimistic. Use ``cross_validate_explanations`` (or
@@ -242,7 +246,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             As `transform`.
         """
         check_is_fitted(self)
-        X = validate_trials(self, trials_to_ask(self, X), reset=False)
+        X = self._trials(X)
         coords = self._trial_coords()
         value = np.asarray(self._explain_trials(as_trials(X)))
         population = ("version", "degrees_of_freedom", *e.ORIGIN)
@@ -279,10 +283,10 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             As `transform`; for classes in `y` that ``fit`` did not see, and groups of another length.
         """
         check_is_fitted(self)
+        X, y, groups = trials_to_ask(self, X, y, groups)
         if y is None:
-            X = validate_trials(self, trials_to_ask(self, X), reset=False)
+            X = validate_trials(self, X, reset=False)
         else:
-            X = trials_to_ask(self, X)
             X, y = validate_trials(self, X, y, reset=False, kind="classifier" if hasattr(self, "classes_") else None)
             self._check_labels(y)
         codes = None if groups is None else check_groups(groups, len(X))
@@ -316,7 +320,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     # ---------------------------------------------------------- delegation
     def _delegate(self, method, X, *args, **params):
         check_is_fitted(self)
-        X = validate_trials(self, trials_to_ask(self, X), reset=False)
+        X = self._trials(X)
         return getattr(self.estimator_, method)(self._inner_input(X), *args, **params)
 
     @available_if(inner_has("predict"))
@@ -340,8 +344,9 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         return self._delegate("decision_function", X)
 
     @available_if(inner_has("score"))
-    def score(self, X, y, **params):
+    def score(self, X, y=None, **params):
         """Score the inner estimator (accuracy or R2): how far its explanation matters at all."""
+        X, y, _ = trials_to_ask(self, X, y)
         if _routing_enabled():
             params = process_routing(self, "score", **params).estimator.score
         return self._delegate("score", X, y, **params)

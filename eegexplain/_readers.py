@@ -1,7 +1,7 @@
 """One reader for each library whose objects hold trials; `read_trials` is the door."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ _AXES = {  # names of dimensions, in lower case
     "time": ("time", "times", "t"),
 }
 _LABELS = ("y", "label", "labels", "target", "targets", "condition", "event", "class")
+_OF_ALL = {"X", "ch_names", "classes", "info", "truth", "sfreq"}  # what of a Bunch belongs to no single trial
 _TYPES = ("eeg", "seeg", "ecog", "dbs", "mag", "grad")  # of channels that hold brain signals; EEG where there is any
 
 
@@ -81,6 +82,35 @@ class Reader:
     read: Callable[[Any, Any, bool], TrialSet]
 
 
+def picked(trials: TrialSet, channels: Sequence[str] | None) -> TrialSet:
+    """Trials of some channels by name, as lazy as before; of all for None.
+
+    Raises
+    ------
+    ValueError
+        For names that are not there, and trials without any.
+    """
+    if channels is None or list(channels) == trials.ch_names:
+        return trials
+    if trials.ch_names is None:
+        raise ValueError("channels are picked by name, and these trials have no names: pick them yourself.")
+    places, info = _places(channels, trials.ch_names), trials.info
+    if info is not None:
+        import mne
+
+        info = mne.pick_info(info, places)
+    X = trials.X.changed(picks=places) if isinstance(trials.X, LazyTrials) else np.asarray(trials.X)[:, places]
+    return replace(trials, X=X, ch_names=list(channels), info=info)
+
+
+def _places(channels, known):
+    """Where channels are among those that are known."""
+    missing = [name for name in channels if name not in known]
+    if missing:
+        raise ValueError(f"The trials lack the channels {', '.join(missing)}.{suggest(missing[0], known)}")
+    return np.array([known.index(name) for name in channels])
+
+
 # ---------------------------------------------------------------------- MNE
 def _is_of(data, *modules):
     """Whether the class of `data`, or one it comes from, is of these modules: no library is imported to ask."""
@@ -136,10 +166,7 @@ def pick_channels(info: Any, channels: Sequence[str] | None) -> tuple[np.ndarray
     """
     known = list(info["ch_names"])
     if channels is not None:
-        missing = [name for name in channels if name not in known]
-        if missing:
-            raise ValueError(f"The trials lack the channels {', '.join(missing)}.{suggest(missing[0], known)}")
-        return np.array([known.index(name) for name in channels]), ()
+        return _places(channels, known), ()
     types = info.get_channel_types()
     present = [kind for kind in _TYPES if kind in types]
     if not present:
@@ -226,14 +253,13 @@ def _is_torch(data):
 
 def _from_torch(data, channels, labelled):
     """Trials of a torch dataset, whose items are ``(trial, target, ...)``."""
-    _refuse_names(channels)
     if not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
         raise TypeError(f"{type(data).__name__} is a stream: trials are read several times, and in other orders.")
     X = _lazily(data, _first_of)
     y = None
     if labelled and isinstance(data[0], (tuple, list)) and len(data[0]) > 1:
         y = np.array([np.asarray(data[place][1]) for place in range(len(data))])
-    return TrialSet(X, y)
+    return picked(TrialSet(X, y), channels)
 
 
 def _is_skorch(data):
@@ -242,8 +268,7 @@ def _is_skorch(data):
 
 def _from_skorch(data, channels, labelled):
     """Trials of skorch's ``SliceDataset``."""
-    _refuse_names(channels)
-    return TrialSet(_lazily(data, np.asarray))
+    return picked(TrialSet(_lazily(data, np.asarray)), channels)
 
 
 def _first_of(item):
@@ -258,11 +283,6 @@ def _lazily(items, trial):
         raise ValueError(f"Trials of {type(items).__name__} must be (n_channels, n_times), got shape {first.shape}.")
     dtype = np.dtype(np.float32 if first.dtype == np.float32 else np.float64)
     return LazyTrials([ItemTrials(items, trial, first.shape, dtype)], np.arange(len(items)))
-
-
-def _refuse_names(channels):
-    if channels is not None:
-        raise ValueError("channels are picked by name, and these trials have no names: pick them yourself.")
 
 
 # -------------------------------------------------------------------- xarray
@@ -284,17 +304,10 @@ def _from_xarray(data, channels, labelled):
     trial, channel, time = axes.values()
     data = data.transpose(trial, channel, time)
     names = [str(name) for name in data[channel].values] if channel in data.coords else None
-    if channels is not None:
-        if names is None:
-            _refuse_names(channels)
-        lost = [name for name in channels if name not in names]
-        if lost:
-            raise ValueError(f"The trials lack the channels {', '.join(lost)}.{suggest(lost[0], names)}")
-        data, names = data.isel({channel: [names.index(name) for name in channels]}), list(channels)
     metadata = {str(name): own.values for name, own in data.coords.items() if own.dims == (trial,) and name != trial}
     y = next((metadata[name] for name in metadata if name.lower() in _LABELS), None)
     unit = {"v": "V", "mv": "mV", "uv": "uV", "µv": "uV"}.get(str(data.attrs.get("units", "")).lower())
-    return TrialSet(data.values, y, None, _rate(data, time), names, None, unit, metadata)
+    return picked(TrialSet(data.values, y, None, _rate(data, time), names, None, unit, metadata), channels)
 
 
 def _dim(data, names):
@@ -312,7 +325,21 @@ def _rate(data, time):
     return float(np.round(1 / steps.mean(), 6))
 
 
+# -------------------------------------------------- what this package loads
+def _is_bunch(data):
+    return _is_of(data, "sklearn.utils") and {"X", "y"} <= set(dir(data))
+
+
+def _from_bunch(data, channels, labelled):
+    """Trials as `load_trials`, `windows` and the simulations give them."""
+    columns = {name: column for name, column in data.items() if name not in _OF_ALL}
+    metadata = {name: column for name, column in columns.items() if np.shape(column) == (len(data.X),)}
+    trials = TrialSet(data.X, data.y, None, data.get("sfreq"), data.get("ch_names"), data.get("info"), None, metadata)
+    return picked(trials, channels)
+
+
 READERS = (
+    Reader("eegexplain", _is_bunch, _from_bunch),
     Reader("MNE", _is_mne, _from_mne),
     Reader("braindecode", _is_braindecode, _from_braindecode),
     Reader("skorch", _is_skorch, _from_skorch),

@@ -12,6 +12,7 @@ from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 from torch import nn
 
+from eegexplain._containers import trials_to_ask
 from eegexplain._held import HeldModule, first_output
 from eegexplain._torch import TorchNet
 from eegexplain._validation import as_trials, check_array_like, check_sfreq
@@ -126,7 +127,7 @@ class TrainedModule(BaseEstimator):
         ValueError
             For trials that the module does not take, and outputs that do not fit `classes`.
         """
-        self._network(X)
+        self._network(trials_to_ask(self, X).X)
         return self
 
     @property
@@ -187,7 +188,7 @@ class TrainedModule(BaseEstimator):
         logits = self._responses(X, "centered_logit")
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+    def score(self, X: Any, y: Any = None) -> float:
         """Return the accuracy of a classifier, or a regressor's coefficient of determination.
 
         Parameters
@@ -199,10 +200,11 @@ class TrainedModule(BaseEstimator):
         -------
         score : float
         """
+        X, y, _ = trials_to_ask(self, X, y)
         return float((r2_score if self.classes is False else accuracy_score)(y, self.predict(X)))
 
     def _responses(self, X, response):
-        trials = check_array_like("X", X, ndim=(2, 3))
+        trials = check_array_like("X", trials_to_ask(self, X).X, ndim=(2, 3))
         return self._network(trials).outputs(as_trials(trials), response)
 
     # ---------------------------------------------------- what analyses ask

@@ -4,14 +4,21 @@ import pickle
 
 import mne
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from skorch.helper import SliceDataset
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
+from eegexplain import as_estimator, inspection, models
 from eegexplain.attribution import FLEXAttributor
-from eegexplain.datasets import TrialSet, read_trials
+from eegexplain.datasets import TrialSet, make_oscillatory_eeg, read_trials, windows
+from eegexplain.encoding import unit_responses
 from eegexplain.perturbation import PerturbationCorrelator
 from tests.estimators import fast_classifier, fast_eegnet
 
@@ -24,8 +31,6 @@ SUBJECTS = np.repeat(["a", "b", "c"], 2)
 
 
 def epochs(bads=(), metadata=True, preload=True, tmp_path=None, **types):
-    import pandas as pd
-
     kinds = {"C3": "eeg", "C4": "eeg", "Pz": "eeg", "STI": "stim"} | types
     info = mne.create_info(NAMES, SFREQ, [kinds[name] for name in NAMES])
     info["bads"] = list(bads)
@@ -172,7 +177,7 @@ class Stream(IterableDataset):
         (lambda: read_trials(epochs(), units="nV"), ValueError, "units='nV' is not known"),
         (lambda: read_trials(X, units="uV"), ValueError, "does not say what its numbers are in"),
         (lambda: read_trials(epochs(), channels=["C3", "Cz"]), ValueError, "lack the channels Cz"),
-        (lambda: read_trials(X, channels=["C3"]), ValueError, "array has no names"),
+        (lambda: read_trials(X, channels=["C3"]), ValueError, "trials have no names"),
         (lambda: read_trials(Items(), channels=["C3"]), ValueError, "trials have no names"),
         (lambda: read_trials(epochs(bads=["C3", "C4", "Pz"])), ValueError, "All eeg channels are marked as bad"),
         (lambda: read_trials(epochs(C3="misc", C4="misc", Pz="misc")), ValueError, "No channel holds brain signals"),
@@ -271,3 +276,172 @@ def test_frequencies_of_a_network_trained_on_epochs_are_in_hertz():
     net = fast_classifier(sfreq=None).fit(epochs())
     plain = fast_classifier(sfreq=SFREQ).fit(X[:, :3], WORDS)
     np.testing.assert_array_equal(net.filter_table_["peak_frequency"], plain.filter_table_["peak_frequency"])
+
+
+# --------------------------------------------------------------------- doors
+def many(order=NAMES[:3]):
+    """Twelve trials of each of two subjects, with a difference in C4."""
+    n = 24
+    y = np.arange(n) % 2
+    trials = 1e-5 * np.random.default_rng(1).standard_normal((n, 3, T))
+    trials[y == 1, 1] *= 2
+    info = mne.create_info(NAMES[:3], SFREQ, "eeg")
+    events = np.column_stack([100 * np.arange(n), np.zeros(n, int), y + 1])
+    frame = pd.DataFrame({"subject": np.repeat(["a", "b"], 12)})
+    made = mne.EpochsArray(trials, info, events, event_id={"left": 1, "right": 2}, metadata=frame, verbose=False)
+    return made.reorder_channels(list(order)) if list(order) != NAMES[:3] else made
+
+
+def log_power():
+    return make_pipeline(FunctionTransformer(_log_power), LogisticRegression())
+
+
+def _log_power(trials):
+    return np.log(np.var(trials, axis=-1))
+
+
+def explainer(**known):
+    return PerturbationCorrelator(log_power(), method="sampling", n_iterations=4, bands="eeg", random_state=0, **known)
+
+
+FOLDS = {"cv": 2, "random_state": 0}
+NO_FILTERS = pd.DataFrame({"peak_frequency": [1.0], "bandwidth": [0.1]})
+
+
+def _cross_validate_models(known, *data, **more):
+    return inspection.cross_validate_models(explainer(**known), *data, **FOLDS, **more).held_out.scores
+
+
+def _cross_validate_explanations(known, *data, **more):
+    return inspection.cross_validate_explanations(explainer(**known), *data, **FOLDS, **more).dataset["value"]
+
+
+def _explain_groups(known, *data, **more):
+    return inspection.explain_groups(explainer(**known), *data, **FOLDS, **more).dataset["value"]
+
+
+def _stability(known, *data, groups):
+    settings = {"n_folds": 2, "n_repeats": 1, "n_permutations": 0, "random_state": 0}
+    return inspection.stability(explainer(**known), *data, **settings).agreement["cosine"]
+
+
+def _permutation_test(known, *data, **more):
+    return inspection.permutation_test(explainer(**known), *data, n_permutations=19, **FOLDS, **more).statistic
+
+
+def _label_randomization(known, *data, **more):
+    settings = {"n_permutations": 1, "random_state": 0, **more}
+    return inspection.label_randomization(explainer(**known), *data, **settings).similarity
+
+
+def _model_randomization(known, *data, groups):
+    found = FLEXAttributor(fast_classifier(sfreq=None), n_steps=2, **known).fit(*data)
+    return inspection.model_randomization(found, *data, random_state=0).similarity
+
+
+def _power_contrast(known, *data, **more):
+    return inspection.power_contrast(*data, **known, **more)["value"]
+
+
+def _uncovered_bands(known, *data, **more):
+    return [one.channel for one in inspection.uncovered_bands(NO_FILTERS, *data, **known, **more)]
+
+
+def _artifact_audit(known, *data, groups):
+    contrast = inspection.power_contrast(*data, bands="eeg", **known)
+    rate = {name: value for name, value in known.items() if name == "sfreq"}
+    return [share.data_share for share in inspection.artifact_audit(contrast, *data, **rate).shares]
+
+
+def _fit_many(known, *data, groups):
+    return models.fit_many(log_power(), *data)[0].predict_proba(read_trials(data[0]).X)
+
+
+def _ensemble(known, *data, **more):
+    ensemble = models.EnsembleClassifier([log_power(), log_power()], random_state=0)
+    return ensemble.fit(*data, **more).predict_proba(data[0])
+
+
+def _unit_responses(known, *data, groups):
+    return unit_responses(fast_classifier(**{"sfreq": None} | known).fit(*data), data[0]).data
+
+
+PROCEDURES = [
+    _cross_validate_models, _cross_validate_explanations, _explain_groups, _stability, _permutation_test,
+    _label_randomization, _model_randomization, _power_contrast, _uncovered_bands, _artifact_audit, _fit_many,
+    _ensemble, _unit_responses,
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")  # few trials
+@pytest.mark.parametrize("procedure", PROCEDURES)
+def test_a_door_takes_a_container_as_its_trials(procedure):
+    held = many()
+    trials, y, groups = read_trials(held, groups="subject")
+    found = procedure({}, held, groups="subject")
+    wanted = procedure({"sfreq": SFREQ, "ch_names": NAMES[:3]}, trials, y, groups=groups)
+    np.testing.assert_array_equal(found, wanted)
+    if hasattr(found, "coords") and "channel" in found.coords:
+        assert found["channel"].values.tolist() == NAMES[:3]
+
+
+@pytest.mark.parametrize("procedure", PROCEDURES[:6] + PROCEDURES[7:11])  # others ask a fitted model
+def test_an_array_without_labels_stays_an_error(procedure):
+    trials, _, groups = read_trials(many(), groups="subject")
+    with pytest.raises((ValueError, TypeError), match=r"\by\b"):
+        procedure({"sfreq": SFREQ, "ch_names": NAMES[:3]}, trials, groups=groups)
+
+
+def test_what_a_procedure_is_told_is_not_kept_by_the_explainer_that_was_given():
+    asked = explainer()
+    found = inspection.cross_validate_explanations(asked, many(), **FOLDS)
+    assert asked.sfreq is None and asked.ch_names is None and found.explainer.sfreq == SFREQ
+    with pytest.raises(ValueError, match="sfreq=128 Hz, but these trials were sampled at 100 Hz"):
+        inspection.cross_validate_explanations(explainer(sfreq=128.0), many(), **FOLDS)
+
+
+def test_a_trained_network_gets_its_channels_by_name():
+    net = fast_classifier(sfreq=None).fit(many())
+    given, turned = many(), many(["Pz", "C3", "C4"])
+    for model in (FrozenEstimator(net), models.EnsembleClassifier([FrozenEstimator(net)])):
+        plain, found = (PerturbationCorrelator(model, random_state=0).fit(one) for one in (given, turned))
+        assert np.any(plain.correlations_) and found.ch_names_ == NAMES[:3]
+        np.testing.assert_array_equal(found.correlations_, plain.correlations_)
+    with pytest.raises(ValueError, match="the trained model takes C3, C4, Pz"):
+        PerturbationCorrelator(FrozenEstimator(net), ch_names=["C4", "C3", "Pz"]).fit(*tuple(read_trials(given))[:2])
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * T, 2))
+    module.chs_info = [{"ch_name": name} for name in NAMES[:3]]
+    held = as_estimator(module, classes=["left", "right"])
+    np.testing.assert_array_equal(held.predict_proba(turned), held.predict_proba(given))
+    assert held.score(turned) == held.score(given)
+    assert PerturbationCorrelator(held).fit(read_trials(turned, units="uV")).ch_names_ == NAMES[:3]
+
+
+def test_trials_of_nameless_channels_are_taken_as_they_come():
+    found = PerturbationCorrelator(fast_classifier(sfreq=None), random_state=0).fit(*tuple(read_trials(many()))[:2])
+    np.testing.assert_array_equal(found.transform(many()), found.transform(read_trials(many()).X))
+
+
+def test_fitted_estimators_take_labels_from_the_container():
+    held = many()
+    trials, y, groups = read_trials(held, groups="subject")
+    found = PerturbationCorrelator(fast_classifier(sfreq=None), random_state=0).fit(held)
+    assert found.score(held) == found.score(trials, y) == found.estimator_.score(held)
+    asked, wanted = (found.explain_population(*given) for given in ((held, None, "subject"), (trials, y, groups)))
+    np.testing.assert_array_equal(asked["standard_error"], wanted["standard_error"])
+    flex = FLEXAttributor(FrozenEstimator(found.estimator_), target="true", n_steps=2).fit(held)
+    np.testing.assert_array_equal(flex.explain(held)["value"], flex.explain(trials, y)["value"])
+    with pytest.raises(ValueError, match="sampled at 50 Hz, those of fit at 100 Hz"):
+        found.transform(many().resample(50.0, verbose=False))
+
+
+def test_what_the_package_loads_is_a_container():
+    eeg = make_oscillatory_eeg(8, ["C3", "C4"], duration=0.5, n_subjects=2, random_state=0)
+    found = read_trials(eeg, groups="subject", channels=["C4"])
+    np.testing.assert_array_equal(found.X, eeg.X[:, [1]])
+    assert (found.sfreq, found.ch_names, found.y.tolist()) == (eeg.sfreq, ["C4"], eeg.y.tolist())
+    assert found.groups.tolist() == eeg.subject.tolist() and set(found.metadata) == {"y", "subject"}
+    recording = np.random.default_rng(0).standard_normal((2, 1000))
+    lazy = read_trials(windows(recording, 1.0, sfreq=100.0, y="rest"), channels=["ch1"])
+    assert not isinstance(lazy.X, np.ndarray) and lazy.X.shape == (10, 1, 100)
+    np.testing.assert_array_equal(lazy.X[3], recording[1:, 300:400])

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from eegexplain._containers import trials_to_ask
 from eegexplain._meta import Explainer
 from eegexplain._settings import AT_LEAST_ONE, Number
 from eegexplain._validation import as_trials, check_option, lookup, validate_trials
@@ -288,6 +289,7 @@ class FLEXAttributor(Explainer):
             ``target="true"`` without labels, and two bases of the same name.
         """
         check_is_fitted(self)
+        X, y, _ = trials_to_ask(self, X, y)
         X = as_trials(validate_trials(self, X, reset=False))
         target = self.target if target is None else target
         wanted = basis if isinstance(basis, list) else [self.basis_ if basis is None else basis]

@@ -3,14 +3,14 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
+from eegexplain._containers import trials_to_ask
 from eegexplain._validation import as_trials, check_array_like, positive_int
 
 
 def unit_responses(
-    estimator: Any, X: ArrayLike, *, layer: str | None = None, average: bool = True, batch_size: int | None = None
+    estimator: Any, X: Any, *, layer: str | None = None, average: bool = True, batch_size: int | None = None
 ) -> Bunch:
     """Outputs of a layer's units, as data for a ``WeightFitter`` or ``ParameterFitter``.
 
@@ -56,7 +56,7 @@ def unit_responses(
     >>> unit_responses(net, X).data.shape, unit_responses(net, X, average=False).data.shape
     ((20, 3), (1280, 3))
     """
-    trials = as_trials(check_array_like("X", X, ndim=(2, 3)))
+    trials = as_trials(check_array_like("X", trials_to_ask(estimator, X).X, ndim=(2, 3)))
     if batch_size is not None:
         positive_int("batch_size", batch_size)
     from eegexplain._torch import TorchNet

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import stats
 
+from eegexplain._containers import is_container, trials_of
 from eegexplain._text import readable
 from eegexplain._validation import check_bands, check_groups, check_number, check_sfreq
 from eegexplain.inspection._artifacts import line_columns, muscle_columns, ocular_columns, place_of
@@ -105,12 +105,12 @@ class ArtifactAudit:
 
 def artifact_audit(
     explanation: Any,
-    X: ArrayLike,
-    y: ArrayLike,
+    X: Any,
+    y: Any = None,
     *,
-    sfreq: float,
+    sfreq: float | None = None,
     bands: Any = "eeg",
-    groups: ArrayLike | None = None,
+    groups: Any = None,
     line_frequency: float = 50.0,
     ocular: Sequence[str] | None = None,
     muscle: Sequence[str] | None = None,
@@ -125,8 +125,8 @@ def artifact_audit(
         The trials, with the channels of the explanation.
     y : array-like of shape (n_trials,)
         Classes.
-    sfreq : float
-        Sampling rate in Hz.
+    sfreq : float, optional
+        Sampling rate in Hz; needed for arrays.
     bands : "eeg" or dict of str to (float, float), default="eeg"
         Limits of the explanation's bands in Hz.
     groups : array-like of shape (n_trials,), optional
@@ -176,7 +176,9 @@ def artifact_audit(
     """
     found = as_explanation(explanation)
     channels = channels_of(found, "The explanation")
-    table = _columns(found, bands, check_sfreq(sfreq))
+    X, y, groups = read = trials_of(X, y, groups, sfreq=sfreq, ch_names=channels if is_container(X) else None)
+    sfreq = check_sfreq(read.sfreq)
+    table = _columns(found, bands, sfreq)
     given = {"ocular": ocular, "muscle": muscle}
     for kind, names in given.items():
         unknown = [name for name in names or () if name not in channels]

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from eegexplain._bands import band_masks
+from eegexplain._containers import trials_of
 from eegexplain._explanation import make_explanation, population_error
 from eegexplain._validation import (
     check_array_like,
@@ -105,13 +106,13 @@ def sums_by_class(powers: NDArray, codes: NDArray, n_classes: int) -> NDArray:
 
 
 def power_contrast(
-    X: ArrayLike,
-    y: ArrayLike,
+    X: Any,
+    y: Any = None,
     *,
-    sfreq: float = 1.0,
+    sfreq: float | None = None,
     ch_names: Sequence[str] | None = None,
     bands: Any = None,
-    groups: ArrayLike | None = None,
+    groups: Any = None,
 ) -> Any:
     r"""Log of each class's mean power less the mean of the other classes' logs, with its standard error.
 
@@ -124,10 +125,10 @@ def power_contrast(
         In any unit: the contrast does not depend on it.
     y : array-like of shape (n_trials,)
         Class of each trial; at least two classes.
-    sfreq : float, default=1.0
-        Sampling rate in Hz.
+    sfreq : float, optional
+        Sampling rate in Hz. None is the container's, of an array 1: cycles per sample.
     ch_names : sequence of str or None
-        None is ``ch0, ch1, ...``.
+        None are the container's, of an array ``ch0, ch1, ...``.
     bands : "eeg", dict of str to (float, float) or None
         None keeps the single bins of the discrete Fourier transform.
     groups : array-like of shape (n_trials,) or None
@@ -164,7 +165,9 @@ def power_contrast(
     >>> bool(abs(found["value"].sel(output="1").item() - np.log(4)) < 3 * found["standard_error"].max())
     True
     """
-    data = _checked(X, y, groups)
+    read = trials_of(X, y, groups, sfreq=sfreq, ch_names=ch_names)
+    sfreq, ch_names = 1.0 if read.sfreq is None else read.sfreq, read.ch_names
+    data = _checked(read.X, read.y, read.groups)
     X, classes, codes = data.X, data.classes, data.codes
     sfreq, ch_names = check_sfreq(sfreq), check_ch_names(ch_names, X.shape[1])
     bands = None if bands is None else check_bands(bands, sfreq, X.shape[-1])

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from eegexplain._bands import band_masks
+from eegexplain._containers import trials_of
 from eegexplain._validation import check_array_like, check_bands, check_sfreq
 from eegexplain.inspection._errors import beyond_zero
 from eegexplain.inspection.contrast import power_contrast
@@ -32,13 +32,13 @@ class UncoveredBand:
 
 def uncovered_bands(
     filter_table: Any,
-    X: ArrayLike,
-    y: ArrayLike,
+    X: Any,
+    y: Any = None,
     *,
-    sfreq: float,
+    sfreq: float | None = None,
     ch_names: Sequence[str] | None = None,
     bands: Any = "eeg",
-    groups: ArrayLike | None = None,
+    groups: Any = None,
 ) -> list[UncoveredBand]:
     """Name the bands in which the classes differ but which no filter of a SyncNet passes: it cannot use them.
 
@@ -49,8 +49,8 @@ def uncovered_bands(
         the filters as they are, cut off by their window.
     X : array-like of shape (n_trials, n_channels, n_times)
     y : array-like of shape (n_trials,)
-    sfreq : float
-        Sampling rate in Hz.
+    sfreq : float, optional
+        Sampling rate in Hz; needed for arrays.
     ch_names : sequence of str or None
     bands : "eeg" or dict of str to (float, float)
     groups : array-like of shape (n_trials,) or None
@@ -101,13 +101,13 @@ def passes(filter_table: Any, frequency: float) -> bool:
 
 
 def class_rhythms(
-    X: ArrayLike,
-    y: ArrayLike,
+    X: Any,
+    y: Any = None,
     *,
-    sfreq: float,
+    sfreq: float | None = None,
     ch_names: Sequence[str] | None = None,
     bands: Any = "eeg",
-    groups: ArrayLike | None = None,
+    groups: Any = None,
 ) -> list[UncoveredBand]:
     """Bands in which the classes differ, with the frequency of their own peak.
 
@@ -115,8 +115,8 @@ def class_rhythms(
     ----------
     X : array-like of shape (n_trials, n_channels, n_times)
     y : array-like of shape (n_trials,)
-    sfreq : float
-        In Hz.
+    sfreq : float, optional
+        In Hz; needed for arrays.
     ch_names : sequence of str or None
     bands : "eeg" or dict of str to (float, float)
     groups : array-like of shape (n_trials,) or None
@@ -130,9 +130,10 @@ def class_rhythms(
     ValueError
         As `power_contrast`.
     """
-    X, sfreq, given = check_array_like("X", X, ndim="n_trials, n_channels, n_times"), check_sfreq(sfreq), bands
+    X, y, groups = read = trials_of(X, y, groups, sfreq=sfreq, ch_names=ch_names)
+    X, sfreq, given = check_array_like("X", X, ndim="n_trials, n_channels, n_times"), check_sfreq(read.sfreq), bands
     bands = check_bands(bands, sfreq, X.shape[-1])
-    options: dict[str, Any] = {"sfreq": sfreq, "ch_names": ch_names, "groups": groups}
+    options: dict[str, Any] = {"sfreq": sfreq, "ch_names": read.ch_names, "groups": groups}
     by_band, by_bin = (power_contrast(X, y, bands=each, **options) for each in (given, None))
     differs = beyond_zero(by_band["value"], by_band["standard_error"], by_band.attrs["degrees_of_freedom"])
     with np.errstate(divide="ignore", invalid="ignore"):

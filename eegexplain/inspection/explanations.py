@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.metrics import get_scorer
 from sklearn.utils import check_random_state
 
 from eegexplain._checkpoint import open_checkpoint
+from eegexplain._containers import trials_to_study
 from eegexplain._digest import Digests
 from eegexplain._explanation import origin
 from eegexplain.inspection._cross_validated import CrossValidatedExplanation
@@ -85,10 +85,10 @@ def explain_models(
 
 def cross_validate_explanations(
     explainer: Any,
-    X: ArrayLike,
-    y: ArrayLike,
+    X: Any,
+    y: Any = None,
     *,
-    groups: ArrayLike | None = None,
+    groups: Any = None,
     cv: Any = None,
     n_seeds: int = 1,
     scoring: Any = None,
@@ -109,10 +109,11 @@ def cross_validate_explanations(
     ----------
     explainer : explainer
         Any analysis of this package, around an estimator that can be trained.
-    X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
-    y : array-like of shape (n_trials,)
-        Classes, or numbers.
-    groups : array-like of shape (n_trials,), optional
+    X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times), or a container
+        Trials, or what `datasets.read_trials` takes.
+    y : array-like of shape (n_trials,), or str, optional
+        Classes, or numbers. Of a container None takes its own, and a name one of its columns.
+    groups : array-like of shape (n_trials,), or str, optional
         Subjects or recordings: folds never split them, errors are clustered by them, networks' own choices too.
     cv : int, splitter or iterable of (train, test), optional
         As in scikit-learn; None is 5 folds of shuffled trials, stratified by class, or of whole groups. Repeated and
@@ -174,6 +175,7 @@ def cross_validate_explanations(
     {'fold': 3, 'seed': 1, 'output': 2, 'channel': 19, 'band': 5}
     """
     require_explainer(explainer)
+    explainer, (X, y, groups) = trials_to_study(explainer, X, y, groups)
     settings: dict[str, Any] = {"random_state": check_random_state(random_state), "n_jobs": n_jobs, "verbose": verbose}
     settings["checkpoint"] = checkpoint
     models = cross_validate_models(explainer, X, y, groups=groups, cv=cv, n_seeds=n_seeds, params=params, **settings)

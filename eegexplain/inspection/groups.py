@@ -1,18 +1,18 @@
 """Group-level explanations: one network procedure for each subject, and what holds of them all."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import stats
 from sklearn.base import clone
 from sklearn.utils.validation import _check_method_params
 
 from eegexplain._checkpoint import open_checkpoint
+from eegexplain._containers import trials_to_study
 from eegexplain._io import load_explanation, save_explanation
 from eegexplain._units import Unit, run_units
 from eegexplain._validation import random_seed
@@ -198,10 +198,10 @@ class GroupExplanation:
 
 def explain_groups(
     explainer: Any,
-    X: ArrayLike | Sequence[Any],
-    y: ArrayLike | None = None,
+    X: Any,
+    y: Any = None,
     *,
-    groups: ArrayLike | None = None,
+    groups: Any = None,
     read: Callable[[Any], Any] | None = None,
     cv: Any = None,
     n_seeds: int = 1,
@@ -222,11 +222,12 @@ def explain_groups(
     ----------
     explainer : explainer
         Any analysis of this package, around an estimator that can be trained.
-    X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times), or list of files
+    X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times), a container, or list of files
+        Trials, or what `datasets.read_trials` takes.
         With `read` one file for each group: never more of them are in memory than groups are worked on at a time.
-    y : array-like of shape (n_trials,), optional
-        Classes, or numbers; each group needs trials of every class. None with `read`.
-    groups : array-like of shape (n_trials,)
+    y : array-like of shape (n_trials,), or str, optional
+        Classes, or numbers; each group needs trials of every class. None with `read`, or for those of a container.
+    groups : array-like of shape (n_trials,), or str
         Subjects. Each counts once, however many trials it has. With `read` the names of the files' groups, by default
         those of the files without their ending.
     read : callable, optional
@@ -297,6 +298,8 @@ def explain_groups(
     """
     require_explainer(explainer)
     settings: dict[str, Any] = {"cv": cv, "n_seeds": n_seeds, "scoring": scoring, "return_estimator": return_estimator}
+    if read is None:
+        explainer, (X, y, groups) = trials_to_study(explainer, X, y, groups)
     given = _arrays(explainer, X, y, groups, cv) if read is None else _files(X, y, groups, read)
     seed = random_seed(random_state)
     described = {"explainer": explainer, "params": params, **settings, **given.described, "seed": seed}

@@ -7,11 +7,12 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from sklearn.utils import check_random_state
 
 from eegexplain._checkpoint import open_checkpoint
+from eegexplain._containers import trials_to_study
 from eegexplain._exchange import exchangeable, permuted_labels
 from eegexplain._levels import is_trait
 from eegexplain._units import Unit, run_units
@@ -126,10 +127,10 @@ class Stability:
 
 def stability(
     explainer: Any,
-    X: ArrayLike,
-    y: ArrayLike,
+    X: Any,
+    y: Any = None,
     *,
-    groups: ArrayLike | None = None,
+    groups: Any = None,
     n_folds: int | None = None,
     n_seeds: int = 1,
     n_repeats: int = 4,
@@ -145,8 +146,10 @@ def stability(
     ----------
     explainer : explainer
         Around an estimator that can be trained.
-    X : array-like of shape (n_trials, n_channels, n_times)
-    y : array-like of shape (n_trials,)
+    X : array-like of shape (n_trials, n_channels, n_times), or a container
+        Trials, or what `datasets.read_trials` takes.
+    y : array-like of shape (n_trials,), or str, optional
+        Of a container None takes its own labels, and a name one of its columns.
     groups : array-like of shape (n_trials,), optional
         Subjects or recordings: these are divided.
     n_folds : int, optional
@@ -206,6 +209,7 @@ def stability(
     """
     run: dict[str, Any] = {"random_state": check_random_state(random_state), "n_jobs": n_jobs, "verbose": verbose}
     run["checkpoint"] = checkpoint
+    explainer, (X, y, groups) = trials_to_study(explainer, X, y, groups)
     models = cross_validate_models(explainer, X, y, groups=groups, cv=n_folds, n_seeds=n_seeds, **run)
     return models_stability(
         models, explainer, n_folds=n_folds, n_repeats=n_repeats, n_permutations=n_permutations, **run

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.utils import get_tags
 
 from eegexplain._checkpoint import open_checkpoint
+from eegexplain._containers import trials_to_study
 from eegexplain._inner import default_estimator, is_continuous
 from eegexplain._validation import check_groups, positive_int, random_seed, seeded_parameters, validate_trials
 from eegexplain.inspection._splits import check_splits
@@ -67,10 +68,10 @@ class CrossValidatedModels:
 
 def cross_validate_models(
     estimator: Any,
-    X: ArrayLike,
-    y: ArrayLike,
+    X: Any,
+    y: Any = None,
     *,
-    groups: ArrayLike | None = None,
+    groups: Any = None,
     cv: Any = None,
     n_seeds: int = 1,
     params: Mapping[str, Any] | None = None,
@@ -88,10 +89,11 @@ def cross_validate_models(
     ----------
     estimator : estimator or explainer
         Of an explainer the inner estimator is trained, its default where it names none.
-    X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
-    y : array-like of shape (n_trials,)
-        Classes, or numbers.
-    groups : array-like of shape (n_trials,), optional
+    X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times), or a container
+        Trials, or what `datasets.read_trials` takes.
+    y : array-like of shape (n_trials,), or str, optional
+        Classes, or numbers. Of a container None takes its own, and a name one of its columns.
+    groups : array-like of shape (n_trials,), or str, optional
         Subjects or recordings: folds never split them, and they go to a ``fit`` that takes them.
     cv : int, splitter or iterable of (train, test), optional
         As in scikit-learn; None is 5 folds of shuffled trials, stratified by class, or of whole groups.
@@ -124,6 +126,7 @@ def cross_validate_models(
         For a frozen estimator, copies of a trial in training and test parts, a training part without all classes,
         fewer groups than folds, and a damaged checkpoint, or one of another call.
     """
+    estimator, (X, y, groups) = trials_to_study(estimator, X, y, groups)
     checked = check_trainable(estimator, X, y)
     inner, X, y, regression = checked.inner, checked.X, checked.y, checked.regression
     codes = None if groups is None else check_groups(groups, len(X))
@@ -186,7 +189,7 @@ def check_trainable(estimator: Any, X: ArrayLike, y: ArrayLike) -> Trainable:
         For a frozen estimator.
     """
     inner = estimator.estimator if hasattr(estimator, "explain_population") else estimator
-    regression = is_continuous(y) if inner is None else get_tags(inner).estimator_type == "regressor"
+    regression = y is not None and is_continuous(y) if inner is None else get_tags(inner).estimator_type == "regressor"
     X, y = validate_trials(clone(estimator), X, y, reset=True, kind="regressor" if regression else "classifier")
     if inner is None:
         inner = default_estimator(y, sfreq=estimator.sfreq)

@@ -3,10 +3,10 @@
 import os
 from typing import Any
 
-from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from eegexplain._containers import trials_to_study
 from eegexplain._validation import validate_trials
 from eegexplain.inspection._kinds import claim
 from eegexplain.inspection.explanations import cross_validate_explanations
@@ -15,13 +15,13 @@ from eegexplain.inspection.significance import Significance, check_permutations,
 
 def permutation_test(
     explainer: Any,
-    X: ArrayLike,
-    y: ArrayLike,
+    X: Any,
+    y: Any = None,
     *,
     kind: str = "contrast",
     statistic: str | None = None,
     alternative: str | None = None,
-    groups: ArrayLike | None = None,
+    groups: Any = None,
     cv: Any = None,
     n_seeds: int = 1,
     n_permutations: int | None = None,
@@ -37,9 +37,10 @@ def permutation_test(
     ----------
     explainer : explainer
         Around an estimator that can be trained; around a frozen one for the contrast of trials that it never saw.
-    X : array-like of shape (n_trials, n_channels, n_times)
-    y : array-like of shape (n_trials,)
-        Classes.
+    X : array-like of shape (n_trials, n_channels, n_times), or a container
+        Trials, or what `datasets.read_trials` takes.
+    y : array-like of shape (n_trials,), or str, optional
+        Classes. Of a container None takes its own, and a name one of its columns.
     kind : {"contrast", "retraining"}, default="contrast"
         "contrast" keeps the networks and permutes the labels of held-out trials: see `evidence_contrast`. Give it an
         explainer whose values are evidence, as `FLEXAttributor`. "retraining" permutes all labels and does everything
@@ -108,6 +109,7 @@ def permutation_test(
     """
     asked = claim(kind, statistic=statistic, alternative=alternative, n_permutations=n_permutations)
     check_permutations(asked.n_permutations, alpha)
+    explainer, (X, y, groups) = trials_to_study(explainer, X, y, groups)
     rng = check_random_state(random_state)
     test: dict[str, Any] = {"alpha": alpha, "random_state": rng}
     if type(getattr(explainer, "estimator", None)).__name__ == "FrozenEstimator":

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import spearmanr
 from sklearn.utils import check_random_state
 
+from eegexplain._containers import trials_to_ask, trials_to_study
 from eegexplain._module import copied, randomize, seeded
 from eegexplain._torch import TorchNet
 from eegexplain._validation import check_array_like, random_seed, refuse_masked, spawn_seeds
@@ -60,7 +61,7 @@ def map_similarity(first: ArrayLike, second: ArrayLike) -> tuple[float, ...]:
 
 
 def model_randomization(
-    explainer: Any, X: ArrayLike, y: ArrayLike | None = None, *, random_state: Any = None
+    explainer: Any, X: Any, y: Any = None, *, random_state: Any = None
 ) -> SanityCheck:
     """Randomise a network layer by layer, from the output down, and compare its maps with the trained one's.
 
@@ -68,8 +69,9 @@ def model_randomization(
     ----------
     explainer : fitted analysis estimator
         Around a torch network; it is left as it was.
-    X : array-like of shape (n_trials, n_channels, n_times)
-    y : array-like of shape (n_trials,), optional
+    X : array-like of shape (n_trials, n_channels, n_times), or a container
+        Trials, or what `datasets.read_trials` takes.
+    y : array-like of shape (n_trials,), or str, optional
     random_state : int, RandomState or None
 
     Returns
@@ -93,6 +95,7 @@ def model_randomization(
     >>> len(model_randomization(flex, eeg.X, random_state=0).steps)
     2
     """
+    X, y, _ = trials_to_ask(explainer, X, y)
     original = explainer.explain_population(X, y)["value"].values
     randomised = copied(_module_of(explainer), explainer, _module_of)
     module = _module_of(randomised)
@@ -113,7 +116,7 @@ def _module_of(explainer):
 
 
 def label_randomization(
-    explainer: Any, X: ArrayLike, y: ArrayLike, *, n_permutations: int = 5, random_state: Any = None, **fit_params: Any
+    explainer: Any, X: Any, y: Any = None, *, n_permutations: int = 5, random_state: Any = None, **fit_params: Any
 ) -> SanityCheck:
     """Retrain on permuted labels and compare the maps with those learned from the true ones.
 
@@ -124,8 +127,10 @@ def label_randomization(
     ----------
     explainer : analysis estimator
         Fitted or not; its network must be trainable (not frozen).
-    X : array-like of shape (n_trials, n_channels, n_times)
-    y : array-like of shape (n_trials,)
+    X : array-like of shape (n_trials, n_channels, n_times), or a container
+        Trials, or what `datasets.read_trials` takes.
+    y : array-like of shape (n_trials,), or str, optional
+        Of a container None takes its own labels, and a name one of its columns.
     n_permutations : int
     random_state : int, RandomState or None
         Draws the permutations and, for every fit, each ``random_state`` of `explainer` and its network anew.
@@ -146,6 +151,8 @@ def label_randomization(
         raise ValueError("a frozen network cannot be retrained on permuted labels: give the network unfrozen, or use "
                          "model_randomization")
     rng = check_random_state(random_state)
+    explainer, (X, y, groups) = trials_to_study(explainer, X, y, fit_params.pop("groups", None))
+    fit_params |= {} if groups is None else {"groups": groups}
     refuse_masked("y", y)
     y = np.asarray(y)
     original = spawn_seeds(explainer, rng).fit(X, y, **fit_params).explanation_["value"].values

@@ -270,7 +270,7 @@ class NetworkFacade(BaseEstimator):
     # ------------------------------------------------------------- results
     def _responses(self, X, response):
         check_is_fitted(self, "net_")
-        X = validate_trials(self, trials_to_ask(self, X), reset=False)
+        X = validate_trials(self, trials_to_ask(self, X).X, reset=False)
         with single_thread():
             return TorchNet(self, self.trial_shape_).outputs(X, response)
 

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, Reg
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from eegexplain._containers import ScoresTrials, trials_to_ask, trials_to_fit
 from eegexplain._inner import inner_input, inner_target
 from eegexplain._nets import Together, check_finished, frozen, is_network, seen_scale
 from eegexplain._outputs import ScikitOutputs
@@ -30,6 +31,12 @@ class _Ensemble(MetaEstimatorMixin, BaseEstimator):
     def __init__(self, estimators: Sequence[Any], *, random_state: int | np.random.RandomState | None = None):
         self.estimators = estimators
         self.random_state = random_state
+
+    def _read(self, X, y, groups):
+        """Trials, labels and groups of whatever holds them; afterwards channels are picked by its names."""
+        read = trials_to_fit(self, X, y, groups)
+        self.ch_names_ = read.ch_names
+        return read
 
     def _fit_members(self, X, y, groups):
         self._check_members()
@@ -81,7 +88,7 @@ class _Ensemble(MetaEstimatorMixin, BaseEstimator):
     def _mean(self, X):
         """Mean over members of centered logits, or of numbers, ``(n_trials, n_outputs)``."""
         check_is_fitted(self, "estimators_")
-        trials = as_trials(validate_trials(self, X, reset=False))
+        trials = as_trials(validate_trials(self, trials_to_ask(self, X).X, reset=False))
         return np.mean([one.outputs(trials, self._averaged) for one in self._models()], axis=0)
 
     def _check_outputs(self, n_outputs):
@@ -103,7 +110,7 @@ class _Ensemble(MetaEstimatorMixin, BaseEstimator):
         return [getattr(get_tags(one), kind) for one in members if hasattr(one, "fit")]
 
 
-class EnsembleClassifier(ClassifierMixin, _Ensemble):
+class EnsembleClassifier(ScoresTrials, ClassifierMixin, _Ensemble):
     """Several classifiers as one, by the mean of their centered logits; every analysis explains it as one model.
 
     The members may differ in kind and settings: networks of this package, skorch nets, anything with probabilities or
@@ -151,7 +158,7 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
 
     _averaged = "centered_logit"
 
-    def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> EnsembleClassifier:
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> EnsembleClassifier:
         """Train the members that are not frozen.
 
         Parameters
@@ -174,6 +181,7 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
             For members that are no classifiers.
         """
         check_numbers(self)
+        X, y, groups = self._read(X, y, groups)
         X, y = validate_trials(self, X, y, reset=True, kind="classifier")
         if len(np.unique(y)) < 2 and any(type(one).__name__ != "FrozenEstimator" for one in self.estimators):
             raise ValueError(
@@ -242,7 +250,7 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
         return tags
 
 
-class EnsembleRegressor(RegressorMixin, _Ensemble):
+class EnsembleRegressor(ScoresTrials, RegressorMixin, _Ensemble):
     """Several regressors as one, by the mean of their predictions; see `EnsembleClassifier`.
 
     Parameters
@@ -260,7 +268,7 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
 
     _averaged = "output"
 
-    def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> EnsembleRegressor:
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> EnsembleRegressor:
         """Train the members that are not frozen.
 
         Parameters
@@ -282,6 +290,7 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
             For members that are no regressors.
         """
         check_numbers(self)
+        X, y, groups = self._read(X, y, groups)
         X, y = validate_trials(self, X, y, reset=True, kind="regressor")
         self._fit_members(X, y, groups)
         self._check_outputs(1 if y.ndim == 1 else y.shape[1])

@@ -11,12 +11,13 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from torch import nn
 
+from eegexplain._containers import ScoresTrials
 from eegexplain._nets import default_dtype
 from eegexplain._validation import validate_trials
 from eegexplain.models._facade import NetworkFacade
 
 
-class NetworkClassifier(ClassifierMixin, NetworkFacade):
+class NetworkClassifier(ScoresTrials, ClassifierMixin, NetworkFacade):
     """Base of classifiers that hold a torch module; a subclass names the module and its settings.
 
     The module is built for the sizes of the data inside ``fit`` and trained with Adam on the cross-entropy; the epoch
@@ -185,7 +186,7 @@ class NetworkClassifier(ClassifierMixin, NetworkFacade):
         return tags
 
 
-class NetworkRegressor(RegressorMixin, NetworkFacade):
+class NetworkRegressor(ScoresTrials, RegressorMixin, NetworkFacade):
     """Base of regressors that hold a torch module; see `NetworkClassifier` for what a subclass names.
 
     Targets are standardised for training (mean squared error); mean and scale are then folded into the module's

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from eegexplain._containers import trials_to_ask
 from eegexplain._validation import as_trials, check_group_names, validate_trials
 from eegexplain.models._alignment import GroupAlignment, align_training, refuse_trait
 
@@ -115,7 +116,7 @@ class AlignedFacade:
         return self._ask("predict", X, groups)
 
     def score(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, groups: ArrayLike | None = None
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None, *, groups: ArrayLike | None = None
     ) -> float:
         """Return the accuracy, or of a regressor R2.
 
@@ -145,6 +146,8 @@ class AlignedFacade:
         """Call the network's method on trials as it takes them."""
         if getattr(self, "alignment_", None) is None:
             return getattr(super(), method)(X, *more)
+        X, y, groups = trials_to_ask(self, X, *more[:1], groups=groups)
+        more = (y, *more[1:]) if more else ()
         return getattr(self.without_alignment(), method)(self.align_trials(X, groups), *more)
 
     def _align_training(self, X, target, groups):
@@ -170,6 +173,7 @@ class AlignedFacade:
                 f"This {name} was fitted with align='group': give the groups of the trials, predict(X, groups=...); "
                 "within scikit-learn's metadata routing set_predict_request(groups=True)."
             )
+        X, _, groups = trials_to_ask(self, X, groups=groups)
         trials = validate_trials(self, X, reset=False)
         return alignment, trials, check_group_names(groups, len(trials))
 
