@@ -132,7 +132,11 @@ def _check_ndim(name, array, ndim):
 
 def _check_range(name, array):
     """Refuse arrays whose squares would be infinite, or all 0: correlations of these would be NaN or 0."""
-    largest = max(abs(float(np.nanmax(array, initial=0))), abs(float(np.nanmin(array, initial=0))))
+    check_largest(name, max(abs(float(np.nanmax(array, initial=0))), abs(float(np.nanmin(array, initial=0)))))
+
+
+def check_largest(name: str, largest: float) -> None:
+    """Refuse data by their largest absolute value, as `check_array_like` with ``squared`` does."""
     low, high = SQUARES_FIT
     if largest > high or 0 < largest < low:
         raise ValueError(

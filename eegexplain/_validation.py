@@ -15,6 +15,7 @@ from eegexplain._arrays import (  # noqa: F401  (the door of functions, re-expor
     check_array_like,
     check_indices,
     check_labels,
+    check_largest,
     check_mask,
     check_number,
     check_same_shape,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from eegexplain._validation import refuse_masked, refuse_text
+from eegexplain._validation import check_largest, refuse_masked, refuse_text
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,44 @@ def varying_targets(data, columns):
     varies : ndarray of bool, shape (n_targets,)
         Whether a target has variance.
     """
-    varies = np.ptp(data, axis=0) > 0
+    return _warn_of_constant(np.ptp(data, axis=0) > 0, columns)
+
+
+def check_targets(data, columns=None, name="y"):
+    """Refuse targets that are not finite or whose squares are out of range, and warn of those that do not vary.
+
+    One pass gives the extremes of each target, which tell all of that.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n_times, n_targets)
+        Data.
+    columns : sequence, default=None
+        Names of the targets.
+    name : str
+        Name of the data in messages.
+
+    Raises
+    ------
+    ValueError
+        For NaN, infinities, and values too large or small for their squares.
+    """
+    low, high = data.min(axis=0), data.max(axis=0)
+    largest = float(max(-low.min(), high.max()))
+    if not np.isfinite(largest):
+        check_finite_targets(data, columns, name)
+    check_largest(name, abs(largest))
+    _warn_of_constant(high > low, np.arange(data.shape[1]) if columns is None else columns)
+
+
+def _warn_of_constant(varies, columns):
+    """Warn of targets that do not vary; returns which do."""
     if not varies.all():
         names = [str(columns[i]) for i in np.flatnonzero(~varies)[:10]]
         more = ", ..." if np.sum(~varies) > 10 else ""
         warnings.warn(
             f"{np.sum(~varies)} target(s) never vary: {', '.join(names)}{more}. Their results are undefined.",
-            stacklevel=3,
+            stacklevel=4,
         )
     return varies
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import check_random_state
@@ -15,10 +16,11 @@ from eegexplain._validation import check_array_like, refuse_masked, refuse_text
 from eegexplain.encoding._chunks import CHUNK_BYTES, target_chunks
 from eegexplain.encoding._runs import check_run_labels
 from eegexplain.encoding._scoring import EncodingRegressorMixin
-from eegexplain.encoding._tables import check_finite_targets, frame, read_table, varying_targets
+from eegexplain.encoding._tables import check_targets, frame
 from eegexplain.encoding.models.base import EncodingModel
 from eegexplain.encoding.models.linear import LinearModelWithBaseline
-from eegexplain.encoding.weights._ridge import BLOCK, Sums, decompose, residual_squares, select, solve
+from eegexplain.encoding.weights._ridge import BLOCK, ClosedFit, decompose, fit_closed, residual_squares, solve
+from eegexplain.encoding.weights._selection import select
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,16 +168,13 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
             design, data = design[valid], data[valid]
         splits = self._folds(design, None if groups is None else groups[valid]) if len(alphas) > 1 else None
         mean_x = design.mean(axis=0) if self.fit_intercept else np.zeros(design.shape[1])
-        mean_y = data.mean(axis=0) if self.fit_intercept else np.zeros(data.shape[1])
         design = design - mean_x
-        scalings = self._scalings(stimulus.shape[1], design.shape[1])
-        sums = self._choose(design, data, mean_y, alphas, scalings, splits)
-        weights = self._solve(design, scalings, sums)
-        self.intercept_ = mean_y - mean_x @ weights
-        total = sums.total if self.fit_intercept else data.var(axis=0) * len(data)
-        residual = residual_squares(self._spectrum, weights, sums)
-        self.r2_ = np.where(total > 0, 1 - residual / np.where(total > 0, total, 1.0), np.nan)
-        self._store(weights, read)
+        closed = splits is None and self.bands is None
+        found = self._fit_closed(design, data, alphas) if closed else self._fit_best(read, design, data, alphas, splits)
+        self.intercept_ = found.mean - mean_x @ found.weights
+        total = found.total if self.fit_intercept else data.var(axis=0) * len(data)
+        self.r2_ = np.where(total > 0, 1 - found.residual / np.where(total > 0, total, 1.0), np.nan)
+        self._store(found.weights, read)
         return self
 
     def predict(self, X=None, groups=None):
@@ -261,14 +260,13 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
             refuse_text(name, table)
         labels = getattr(y, "columns", None)
         features = getattr(X, "columns", None)
-        if getattr(np.asarray(y), "dtype", None) is not None and np.asarray(y).dtype.kind in "fiu":
-            check_finite_targets(read_table(y, "y").values, labels, "y")
-        X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=float)
+        with config_context(assume_finite=True):  # what follows looks at that, and reads the data once
+            X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=float)
         check_array_like("X", X, squared=True)
-        check_array_like("y", y, squared=True)
+        y = check_array_like("y", y, dtype=float, allow_nan=True, allow_inf=True)
         self._is_1d = y.ndim == 1
-        data = y.reshape(len(y), -1).astype(float, copy=False)
-        varying_targets(data, np.arange(data.shape[1]) if labels is None else labels)
+        data = y.reshape(len(y), -1)
+        check_targets(data, labels)
         return _Read(X, data, features, labels)
 
     def _folds(self, design, groups):
@@ -323,17 +321,33 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
             raise ValueError(f"bands: features {[known[i] for i in np.flatnonzero(member < 0)]} are in no band.")
         return member, list(self.bands)
 
-    def _choose(self, design, data, mean_y, alphas, scalings, splits):
-        """Choose penalties and divisions; returns sums over samples, the one thing that the fit needs of the data."""
-        n_targets = data.shape[1]
-        if len(alphas) == 1:
-            self.alpha_, self._scaling = np.full(n_targets, alphas[0]), np.zeros(n_targets, dtype=int)
-            self.alpha_scores_ = None
-            return self._sums(design, data, mean_y)
-        n_folds = 0 if splits is None else len(splits)
+    def _fit_closed(self, design, data, alphas):
+        """One decomposition and one pass over the data."""
+        chunks = self._chunks(design, data, alphas, 0)
+        fit = fit_closed(design, data, alphas, fit_intercept=self.fit_intercept, chunks=chunks)
+        self.alpha_, self._spectrum = fit.alpha, fit.spectrum
+        self.alpha_scores_ = None if fit.scores is None else fit.scores[None]
+        return fit
+
+    def _fit_best(self, read, design, data, alphas, splits):
+        """Choose penalties and divisions by folds or among many designs, then fit."""
+        mean_y = data.mean(axis=0) if self.fit_intercept else np.zeros(data.shape[1])
+        scalings = self._scalings(read.stimulus.shape[1], design.shape[1])
+        sums = self._choose(design, data, mean_y, alphas, scalings, splits)
+        weights = self._solve(design, scalings, sums)
+        residual = residual_squares(self._spectrum, weights, sums)
+        return ClosedFit(self.alpha_, None, weights, mean_y, sums.total, residual, self._spectrum)
+
+    def _chunks(self, design, data, alphas, n_folds):
+        """Chunks of targets."""
         n_values = 8 * min(design.shape) * (1 + n_folds) + len(alphas) + 2 * len(data)
         most = self.memory_limit if n_folds else 8 * BLOCK * n_values  # folds are decomposed once for each chunk
-        chunks = target_chunks(n_targets, n_values * CHUNK_BYTES / min(self.memory_limit, most))
+        return target_chunks(data.shape[1], n_values * CHUNK_BYTES / min(self.memory_limit, most))
+
+    def _choose(self, design, data, mean_y, alphas, scalings, splits):
+        """Choose penalties and divisions; returns sums over samples, the one thing that the fit needs of the data."""
+        n_folds = 0 if splits is None else len(splits)
+        chunks = self._chunks(design, data, alphas, n_folds)
         selection = select(
             design, data, alphas, scalings, splits, mean_y=mean_y if self.fit_intercept else None, chunks=chunks
         )
@@ -342,16 +356,6 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
             with np.errstate(divide="ignore"):
                 self.band_alphas_ = self.alpha_ / self._shares[self._scaling].T
         return sums
-
-    def _sums(self, design, data, mean_y):
-        """Products and squares of all samples, by chunk of targets."""
-        products, total = np.empty((design.shape[1], data.shape[1])), np.empty(data.shape[1])
-        most = min(self.memory_limit, 8 * BLOCK * len(data))
-        for chunk in target_chunks(data.shape[1], len(data) * CHUNK_BYTES / most):
-            centred = data[:, chunk] - mean_y[chunk]
-            products[:, chunk] = design.T @ centred
-            total[chunk] = np.einsum("tv,tv->v", centred, centred)
-        return Sums(None, products, total)
 
     def _solve(self, design, scalings, sums):
         """Weights with the chosen penalties."""

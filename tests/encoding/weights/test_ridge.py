@@ -1,17 +1,16 @@
-"""Penalties and scalings of columns by both kinds of cross-validation, against explicit fits."""
+"""Ridge regression of many targets in one pass, against explicit fits."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import KFold, ShuffleSplit
 
 from eegexplain.encoding.weights._ridge import (
     decompose,
     decompose_gram,
-    fold_sums,
+    fit_closed,
     generalized_cross_validation,
-    select,
+    residuals_by_penalty,
     solve,
 )
 
@@ -31,49 +30,27 @@ def centered(X):
 
 
 @pytest.mark.parametrize("intercept", [True, False])
-def test_generalised_cross_validation_scales_columns(intercept):
-    """The hat matrix written out for every penalty and scaling."""
-    X, Y = data(30, 4)
-    X = centered(X) if intercept else X
-    scalings = np.array([[1.0, 1, 1, 1], [0.2, 0.2, 3, 3]])
-    found = select(X, Y, ALPHAS, scalings, None, mean_y=Y.mean(0) if intercept else None, chunks=CHUNKS)
-    y = centered(Y) if intercept else Y
-    for i, scale in enumerate(scalings):
-        for k, alpha in enumerate(ALPHAS):
-            Z = X * scale
-            hat = Z @ np.linalg.solve(Z.T @ Z + alpha * np.eye(4), Z.T)
-            freedom = 1 - (np.trace(hat) + intercept) / 30
-            error = ((y - hat @ y) ** 2).mean(0) / freedom**2
-            null = (y**2).mean(0) / (1 - intercept / 30) ** 2
-            assert_allclose(found.scores[i, k], 1 - error / null, atol=1e-10)
-    best = found.scores.reshape(6, 3).argmax(0)
-    assert_array_equal(found.alpha, ALPHAS[best % 3])
-    assert_array_equal(found.scaling, best // 3)
-
-
-@pytest.mark.parametrize("intercept", [True, False])
-@pytest.mark.parametrize("splitter", [KFold(4), ShuffleSplit(3, test_size=0.3, random_state=0),
-                                      ShuffleSplit(3, test_size=8, train_size=10, random_state=0)])  # fmt: skip
-@pytest.mark.parametrize(("n_columns", "n_scalings"), [(4, 1), (4, 2), (50, 1), (50, 2)])
-def test_cross_validation_by_refitting(intercept, splitter, n_columns, n_scalings):
-    X, Y = data(30, n_columns)
-    X = centered(X) if intercept else X
-    splits = list(splitter.split(X))
-    scalings = np.array([np.ones(n_columns), np.linspace(0.1, 3, n_columns)])[:n_scalings]
-    found = select(X, Y, ALPHAS, scalings, splits, mean_y=Y.mean(0) if intercept else None, chunks=CHUNKS)
-    for i, scale in enumerate(scalings):
-        for k, alpha in enumerate(ALPHAS):
-            residual = total = 0
-            for train, test in splits:
-                ridge = Ridge(alpha=alpha, fit_intercept=intercept).fit(X[train] * scale, Y[train])
-                residual = residual + ((Y[test] - ridge.predict(X[test] * scale)) ** 2).sum(0)
-                total = total + ((Y[test] - (Y[train].mean(0) if intercept else 0)) ** 2).sum(0)
-            assert_allclose(found.scores[i, k], 1 - residual / total, atol=1e-8)
-    if found.sums.gram is not None:
-        assert_allclose(found.sums.gram, X.T @ X, atol=1e-9)
-    y = centered(Y) if intercept else Y
-    assert_allclose(found.sums.products, X.T @ y, atol=1e-9)
-    assert_allclose(found.sums.total, (y**2).sum(0), atol=1e-9)
+@pytest.mark.parametrize("shape", [(30, 5), (12, 20)])
+def test_one_pass_is_ridge_at_the_penalty_of_generalised_cross_validation(shape, intercept):
+    """Against scikit-learn and the hat matrix; a target far from zero loses no digits."""
+    X, Y = data(*shape)
+    X, Y = centered(X) if intercept else X, Y + np.array([0.0, 1e6, 0.0]) * intercept
+    fit = fit_closed(X, Y, ALPHAS, fit_intercept=intercept, chunks=CHUNKS)
+    y, n_samples = centered(Y) if intercept else Y, len(X)
+    for score, alpha in zip(fit.scores, ALPHAS, strict=True):
+        hat = X @ np.linalg.solve(X.T @ X + alpha * np.eye(shape[1]), X.T)
+        freedom, of_mean = 1 - (np.trace(hat) + intercept) / n_samples, 1 - intercept / n_samples
+        assert_allclose(score, 1 - ((y - hat @ y) ** 2).sum(0) / (y**2).sum(0) * (of_mean / freedom) ** 2, atol=1e-9)
+    assert_array_equal(fit.alpha, ALPHAS[fit.scores.argmax(0)])
+    assert_allclose(fit.mean, Y.mean(0) * intercept, rtol=1e-14)
+    for target, alpha in enumerate(fit.alpha):
+        ridge = Ridge(alpha=alpha, fit_intercept=intercept, solver="svd").fit(X, Y[:, target])
+        left = ((Y[:, target] - ridge.predict(X)) ** 2).sum()
+        assert_allclose(fit.weights[:, target], ridge.coef_, rtol=1e-9, atol=1e-10)
+        assert_allclose(fit.residual[target], left, rtol=1e-9)
+    assert_allclose(fit.total, ((Y - fit.mean) ** 2).sum(0), rtol=1e-10)
+    single = fit_closed(X, Y, ALPHAS[:1], fit_intercept=intercept, chunks=CHUNKS)
+    assert single.scores is None and set(single.alpha) == {ALPHAS[0]}
 
 
 @pytest.mark.parametrize("shape", [(20, 5), (5, 20), (12, 12)])
@@ -95,25 +72,12 @@ def test_no_freedom_no_score_and_constant_targets_score_zero():
     X, Y = data(6, 5)
     X, Y = centered(X), centered(Y)
     Y[:, 0] = 0
-    total = (Y**2).sum(0)
-    scores = generalized_cross_validation(decompose(X, 0.0), X.T @ Y, total, np.array([0.0, 1.0]), 6, 1)
+
+    def scores_of(X, Y, alphas):
+        spectrum, total, alphas = decompose(X, 0.0), (Y**2).sum(0), np.array(alphas)
+        residual = residuals_by_penalty(spectrum, spectrum.vectors.T @ (X.T @ Y), total, alphas)
+        return generalized_cross_validation(spectrum, residual, total, alphas, len(X), 1)
+
+    scores = scores_of(X, Y, [0.0, 1.0])
     assert np.all(scores[0] == -np.inf) and np.isfinite(scores[1]).all() and scores[1, 0] == 0
-    one = generalized_cross_validation(decompose(X[:1], 0.0), X[:1].T @ Y[:1], total, np.array([1.0]), 1, 1)
-    assert np.all(one == -np.inf)
-    folds = list(KFold(3).split(X))
-    crossed = select(X, Y, ALPHAS, np.ones((1, 5)), folds, mean_y=None, chunks=CHUNKS).scores
-    assert not crossed[..., 0].any() and crossed[..., 1:].all()
-
-
-def test_sums_of_folds_are_about_the_means_of_their_training_samples():
-    X, Y = data(15, 3)
-    for splits in (list(KFold(3).split(X)), [(np.arange(8), np.arange(6, 11))]):
-        folds, whole = fold_sums(X, Y, splits, True)
-        assert_allclose(whole.gram, X.T @ X)
-        for fold, (train, test) in zip(folds, splits, strict=True):
-            x, y = X - X[train].mean(0), Y - Y[train].mean(0)
-            assert_allclose(fold.train_gram, x[train].T @ x[train], atol=1e-10)
-            assert_allclose(fold.train_products, x[train].T @ y[train], atol=1e-10)
-            assert_allclose(fold.test_gram, x[test].T @ x[test], atol=1e-10)
-            assert_allclose(fold.test_products, x[test].T @ y[test], atol=1e-10)
-            assert_allclose(fold.test_total, (y[test] ** 2).sum(0), atol=1e-10)
+    assert np.all(scores_of(X[:1], Y[:1], [1.0]) == -np.inf)
