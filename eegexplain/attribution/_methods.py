@@ -1,7 +1,9 @@
 """Attribution methods as multipliers: gradients that any basis reads against the change of the input."""
 
+import contextlib
 import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,6 +30,8 @@ class Method:
         Whether attributions should sum to the change of the output.
     nested : bool
         Whether it can go from one nested rule to the next.
+    caution : str
+        What is known to be wrong with it: why it warns. Only of methods that change how gradients pass rectifiers.
     """
 
     name: str
@@ -37,6 +41,16 @@ class Method:
     signed: bool = True
     complete: bool = False
     nested: bool = False
+    caution: str = ""
+
+    def warn_of(self, module):
+        """Warn where the map says little about this network."""
+        if not self.caution:
+            return
+        told = f"{self.caution} Ask inspection.model_randomization before you believe it."
+        if not any(isinstance(child, nn.ReLU) for child in module.modules()):
+            told = f"{type(module).__name__} holds no nn.ReLU whose gradient it could change: this is input_x_gradient."
+        warnings.warn(f"method={self.name!r}: {told}", stacklevel=5)
 
 
 @dataclass(frozen=True)
@@ -92,32 +106,74 @@ class _Explained(nn.Module):
         return self.respond(x)
 
 
-def _deep_lift(paths, request):
+@contextlib.contextmanager
+def _out_of_place(module):
+    """Let no layer overwrite its input: captum's hooks hand on views, which autograd protects."""
+    layers = [child for child in module.modules() if getattr(child, "inplace", False)]
+    try:
+        for layer in layers:
+            layer.inplace = False
+        yield
+    finally:
+        for layer in layers:
+            layer.inplace = True
+
+
+def _deep_lift(module):
     from captum.attr import DeepLift
 
-    explainer = DeepLift(_Explained(request.module, paths.respond), multiply_by_inputs=False)
+    return DeepLift(module, multiply_by_inputs=False)
+
+
+def _guided_backprop(module):
+    from captum.attr import GuidedBackprop
+
+    return GuidedBackprop(module)
+
+
+def _deconvolution(module):
+    from captum.attr import Deconvolution
+
+    return Deconvolution(module)
+
+
+def _by_captum(make, paths, request, *, against_baseline=False):
+    """Multipliers of an explainer of captum's, one pass per target; those of two points hold both in a pass."""
+    explainer = make(_Explained(request.module, paths.respond))
     found = torch.empty((len(paths.start), paths.targets.shape[1], *paths.start.shape[1:]), dtype=paths.start.dtype,
                         device=paths.start.device)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Setting forward, backward hooks")
-        for first in range(0, len(found), max(1, paths.rows // 2)):
-            part = slice(first, first + max(1, paths.rows // 2))
-            start = paths.start[part].clone().requires_grad_()
+    rows = max(1, paths.rows // 2) if against_baseline else paths.rows
+    with warnings.catch_warnings(), _out_of_place(request.module):
+        warnings.filterwarnings("ignore", message="Setting (forward, )?backward hooks")
+        for first in range(0, len(found), rows):
+            part = slice(first, first + rows)
             end = (paths.start[part] + paths.change[part]).requires_grad_()
+            given = {"baselines": paths.start[part].clone().requires_grad_()} if against_baseline else {}
             for number in range(found.shape[1]):
-                multipliers = explainer.attribute(end, baselines=start, target=paths.targets[part, number])
+                multipliers = explainer.attribute(end, target=paths.targets[part, number], **given)
                 found[part, number] = multipliers.detach()
     ends = paths.ends()
     return PathGradients(found.double().cpu().numpy(), paths.change.double().cpu().numpy(), ends[1] - ends[0],
                          np.ones(len(found), int), np.zeros(ends.shape[1:]))
 
 
+# Rectifiers that pass only what is positive give the trial back, whatever the layers above have learned: seen on
+# networks of images (Adebayo et al. 2018, https://doi.org/10.48550/arXiv.1810.03292), shown for random weights (Nie et
+# al. 2018, https://doi.org/10.48550/arXiv.1805.07039), and seen here in tests/inspection/test_sanity.py.
+_HARDLY = "its map hardly changes when all layers but the first are drawn anew (Adebayo et al. 2018)."
+_LESS = "signs aside, its map changes less than that of the gradient when layers are drawn anew (Nie et al. 2018)."
+
 METHODS = {method.name: method for method in (
     Method("integrated_gradients", _integrated, "mean of the gradient over the path", complete=True,
            nested=True),
-    Method("deep_lift", _deep_lift, "DeepLift multipliers (captum)", complete=True),
+    Method("deep_lift", partial(_by_captum, _deep_lift, against_baseline=True), "DeepLift multipliers (captum)",
+           complete=True),
     Method("gradient_shap", lambda paths, request: _at(paths, request.position),
            "gradient at random points between baselines and input", n_draws=32),
     Method("saliency", lambda paths, request: _at(paths, 1.0), "size of the gradient at the input", signed=False),
+    Method("guided_backprop", partial(_by_captum, _guided_backprop),
+           "gradient at the input, of which rectifiers pass what is positive (captum)", caution=_HARDLY),
+    Method("deconvolution", partial(_by_captum, _deconvolution),
+           "gradient at the input through rectifiers that work on it alone (captum)", caution=_LESS),
     Method("input_x_gradient", lambda paths, request: _at(paths, 1.0), "gradient at the input"),
 )}

@@ -41,7 +41,9 @@ class FLEXAttributor(Explainer):
         `eegexplain.bases`, such as ``spatial(ica, "fourier")``.
     method : str
         ``"integrated_gradients"``, ``"deep_lift"``, ``"gradient_shap"``, ``"input_x_gradient"``, or ``"saliency"``
-        (sizes of gradients: unsigned, no sum).
+        (sizes of gradients: unsigned, no sum). ``"guided_backprop"`` [2]_ and ``"deconvolution"`` [3]_ change how
+        gradients pass ``nn.ReLU`` and take the place of the gradient; they are for comparison with earlier work, and
+        warn: their maps hardly depend on what upper layers have learned.
     n_steps : int or "auto"
         Nodes along the path; "auto" refines every trial by nested rules of 5, 11, 23 and 47 nodes.
     tol : float
@@ -109,6 +111,10 @@ class FLEXAttributor(Explainer):
     ----------
     .. [1] Sundararajan, Taly & Yan (2017). Axiomatic attribution for deep networks. ICML.
        https://doi.org/10.48550/arXiv.1703.01365
+    .. [2] Springenberg, Dosovitskiy, Brox & Riedmiller (2015). Striving for simplicity: the all convolutional net. ICLR
+       workshop. https://doi.org/10.48550/arXiv.1412.6806
+    .. [3] Zeiler & Fergus (2014). Visualizing and understanding convolutional networks. ECCV.
+       https://doi.org/10.1007/978-3-319-10590-1_53
 
     Examples
     --------
@@ -206,6 +212,7 @@ class FLEXAttributor(Explainer):
     # ------------------------------------------------------------- explain
     def _explain_population(self, X, y, groups):
         engine, labels = self._engine(), self._label_index(y)
+        engine.settings.method.warn_of(engine.net.module)
         n_outputs = engine.net.n_outputs
         every = np.tile(np.arange(n_outputs), (len(X), 1))
         together = self.population_tol is not None
