@@ -2,8 +2,10 @@
 
 import contextlib
 import copy
+import re
 import threading
 import weakref
+from dataclasses import dataclass
 
 import torch
 
@@ -122,14 +124,72 @@ def reinitialized(module, seed):
     return module
 
 
+_NAME = re.compile(r"(?P<module>.+?)(?P<parts>(?:\[\w+\])*)(?:@(?P<axes>\d+(?:,\d+)*))?")
+
+
+@dataclass(frozen=True)
+class LayerName:
+    """A layer as analyses are told it: ``"encoder"``, of a tuple ``"lstm[0]"``, with its axes of units ``"encoder@2"``.
+
+    Attributes
+    ----------
+    text : str
+    module : str
+        As in ``module.named_modules()``.
+    parts : tuple of str
+        Number or key in a tuple or dict, outermost first.
+    axes : tuple of int
+        Of units, where 0 is the batch; empty where they are to be found.
+    """
+
+    text: str
+    module: str
+    parts: tuple[str, ...] = ()
+    axes: tuple[int, ...] = ()
+
+    @classmethod
+    def read(cls, text, known):
+        """Read a name; one that a module has as it stands is that module."""
+        found = None if text in known else _NAME.fullmatch(text)
+        if found is None:
+            return cls(text, text)
+        axes = tuple(int(axis) for axis in found["axes"].split(",")) if found["axes"] else ()
+        return cls(text, found["module"], tuple(re.findall(r"\w+", found["parts"])), axes)
+
+    def of(self, output):
+        """Return the named part of what the layer returned."""
+        for depth, part in enumerate(self.parts):
+            key = int(part) if part.isdigit() and not isinstance(output, dict) else part
+            try:
+                if isinstance(output, torch.Tensor):  # its [0] would be a trial
+                    raise KeyError(key)
+                output = output[key]
+            except (KeyError, IndexError, TypeError):
+                whole = "".join([self.module, *(f"[{one}]" for one in self.parts[:depth])])
+                told = f"{whole!r} returns {described(output)}, without [{part}]"
+                raise ValueError(f"Layer {self.text!r}: {told}.") from None
+        return output
+
+
+def described(output):
+    """What a layer returned, in words."""
+    if isinstance(output, torch.Tensor):
+        return f"a tensor {tuple(output.shape)}"
+    if isinstance(output, dict):
+        return f"a {type(output).__name__} of {', '.join(map(repr, output))}"
+    return f"a {type(output).__name__}" + (f" of {len(output)}" if isinstance(output, (tuple, list)) else "")
+
+
 def find_layers(module, layers):
-    """Return ``{name: submodule}`` for layer names as in ``module.named_modules()``; unknown names are listed."""
+    """Return ``{LayerName: submodule}`` for names of layers (see `LayerName`); unknown names are listed."""
     known = {name: child for name, child in module.named_modules() if name}
-    unknown = [name for name in layers if name not in known]
+    names = [LayerName.read(text, known) for text in layers]
+    unknown = [name for name in names if name.module not in known]
     if unknown:
-        hints = "".join(suggest(name, known) for name in unknown)
-        raise ValueError(f"Unknown layer {', '.join(map(repr, unknown))}.{hints} The layers are: {', '.join(known)}.")
-    return {name: known[name] for name in layers}
+        hints = "".join(suggest(name.module, known) for name in unknown)
+        told = ", ".join(repr(name.text) for name in unknown)
+        raise ValueError(f"Unknown layer {told}.{hints} The layers are: {', '.join(known)}.")
+    return {name: known[name.module] for name in names}
 
 
 @contextlib.contextmanager
@@ -141,16 +201,57 @@ def capture(module, layers):
     module : torch.nn.Module
         The network.
     layers : list of str
-        Names as in ``module.named_modules()``.
+        Names as `LayerName` reads them.
 
     Yields
     ------
     seen : dict of str to list
-        Per layer the outputs in order of execution; clear it between batches.
+        Per layer the outputs, or the named parts of them, in order of execution; clear it between batches.
     """
     seen = {name: [] for name in layers}
     with _lock_of(module), contextlib.ExitStack() as stack:
         for name, child in find_layers(module, layers).items():
-            handle = child.register_forward_hook(lambda _, __, out, name=name: seen[name].append(out))
+            handle = child.register_forward_hook(lambda _, __, out, name=name: seen[name.text].append(name.of(out)))
             stack.callback(handle.remove)
         yield seen
+
+
+class _Reached(Exception):  # not an error: carries the layer's output out of the forward pass
+    def __init__(self, output):
+        super().__init__()
+        self.output = output
+
+
+def run_to(module, name, x):
+    """Return what a layer returns for a batch; the rest of the network is not run.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    name : LayerName
+    x : torch.Tensor
+        As the module takes it.
+
+    Returns
+    -------
+    output : object
+        The named part of it.
+
+    Raises
+    ------
+    ValueError
+        When the layer does not run.
+    """
+
+    def stop(_, __, output):
+        """Leave the forward pass with the output: nothing behind the layer is run."""
+        raise _Reached(output)
+
+    handle = module.get_submodule(name.module).register_forward_hook(stop)
+    try:
+        module(x)
+    except _Reached as reached:
+        return name.of(reached.output)
+    finally:
+        handle.remove()
+    raise ValueError(f"Layer {name.text!r} does not run in a forward pass.")

@@ -1,6 +1,7 @@
 """A fitted network as NumPy functions: outputs, gradients, activations."""
 
 import contextlib
+import warnings
 from collections.abc import Callable
 from functools import cached_property, partial
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from torch import nn
 from eegexplain._batches import RowBytes
 from eegexplain._ensemble import EnsembleModule, joined_net
 from eegexplain._held import held_module
+from eegexplain._layout import check_tensor, one_output, trace_layout
 from eegexplain._module import capture, find_layers, inference
 from eegexplain._nets import is_network, together, unwrap
 from eegexplain._outputs import RESPONSES, resolve_response
@@ -145,6 +147,7 @@ class TorchNet:
         self.dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         self.eps = float(torch.finfo(self.dtype).eps)
         self.device = torch.device(held.device or "cpu") if parameter is None else parameter.device
+        self._layouts = {}
         probe = self._probe()
         self.emits = held.emission(probe)
         n_raw = 1 if probe.ndim == 1 else probe.shape[1]
@@ -239,7 +242,7 @@ class TorchNet:
             yield Gradients(part, values.cpu().numpy(), gradients.cpu().numpy())
 
     def activations(self, X, layers, batch_size=None):
-        """Yield ``(slice, {layer: array})`` per batch; arrays are ``(batch, units, ...)`` as the layer returns them.
+        """Yield ``(slice, {layer: array})`` per batch; arrays are as the layer returns them, the batch as first axis.
 
         Without a `batch_size` these are blocks as ever, put together from passes: what is summed over them has a price
         per block.
@@ -250,14 +253,38 @@ class TorchNet:
             For unknown layers, and for a layer that does not run, runs more than once in a forward pass, or does not
             return one tensor with a row per trial.
         """
-        rows = self.rows(batch_size)
+        rows, layouts = self.rows(batch_size), {name: self.layout(name) for name in layers}
         for block in trial_blocks(len(X), batch_size):
             passes, found = trial_blocks(block.stop - block.start, rows), []
             with inference(self.module), torch.no_grad(), capture(self.module, layers) as seen:
                 for part in passes:  # modes per block: interleaved generators would mix them up
                     self._forward(self.tensor(X[block][part]))
-                    found.append({name: _one_activation(name, seen[name], part) for name in layers})
+                    found.append({name: layouts[name].batch_first(self._recorded(name, seen)) for name in layers})
             yield block, {name: np.concatenate([one[name] for one in found]) for name in layers}
+
+    @staticmethod
+    def _recorded(name, seen):
+        return check_tensor(name, one_output(name, seen[name]))
+
+    def layout(self, layer, tell=False):
+        """Return which axes of a layer's output are what, a `Layout`; `tell` warns where that was not clear."""
+        if layer not in self._layouts:
+            generator = torch.Generator().manual_seed(0)
+
+            def draw(n_trials, length=None):
+                """Noise as the module takes it, of another length."""
+                shape = n_trials, *self.input_shape[:-1], self.n_times if length is None else length
+                return torch.randn(shape, generator=generator, dtype=torch.float64).to(self.device, self.dtype)
+
+            self._layouts[layer] = trace_layout(self.module, layer, draw)
+        if tell and not self._layouts[layer].clear:
+            warnings.warn(self._layouts[layer].told(layer), stacklevel=2)
+        return self._layouts[layer]
+
+    def units(self, layer, seen):
+        """Return the recorded activations of a layer as ``(batch, n_units, n_positions)`` and clear the record."""
+        layout = self.layout(layer)
+        return layout.arranged(layout.batch_first(self._recorded(layer, seen)))
 
     def default_layer(self):
         """Return ``"conv_out"`` where the module has it, else the last layer to run whose output has a time axis."""
@@ -269,13 +296,14 @@ class TorchNet:
         order = []
         with inference(self.module), torch.no_grad(), contextlib.ExitStack() as stack:
             for name, child in find_layers(self.module, names).items():
-                handle = child.register_forward_hook(lambda _, __, out, name=name: order.append((name, out)))
+                handle = child.register_forward_hook(lambda _, __, out, name=name: order.append((name.text, out)))
                 stack.callback(handle.remove)
             self._probe()
+        tensors = [(f"{name}[0]", out[0]) if isinstance(out, tuple) and out else (name, out) for name, out in order]
         timed = [
             name
-            for name, out in order
-            if isinstance(out, torch.Tensor) and out.ndim >= 3 and out[0, 0].numel() > 1 and out.shape[0] == 2
+            for name, out in tensors
+            if isinstance(out, torch.Tensor) and out.ndim >= 3 and out[0, 0].numel() > 1 and 2 in out.shape[:2]
         ]
         if not timed:
             raise ValueError(f"No layer of {type(self.module).__name__} has a time axis: name one with layer=...")
@@ -289,16 +317,3 @@ def _refuse_aligned(estimator):
             f"This {type(estimator).__name__} was fitted with align='group': its network sees aligned trials. Analyze "
             "FrozenEstimator(net.without_alignment()) on net.align_trials(X, groups)."
         )
-
-
-def _one_activation(name, outputs, part):
-    """Take the single recorded output of a layer and clear the record."""
-    recorded, outputs[:] = list(outputs), []
-    if len(recorded) != 1:
-        times = "does not run" if not recorded else f"runs {len(recorded)} times"
-        raise ValueError(f"Layer {name!r} {times} in a forward pass: choose a layer that runs once.")
-    output = recorded[0]
-    if not isinstance(output, torch.Tensor) or output.ndim < 2 or output.shape[0] != part.stop - part.start:
-        kind = type(output).__name__ if not isinstance(output, torch.Tensor) else f"shape {tuple(output.shape)}"
-        raise ValueError(f"Layer {name!r} returns {kind}: an analysis needs one tensor (batch, units, ...).")
-    return output.detach().cpu().numpy()

@@ -25,7 +25,8 @@ def unit_responses(
     X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
         Trials.
     layer : str, default=None
-        Name of the layer; None is ``conv_out`` or the last layer with a time axis.
+        Name of the layer; None is ``conv_out`` or the last layer with a time axis. ``"lstm[0]"`` is a part of what a
+        layer returns, ``"encoder@2"`` says which axis holds the units (0 is the batch).
     average : bool
         Whether to average each unit's output over time. Otherwise every step of the layer's time axis is a sample, and
         ``groups`` says which trial it belongs to.
@@ -63,10 +64,9 @@ def unit_responses(
 
     net = TorchNet(estimator, trials.shape[1:])
     layer = net.default_layer() if layer is None else layer
-    parts = []
+    layout, parts = net.layout(layer, tell=True), []
     for _, activations in net.activations(trials, [layer], batch_size):
-        units = activations[layer].astype(float)
-        units = units.reshape(*units.shape[:2], -1)
+        units = layout.arranged(activations[layer]).astype(float)
         parts.append(units.mean(axis=2, keepdims=True) if average else units)
     units = np.concatenate(parts)
     n_trials, n_units, n_steps = units.shape

@@ -79,18 +79,12 @@ class OutputChanges:
     def __init__(self, net, response, *, layers=(), difference=mean_difference, batch_size=None):
         self.net, self.response, self.batch_size = net, response, batch_size
         self.layers, self.difference = list(layers), difference
+        self.n_units = {name: net.layout(name, tell=True).n_units for name in self.layers}
 
     @property
     def eps(self):
         """Relative rounding of the outputs."""
         return self.net.eps
-
-    def n_units(self, X):
-        """Units per layer, seen on a few trials."""
-        if not self.layers:
-            return {}
-        _, seen = next(self.net.activations(X, self.layers, self.batch_size))
-        return {name: activation.shape[1] for name, activation in seen.items()}
 
     def check_deterministic(self, X):
         """Compare two forward passes; returns the number of outputs."""
@@ -117,7 +111,7 @@ class OutputChanges:
         if self.layers:
             for _, seen in self.net.activations(X, self.layers, self.batch_size):
                 for name, activation in seen.items():
-                    activations[name].append(_positions(activation))
+                    activations[name].append(self.net.layout(name).arranged(activation))
         activations = {name: np.concatenate(parts) for name, parts in activations.items()}
         step = ROUNDING * max(self.eps, float(np.finfo(X.dtype).eps))
         sizes = [outputs]
@@ -133,7 +127,7 @@ class OutputChanges:
                 trials = np.arange(part.start, part.stop) % n_trials
                 change = [self.outputs(X[part]) - reference.outputs[trials]]
                 for name in self.layers:
-                    new = _positions(seen[name].pop().detach().cpu().numpy())
+                    new = self.net.units(name, seen)
                     change.append(self._difference(name, new, reference.activations[name][trials]))
                 changes.append(np.concatenate(change, axis=1))
         return np.concatenate(changes).reshape(-1, n_trials, changes[0].shape[1])
@@ -154,8 +148,3 @@ def _captured(net, layers):
 
         return capture(net.module, layers)
     return nullcontext({})
-
-
-def _positions(activation):
-    """Activations ``(batch, units, ...)`` as ``(batch, units, n_positions)``."""
-    return activation.reshape(*activation.shape[:2], -1)

@@ -57,7 +57,8 @@ class PerturbationCorrelator(Explainer):
         Perturb whole bands (Hz; one noise per channel and band) instead of single bins. With ``noise="data"`` bins
         keep noise of their own and its sum over the band is correlated.
     layers : list of str, optional
-        Also correlate with the units of these layers of a torch network (by sampling).
+        Also correlate with the units of these layers of a torch network (by sampling); ``"lstm[0]"`` is a part of what
+        a layer returns, ``"encoder@2"`` says which axis holds the units (it is else seen on the network).
     difference : {"mean", "power", "correlation"} or callable, default="mean"
         Change of a unit: of its mean or mean square over positions (the mean of a linear filter's output sees
         frequency 0 only), the correlation of new and old activations over positions minus 1, or a function
@@ -319,7 +320,7 @@ class PerturbationCorrelator(Explainer):
             maps,
             self._cells(),
             outputs=outputs,
-            units=model.n_units(X[:2]),
+            units=model.n_units,
             classes=[str(name) for name in self.classes_] if self.per_class else None,
             method="perturbation correlation",
             estimation=estimation,

@@ -8,16 +8,20 @@ from eegexplain.reverse_correlation.receptive_field import time_field
 def trace_layer(network, layer, X):
     """Name of the layer (the default one for None) and its receptive field for trials such as `X`."""
     layer = network.default_layer() if layer is None else layer
-    return layer, time_field(network.module, layer, network.input_shape, scale=float(X[:64].std()) or 1.0)
+    field = time_field(network.module, layer, network.input_shape, scale=float(X[:64].std()) or 1.0)
+    if field.axis is None:
+        network.layout(layer, tell=True)
+    return layer, field
 
 
-def units_along_time(activations, field):
+def units_along_time(activations, field, layout):
     """Bring activations ``(b, ...)`` into the shape ``(b, n_filters, n_units)`` of a receptive field.
 
-    Axes other than time (filters, channels) are filters; without a time axis, positions that see the same are averaged.
+    Axes other than time (filters, channels) are filters; where no axis follows time exactly, as behind attention,
+    filters are the units of the layout, and positions, all of which see the same, are averaged.
     """
     if field.axis is None:
-        return activations.reshape(*activations.shape[:2], -1).mean(axis=-1, keepdims=True)
+        return layout.arranged(activations).mean(axis=-1, keepdims=True)
     moved = np.moveaxis(activations, field.axis, -1)
     return moved.reshape(len(moved), -1, moved.shape[-1])
 

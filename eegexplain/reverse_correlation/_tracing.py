@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from eegexplain._module import capture, copied, find_layers, inference
+from eegexplain._layout import batch_axis, one_output
+from eegexplain._module import capture, copied, described, find_layers, inference, run_to
 
 # Changes tried in parallel: small ones for what saturates, large ones to pass rectifiers and win in max-pools.
 AMPLITUDES = (1.0, 30.0, 1000.0, 1.0, 30.0, 1000.0, 1000.0, 1000.0)
@@ -24,45 +25,32 @@ class Probe:
     """The network up to one layer, in float64, as a function of arrays."""
 
     def __init__(self, module, layer, input_shape, scale):
-        find_layers(module, [layer])
+        (self.name,) = find_layers(module, [layer])
         self.layer, self.n_times, self.scale = layer, input_shape[-1], float(scale)
         self.module = copied(module).to("cpu", torch.float64)
         self.generator = torch.Generator().manual_seed(0)
-        with inference(self.module), torch.no_grad(), capture(self.module, [layer]) as seen:
-            self.module(torch.zeros(2, *input_shape, dtype=torch.float64))
-        n_runs = len(seen[layer])
-        if n_runs != 1:
-            times = f"runs {n_runs} times" if n_runs else "does not run"
-            raise ValueError(f"Layer {layer!r} {times} in a forward pass: choose a layer that runs once.")
-        self.shape = tuple(self._tensor(seen[layer][0]).shape)
+        shapes = []
+        for n_trials in (2, 3):
+            with inference(self.module), torch.no_grad(), capture(self.module, [layer]) as seen:
+                self.module(torch.zeros(n_trials, *input_shape, dtype=torch.float64))
+            shapes.append(self._tensor(one_output(layer, seen[layer])).shape)
+        self._batch = batch_axis(layer, *shapes)
+        self.shape = tuple(torch.empty(shapes[0], device="meta").movedim(self._batch, 0).shape)
 
     def _tensor(self, output):
         first = output[0] if isinstance(output, (tuple, list)) and len(output) else output
         if not isinstance(first, torch.Tensor) or first.ndim < 2:
             raise ValueError(
-                f"Layer {self.layer!r} returns {type(first).__name__}, but a receptive field needs units: a tensor "
+                f"Layer {self.layer!r} returns {described(first)}, but a receptive field needs units: a tensor "
                 "(batch, units, ...)."
             )
         return first
 
     def __call__(self, x, grad=False):
-        """Output of the layer for a batch; the rest of the network is not run."""
-
-        def stop(_, __, output):
-            """Leave the forward pass with the output: nothing behind the layer is run."""
-            raise _Reached(output)
-
+        """Output of the layer for a batch, the batch first; the rest of the network is not run."""
         self._announce(x.shape[-1])
-        layer = self.module.get_submodule(self.layer)
-        handle = layer.register_forward_hook(stop)
-        try:
-            with inference(self.module), torch.set_grad_enabled(grad):
-                self.module(x)
-        except _Reached as reached:
-            return self._tensor(reached.output)
-        finally:
-            handle.remove()
-        raise ValueError(f"Layer {self.layer!r} does not run in a forward pass.")
+        with inference(self.module), torch.set_grad_enabled(grad):
+            return self._tensor(run_to(self.module, self.name, x)).movedim(self._batch, 0)
 
     def runs(self, input_shape):
         """Tell whether the network takes trials of this shape, as far as the layer."""
@@ -84,12 +72,6 @@ class Probe:
         """Random trials, one per amplitude."""
         shape = len(AMPLITUDES), *input_shape
         return self.scale * torch.randn(shape, generator=self.generator, dtype=torch.float64)
-
-
-class _Reached(Exception):  # not an error: carries the layer's output out of the forward pass
-    def __init__(self, output):
-        super().__init__()
-        self.output = output
 
 
 @dataclass(frozen=True)
@@ -221,7 +203,8 @@ class _Mover:
     def find_axis(self):
         """Axis of the output on which some unit follows one end of the input but not the other, and its length."""
         shape = self.before.shape[1:]
-        order = sorted(range(len(shape)), key=lambda k: (k == 0, -shape[k]))  # the first axis is usually the filters
+        free = [k for k in range(len(shape)) if k + 1 not in self.probe.name.axes]  # others are said to hold units
+        order = sorted(free, key=lambda k: (k == 0, -shape[k]))  # the first axis is usually the filters
         # Halves of the input first; shorter ends where fields are so long that each half reaches every unit.
         width = self.length // 2
         while width:

@@ -60,7 +60,8 @@ class ReverseCorrelator(Explainer):
         A torch network (a SyncNet facade, a skorch net, a braindecode ``EEGClassifier``), or a ``FrozenEstimator``
         around a fitted one. None is a SyncNet.
     layer : str, optional
-        Layer as in ``module.named_modules()``; by default ``conv_out``, else the last layer with a time axis.
+        Layer as in ``module.named_modules()``, ``"lstm[0]"`` for a part of what it returns; by default ``conv_out``,
+        else the last layer with a time axis.
     normalize : bool
         True: Pearson correlation of unit output and sample, in [-1, 1]. False: ``sum a x / sum |a|``, neither centred
         nor normalised.
@@ -243,10 +244,10 @@ class ReverseCorrelator(Explainer):
 
     def _units(self, X):
         """Yield trials and the outputs of their units that see no padding, batch by batch."""
-        field = self.receptive_field_
+        field, network = self.receptive_field_, self._network()
         inner = field.inner_units(X.shape[-1])
-        for part, activations in self._network().activations(X, [self.layer_], self.batch_size):
-            yield part, units_along_time(activations[self.layer_], field)[..., inner]
+        for part, activations in network.activations(X, [self.layer_], self.batch_size):
+            yield part, units_along_time(activations[self.layer_], field, network.layout(self.layer_))[..., inner]
 
     def _influence(self, moments, auto):
         """Template and influence function of the kind that was asked for."""

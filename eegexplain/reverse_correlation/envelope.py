@@ -34,7 +34,8 @@ class EnvelopeCorrelator(Explainer):
         A torch network (a SyncNet facade, a skorch net, a braindecode ``EEGClassifier``), or a ``FrozenEstimator``
         around a fitted one. None is a SyncNet.
     layer : str, optional
-        Layer as in ``module.named_modules()``; by default ``conv_out``, else the last layer with a time axis. Layers
+        Layer as in ``module.named_modules()``, ``"lstm[0]"`` for a part of what it returns; by default ``conv_out``,
+        else the last layer with a time axis. Layers
         behind a nonlinearity (``pool_out`` of a SyncNet) follow power; a purely linear output does not.
     bands : None, "eeg", "filterbank" or dict of str to (float, float)
         Bands in Hz. None takes the EEG bands, "filterbank" the overlapping bands of the reference (6 Hz wide below 31
@@ -159,12 +160,15 @@ class EnvelopeCorrelator(Explainer):
         network = self._network()
         other = copy.copy(network)
         other.module = reinitialized(network.module, self._baseline_seed)
+        layout = network.layout(self.layer_)  # of both: the copy shares what is known of the layers
         pairs = zip(*(net.activations(X, [self.layer_], self.batch_size) for net in (network, other)), strict=True)
         sums = None
         with single_thread():
             n_batches = len(trial_blocks(len(X), self.batch_size))
             for (part, activations), (_, random) in progress(pairs, self.verbose, "envelope correlation", n_batches):
-                units, chance = (units_along_time(a[self.layer_], field)[..., inner] for a in (activations, random))
+                units, chance = (
+                    units_along_time(a[self.layer_], field, layout)[..., inner] for a in (activations, random)
+                )
                 if sums is None:
                     shape = units.shape[1], X.shape[1], len(self.bands_)
                     clusters = merge_clusters(clusters, int(np.prod(shape)), X)

@@ -30,7 +30,7 @@ class ReceptiveField:
     n_units : int
         Units along time in a trial of the given length.
     axis : int or None
-        Axis of the layer's output (0 is the batch) that runs along time; None when no axis does.
+        Axis of the layer's output (the batch put first, as 0) that runs along time; None when no axis does.
     unbounded : bool
         The field has no edge: recurrence, whose influence decays (`size` is then the effective size: samples with at
         least 0.1 % of the strongest influence), or something that grows with the trial (attention, global pooling).
@@ -82,7 +82,8 @@ def receptive_field(module: Any, layer: str, input_shape: Sequence[int], *, scal
     module : torch.nn.Module
         Network, trained or not; it is left as it is (a float64 copy is run).
     layer : str
-        Name as in ``module.named_modules()``. Of a layer that returns a tuple the first tensor is taken.
+        Name as in ``module.named_modules()``. Of a layer that returns a tuple the first tensor is taken, or the named
+        part, ``"lstm[1][0]"``.
     input_shape : tuple of int
         Shape of one trial as the module takes it, without the batch; the last axis is time, the one before it channels.
     scale : float

@@ -501,7 +501,7 @@ def test_layers_that_cannot_be_explained_say_why_and_constant_ones_are_zero():
     X, y = noise_trials(12)
     with pytest.raises(ValueError, match="'unused' does not run"):
         fitted(frozen(Odd(), 3), X, y, layers=["unused"])
-    with pytest.raises(ValueError, match="'pair' returns tuple"):
+    with pytest.raises(ValueError, match="'pair' returns a tuple"):
         fitted(frozen(Odd(), 3), X, y, layers=["pair"])
     for difference in ("mean", "power", "correlation"):
         found = fitted(frozen(Odd(), 3), X, y, layers=["constant"], difference=difference, n_iterations=4)

@@ -287,7 +287,8 @@ class Strings(nn.Module):
 
 @pytest.mark.parametrize(
     ("layer", "message"),
-    [("twice", "runs 2 times"), ("never", "does not run"), ("names", "returns str"), ("twise", "Did you mean 'twice'")],
+    [("twice", "runs 2 times"), ("never", "does not run"), ("names", "returns a str"),
+     ("twise", "Did you mean 'twice'")],
 )
 def test_layers_without_units_are_refused(layer, message):
     with pytest.raises(ValueError, match=message):
