@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from eegexplain._module import copied, described, find_layers, inference, run_to
+from eegexplain._module import copied, described, inference, layer_names, run_to
 
 N_BLOCKS = 8  # parts of the input that are changed one at a time
 SCALES = (1e-5, 1e-2, 1.0, 1e2)  # of noise: volts, microvolts, what was standardized
@@ -122,7 +122,7 @@ def trace_layout(module, layer, draw):
     ValueError
         For a layer that is unknown or does not return a tensor with one row per trial; for axes that it lacks.
     """
-    (name,) = find_layers(module, [layer])
+    name = layer_names(module, [layer])[layer]
     with inference(module), torch.no_grad():
         shapes = [check_tensor(layer, run_to(module, name, draw(n))).shape for n in (2, 3)]
     batch = batch_axis(layer, *shapes)

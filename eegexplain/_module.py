@@ -180,8 +180,8 @@ def described(output):
     return f"a {type(output).__name__}" + (f" of {len(output)}" if isinstance(output, (tuple, list)) else "")
 
 
-def find_layers(module, layers):
-    """Return ``{LayerName: submodule}`` for names of layers (see `LayerName`); unknown names are listed."""
+def layer_names(module, layers):
+    """Return ``{text: LayerName}`` for names of layers; unknown ones are listed."""
     known = {name: child for name, child in module.named_modules() if name}
     names = [LayerName.read(text, known) for text in layers]
     unknown = [name for name in names if name.module not in known]
@@ -189,7 +189,12 @@ def find_layers(module, layers):
         hints = "".join(suggest(name.module, known) for name in unknown)
         told = ", ".join(repr(name.text) for name in unknown)
         raise ValueError(f"Unknown layer {told}.{hints} The layers are: {', '.join(known)}.")
-    return {name: known[name.module] for name in names}
+    return {name.text: name for name in names}
+
+
+def find_layers(module, layers):
+    """Return ``{text: submodule}`` for names of layers (see `LayerName`); unknown names are listed."""
+    return {text: module.get_submodule(name.module) for text, name in layer_names(module, layers).items()}
 
 
 @contextlib.contextmanager
@@ -210,7 +215,8 @@ def capture(module, layers):
     """
     seen = {name: [] for name in layers}
     with _lock_of(module), contextlib.ExitStack() as stack:
-        for name, child in find_layers(module, layers).items():
+        for name in layer_names(module, layers).values():
+            child = module.get_submodule(name.module)
             handle = child.register_forward_hook(lambda _, __, out, name=name: seen[name.text].append(name.of(out)))
             stack.callback(handle.remove)
         yield seen

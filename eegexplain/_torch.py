@@ -296,7 +296,7 @@ class TorchNet:
         order = []
         with inference(self.module), torch.no_grad(), contextlib.ExitStack() as stack:
             for name, child in find_layers(self.module, names).items():
-                handle = child.register_forward_hook(lambda _, __, out, name=name: order.append((name.text, out)))
+                handle = child.register_forward_hook(lambda _, __, out, name=name: order.append((name, out)))
                 stack.callback(handle.remove)
             self._probe()
         tensors = [(f"{name}[0]", out[0]) if isinstance(out, tuple) and out else (name, out) for name, out in order]

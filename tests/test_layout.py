@@ -9,6 +9,7 @@ from eegexplain import EnvelopeCorrelator, PerturbationCorrelator, ReverseCorrel
 from eegexplain import _layout as layout
 from eegexplain._torch import TorchNet
 from eegexplain.encoding import unit_responses
+from eegexplain.intervention import intervene
 
 C, T = 3, 64
 
@@ -179,6 +180,14 @@ def test_units_of_layers_of_every_kind(make, layer, units, shape, seed):
     module(torch.zeros(2, C, T))
     found = traced(module, layer)
     assert (found.units, found.shape, found.clear) == (units, shape, True)
+
+
+def test_interventions_count_features_not_steps(trials):
+    net = as_estimator(drawn(reading_channels), sfreq=64)
+    with pytest.raises(ValueError, match="between 0 and 2, as it has 3 units"):
+        intervene(net, trials[0], {"seen": {"units": [3], "with": "zeros"}})
+    with pytest.raises(ValueError, match="needs one axis"):
+        intervene(as_estimator(drawn(lambda: Shaped(heads))), trials[0], {"seen": {"with": "zeros"}})
 
 
 def test_where_axes_cannot_be_told_apart_all_are_units_and_a_warning_says_how_to_choose(trials):

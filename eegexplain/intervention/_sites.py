@@ -130,17 +130,21 @@ def find_sites(net: TorchNet, layers: Sequence[str], heads: Mapping[str, int] | 
     sites = {name: Site(name, 1, 0, enters=name in heads) for name in layers}
     with inference(net.module), torch.no_grad(), hooked(net, {sites[name]: seen[name].append for name in layers}):
         net.raw(net._two_trials())
-    return {name: _measured(sites[name], seen[name], heads.get(name)) for name in layers}
+    return {name: _measured(net, sites[name], seen[name], heads.get(name)) for name in layers}
 
 
-def _measured(site, seen, n_heads):
+def _measured(net, site, seen, n_heads):
     """The site with the number of its units, from the tensors that passed."""
     if len(seen) != 1:
         times = f"runs {len(seen)} times" if seen else "does not run"
         raise ValueError(f"Layer {site.layer!r} {times} in a forward pass: choose a layer that runs once.")
     shape = seen[0].shape
     if n_heads is None:
-        return Site(site.layer, 1, shape[1], tuple(shape[1:]))
+        layout = net.layout(site.layer)
+        axis = layout.units[0]
+        if layout.batch != 0 or len(layout.units) > 1:
+            raise ValueError(f"{layout.told(site.layer)} An intervention needs one axis, of a batch that is first.")
+        return Site(site.layer, axis, shape[axis], tuple(shape[1:]))
     if n_heads < 1 or shape[-1] % n_heads:
         raise ValueError(
             f"heads={n_heads} does not divide the {shape[-1]} features that enter layer {site.layer!r}: name the "

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from eegexplain._layout import batch_axis, one_output
-from eegexplain._module import capture, copied, described, find_layers, inference, run_to
+from eegexplain._module import capture, copied, described, inference, layer_names, run_to
 
 # Changes tried in parallel: small ones for what saturates, large ones to pass rectifiers and win in max-pools.
 AMPLITUDES = (1.0, 30.0, 1000.0, 1.0, 30.0, 1000.0, 1000.0, 1000.0)
@@ -25,7 +25,7 @@ class Probe:
     """The network up to one layer, in float64, as a function of arrays."""
 
     def __init__(self, module, layer, input_shape, scale):
-        (self.name,) = find_layers(module, [layer])
+        self.name = layer_names(module, [layer])[layer]
         self.layer, self.n_times, self.scale = layer, input_shape[-1], float(scale)
         self.module = copied(module).to("cpu", torch.float64)
         self.generator = torch.Generator().manual_seed(0)
