@@ -45,7 +45,14 @@ def make_parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", default="eegexplain-demo", help="folder for the report (default: %(default)s)")
     demo.set_defaults(run=run_demo)
     explain = commands.add_parser("explain", help="train a network on your trials and explain it")
-    explain.add_argument("data", help=".npz, -epo.fif, .set, .rd[.gz], or a folder of the latter")
+    kinds = ".npz, -epo.fif, .set, recordings (.edf, .bdf, .gdf, .vhdr, .set, .fif), .rd[.gz], or a folder"
+    explain.add_argument("data", nargs="+", help=kinds)
+    told = "of recordings: 'annotations' or the name of the trigger channel (default: what there is)"
+    explain.add_argument("--events", help=told)
+    told = "the events to take, name,... or label=name,... (default: all)"
+    explain.add_argument("--event-id", metavar="NAMES", help=told)
+    explain.add_argument("--tmin", type=float, default=0.0, help="first second of a trial, from its event (default: 0)")
+    explain.add_argument("--tmax", type=float, help="last second of a trial: needed for recordings")
     explain.add_argument("--group-by", metavar="KEY", help="never split these groups: subject, or any metadata")
     explain.add_argument("--out", default="eegexplain-report", help="folder for the report (default: %(default)s)")
     explain.add_argument("--bands", default="eeg", help="'eeg' or name=low-high,... in Hz (default: %(default)s)")
@@ -180,9 +187,13 @@ def run_explain(arguments: argparse.Namespace) -> list[str]:
     from eegexplain.datasets import load_trials
 
     bands = parse_bands(arguments.bands)
-    _notify(f"loading {arguments.data}")
-    data = load_trials(arguments.data)
-    title = f"EEG explained: {pathlib.Path(arguments.data).name}"
+    first, *others = arguments.data
+    _notify(f"loading {first}{f' and {len(others)} more' if others else ''}")
+    cut = {"events": arguments.events, "event_id": parse_events(arguments.event_id)}
+    data = load_trials(arguments.data if others else first, **cut, tmin=arguments.tmin, tmax=arguments.tmax)
+    for note in data.get("notes", ()):
+        _tell(f"note: {note}")
+    title = f"EEG explained: {pathlib.Path(first).name}{' ...' if others else ''}"
     options = {"bands": bands, "title": title, "group_by": arguments.group_by}
     if not arguments.resume:
         return _report(data, arguments, **options)
@@ -247,6 +258,32 @@ def parse_bands(text: str) -> dict[str, tuple[float, float]] | str:
         except ValueError:
             raise ValueError(f"--bands must read name=low-high,... in Hz, got {item!r}") from None
     return bands
+
+
+def parse_events(text: str | None) -> dict[str, str] | None:
+    """Read ``"name,..."`` or ``"label=name,..."``.
+
+    Parameters
+    ----------
+    text : str or None
+        As it stands on the command line.
+
+    Returns
+    -------
+    dict of str to str, or None
+
+    Raises
+    ------
+    ValueError
+        For an empty name.
+    """
+    if text is None:
+        return None
+    parts = [one.partition("=") for one in text.split(",")]
+    pairs = [(label, name if equals else label) for label, equals, name in parts]
+    if not all(label and name for label, name in pairs):
+        raise ValueError(f"--event-id must read name,... or label=name,..., got {text!r}")
+    return dict(pairs)
 
 
 def _notify(message):

@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 
+import mne
+import numpy as np
 import pytest
 
 from eegexplain import cli
+from eegexplain.report import Findings
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 JOB = """
@@ -110,3 +113,42 @@ def test_handlers_of_signals_come_back(monkeypatch):
     monkeypatch.setattr(cli, "run_demo", lambda arguments: [])
     assert cli.main(["demo"]) == 0
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """A recording of eight events."""
+    info = mne.create_info(["C3", "C4", "EOG"], 100.0, ["eeg", "eeg", "eog"])
+    raw = mne.io.RawArray(1e-5 * np.random.default_rng(0).standard_normal((3, 2000)), info, verbose="error")
+    raw.set_annotations(mne.Annotations(np.arange(1.0, 17.0, 2.0), 0.0, ["769", "770"] * 4))
+    raw.save(tmp_path / "eeg_raw.fif", verbose="error")
+    return str(tmp_path / "eeg_raw.fif")
+
+
+def test_recordings_are_cut(recording, tmp_path, monkeypatch, capsys):
+    seen = []
+
+    def make_report(data, options, out, notify):
+        seen.append(data)
+        return Findings(lines=["done"])
+
+    monkeypatch.setattr("eegexplain.report.make_report", make_report)
+    cut = ["--tmin", "-0.5", "--tmax", "0.99", "--event-id", "left=769,right=770"]
+    assert cli.main(["explain", recording, *cut, "--out", str(tmp_path / "out")]) == 0
+    assert seen[0].X.shape == (8, 2, 150) and seen[0].y.tolist() == ["left", "right"] * 4
+    assert "note: left out: EOG (eog)" in capsys.readouterr().err
+    assert cli.main(["explain", recording, recording, *cut]) == 0
+    assert seen[1].recording.tolist() == [0] * 8 + [1] * 8
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], "is a continuous recording: say where trials end, tmax="),
+        (["--tmax", "1", "--event-id", "left=,right"], "--event-id must read name,... or label=name,..., got"),
+        (["--tmax", "1", "--event-id", "771"], "event_id asks for 771, the events are: 769 (4), 770 (4)."),
+    ],
+)  # fmt: skip
+def test_recordings_that_cannot_be_cut(recording, options, sentence, capsys):
+    assert cli.main(["explain", recording, *options]) == 2
+    assert sentence in capsys.readouterr().err

@@ -12,7 +12,8 @@ from eegexplain._readers import pick_channels
 from eegexplain._validation import check_ch_names, check_sfreq
 
 _SPAN_VALUES = 2**22  # samples of all channels that are read from a file at a time
-_BAD = ("BAD", "EDGE")  # how descriptions begin of what MNE leaves out, and of the seams of concatenated recordings
+# how descriptions begin of what MNE leaves out, and of the seams of recordings that were interrupted or concatenated
+_BAD = ("BAD", "EDGE", "BOUNDARY", "NEW SEGMENT/")
 
 
 @dataclass(frozen=True, eq=False)
