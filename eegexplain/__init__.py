@@ -19,6 +19,7 @@ _LAZY = {
     "EnvelopeCorrelator": "eegexplain.reverse_correlation",
     "FLEXAttributor": "eegexplain.attribution",
     "GaussianTuningModel": "eegexplain.encoding",
+    "GradCAMAttributor": "eegexplain.reverse_correlation",
     "HRFEncodingModel": "eegexplain.encoding",
     "HRFModel": "eegexplain.encoding",
     "InformationMapper": "eegexplain.information",

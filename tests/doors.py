@@ -31,7 +31,7 @@ from eegexplain import (
 )
 from eegexplain.attribution import FLEXAttributor, OcclusionAttributor
 from eegexplain.perturbation import PerturbationCorrelator
-from eegexplain.reverse_correlation import EnvelopeCorrelator, ReverseCorrelator
+from eegexplain.reverse_correlation import EnvelopeCorrelator, GradCAMAttributor, ReverseCorrelator
 from eegexplain.sinusoid import SinusoidFitter
 from eegexplain.timecourse import OrdinalLogisticRegression, TimeResolvedCoefficients
 from tests.estimators import fast_classifier, fast_eegnet, fast_eegnet_regressor, fast_regressor
@@ -539,6 +539,7 @@ DOORS = {
     # report
     "run_job": Door(job_of, arrays={"X": X}, labels={"y": y, "subject": np.arange(8) // 2}),
     # reverse correlation
+    "GradCAMAttributor": analysis(GradCAMAttributor),
     "EnvelopeCorrelator": analysis(EnvelopeCorrelator, layer="pool_out", random_state=0),
     "ReverseCorrelator": analysis(ReverseCorrelator),
     "activation_reverse_correlation": windows(reverse_correlation.activation_reverse_correlation),

@@ -19,7 +19,7 @@ from eegexplain.models import (
     SyncNetRegressor,
 )
 from eegexplain.perturbation import PerturbationCorrelator
-from eegexplain.reverse_correlation import EnvelopeCorrelator, ReverseCorrelator
+from eegexplain.reverse_correlation import EnvelopeCorrelator, GradCAMAttributor, ReverseCorrelator
 from eegexplain.sinusoid import SinusoidFitter
 from eegexplain.timecourse import OrdinalLogisticRegression, TimeResolvedCoefficients
 
@@ -29,6 +29,7 @@ FEW_TRIALS = [
     pytest.mark.filterwarnings("ignore:These trials have trained the network"),
     pytest.mark.filterwarnings("ignore:One channel .* has no phase relations", "ignore:.* all frequencies are one"),
     pytest.mark.filterwarnings("ignore:.* left out. trials of"),
+    pytest.mark.filterwarnings("ignore:Layer .* has no axis along time"),
 ]
 N_TRIALS, N_CHANNELS, N_TIMES, SFREQ = 12, 3, 32, 64.0
 FAST = {
@@ -202,6 +203,7 @@ CASES = [
     Case(
         "ReverseCorrelator", lambda: ReverseCorrelator(fast_classifier()), 61, map_attributes=(("templates_", 1),)
     ),
+    Case("GradCAMAttributor", lambda: GradCAMAttributor(fast_classifier(), layer="pool_out"), 61),
     Case("EnvelopeCorrelator", fast_envelopes, 61, map_attributes=(("correlations_", 1),)),
     Case(
         "SinusoidFitter", lambda: SinusoidFitter(fast_classifier()), 61, map_attributes=(("err_lin_", 1),)

@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from eegexplain._explanation import make_explanation
+from eegexplain._means import class_variables
 from eegexplain._validation import check_option
-from eegexplain.attribution._means import class_variables
 
 
 def label_population(population, checks, coords, basis, facts):

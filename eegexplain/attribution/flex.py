@@ -9,13 +9,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from eegexplain._containers import trials_to_ask
+from eegexplain._means import label_index, store_attributions
 from eegexplain._meta import Explainer
 from eegexplain._settings import AT_LEAST_ONE, Number
 from eegexplain._validation import as_trials, check_option, lookup, validate_trials
 from eegexplain.attribution._baselines import make_bank
 from eegexplain.attribution._engine import Engine, Settings
 from eegexplain.attribution._labelled import label_population, label_trials, warn_unconverged
-from eegexplain.attribution._means import label_index
 from eegexplain.attribution._methods import METHODS
 from eegexplain.attribution._population import Population
 from eegexplain.bases import Basis, as_basis
@@ -192,13 +192,7 @@ class FLEXAttributor(Explainer):
         return bound
 
     def _store(self, dataset):
-        self.attributions_ = dataset["value"].values
-        self.standard_errors_ = dataset["standard_error"].values
-        for name in ("class_attributions_", "class_standard_errors_"):
-            self.__dict__.pop(name, None)
-        if "class_value" in dataset:
-            self.class_attributions_ = dataset["class_value"].values
-            self.class_standard_errors_ = dataset["class_standard_error"].values
+        store_attributions(self, dataset)
         self.convergence_delta_ = dataset["convergence_delta"].values
         self.n_steps_ = dataset["n_steps"].values
         self.n_unconverged_ = dataset.attrs["n_unconverged"]

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
+from eegexplain._means import ClassMeans, label_index, store_attributions
 from eegexplain._meta import Explainer
 from eegexplain._settings import AT_LEAST_ONE
 from eegexplain.attribution._baselines import make_bank
-from eegexplain.attribution._means import ClassMeans, label_index
 from eegexplain.attribution._occlusion import Occluder
 from eegexplain.bases import Basis, as_basis
 from eegexplain.bases._basis import cell_labels
@@ -175,13 +175,7 @@ class OcclusionAttributor(Explainer):
         return found.assign_coords({name: one for name, one in beside.items() if name != self.basis_.dim})
 
     def _store(self, dataset):
-        self.attributions_ = dataset["value"].values
-        self.standard_errors_ = dataset["standard_error"].values
-        for name in ("class_attributions_", "class_standard_errors_"):
-            self.__dict__.pop(name, None)
-        if "class_value" in dataset:
-            self.class_attributions_ = dataset["class_value"].values
-            self.class_standard_errors_ = dataset["class_standard_error"].values
+        store_attributions(self, dataset)
 
     def _trial_coords(self):
         return {"output": self.output_names_, **self._cells()}

@@ -1,4 +1,4 @@
-"""What filters look for: receptive fields, most activating windows, reverse correlation, envelope maps."""
+"""What filters look for: receptive fields, most activating windows, reverse correlation, envelope maps, Grad-CAM."""
 
 from eegexplain.reverse_correlation._correlate import reverse_correlation
 from eegexplain.reverse_correlation._windows import cut_windows, template_match
@@ -14,10 +14,12 @@ from eegexplain.reverse_correlation.classic import (
 )
 from eegexplain.reverse_correlation.correlator import ReverseCorrelator
 from eegexplain.reverse_correlation.envelope import EnvelopeCorrelator
+from eegexplain.reverse_correlation.grad_cam import GradCAMAttributor
 from eegexplain.reverse_correlation.receptive_field import ReceptiveField, receptive_field
 
 __all__ = [
     "EnvelopeCorrelator",
+    "GradCAMAttributor",
     "ReceptiveField",
     "ReverseCorrelator",
     "activation_reverse_correlation",

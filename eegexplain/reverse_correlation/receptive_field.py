@@ -38,6 +38,8 @@ class ReceptiveField:
         Largest number of samples that a unit can depend on: `size`, or for unbounded fields the whole trial.
     channel_size, channel_stride, channel_offset : int or float
         The same along the channels.
+    channel_axis : int or None
+        Axis of the layer's output that runs along the channels; None when no axis does.
     """
 
     size: int
@@ -50,6 +52,7 @@ class ReceptiveField:
     channel_size: int = 1
     channel_stride: float = 0
     channel_offset: float = 0
+    channel_axis: int | None = None
 
     @property
     def starts(self):
@@ -123,7 +126,8 @@ def receptive_field(module: Any, layer: str, input_shape: Sequence[int], *, scal
         return field
     channels = trace(probe, input_shape, -2)
     size, stride = channels.size, channels.stride
-    return replace(field, channel_size=size, channel_stride=stride, channel_offset=channels.offset(size, stride))
+    placed = {"channel_size": size, "channel_stride": stride, "channel_offset": channels.offset(size, stride)}
+    return replace(field, channel_axis=channels.axis, **placed)
 
 
 def time_field(module: Any, layer: str, input_shape: Sequence[int], scale: float = 1.0) -> ReceptiveField:

@@ -47,6 +47,21 @@ def class_variables(means, dims, shape):
             for name, one in read.items()}
 
 
+def store_attributions(explainer, dataset):
+    """Set the plain arrays of a population explanation; those of classes only where it has them.
+
+    Parameters
+    ----------
+    explainer : Explainer
+    dataset : xarray.Dataset
+    """
+    for name, prefix in (("value", "attributions_"), ("standard_error", "standard_errors_")):
+        setattr(explainer, prefix, dataset[name].values)
+        vars(explainer).pop(f"class_{prefix}", None)
+        if f"class_{name}" in dataset:
+            setattr(explainer, f"class_{prefix}", dataset[f"class_{name}"].values)
+
+
 class ClassMeans:
     """Running means of trial maps with one map per output.
 
