@@ -14,6 +14,7 @@ from eegexplain.attribution._baselines import Bank
 from eegexplain.attribution._methods import Method, Request
 from eegexplain.attribution._nodes import nested_rules
 from eegexplain.attribution._path import Paths
+from eegexplain.attribution._sketch import N_SUMS
 from eegexplain.bases import Basis
 
 
@@ -103,6 +104,8 @@ class Block:
     maps : list of ndarray of shape (n_trials, n_targets, n_rows, n_cells)
         One per basis.
     checks : Checks
+    moves : ndarray of shape (2, n_trials, n_targets)
+        As in `PathGradients`, summed over baselines; 0 where nothing is estimated.
     coarse : list of ndarray
         `maps` by the first rule, where they are by the second; else empty.
     begun : list of list of Integral, optional
@@ -112,6 +115,7 @@ class Block:
     part: slice
     maps: list[np.ndarray]
     checks: Checks
+    moves: np.ndarray
     coarse: list[np.ndarray] = field(default_factory=list)
     begun: list | None = None
 
@@ -170,7 +174,8 @@ class Engine:
         """Attribute all trials at once: the blocks of `blocks`, joined."""
         blocks = list(self.blocks(X, targets, bases))
         maps = [np.concatenate(kind) for kind in zip(*(block.maps for block in blocks), strict=True)]
-        return Block(slice(0, len(X)), maps, Checks.join([block.checks for block in blocks]))
+        return Block(slice(0, len(X)), maps, Checks.join([block.checks for block in blocks]),
+                     np.concatenate([block.moves for block in blocks], axis=1))
 
     def blocks(self, X: np.ndarray, targets: np.ndarray, bases: list[Basis]) -> Iterator[Block]:
         """Attribute trials block by block.
@@ -233,14 +238,15 @@ class Engine:
         """Share out the memory limit: half for the passes, a quarter for a block, a quarter for blocks that wait."""
         limit, n_targets = self.settings.memory_limit, targets.shape[1]
         x = self.net.tensor(X[:1])
-        # Held at a time, per trial and target: sums by every rule, two maps, and averages in double precision.
-        held = x[0].numel() * ((len(nested_rules()) + 2) * x.element_size() + 24)
+        rules = nested_rules()
+        # Held at a time, per trial and target: sums by every rule, two maps, sketches, averages in double precision.
+        kept = (x[0].numel() * (len(rules) + 2) + len(rules.nodes) * N_SUMS) * x.element_size()
+        held = kept + x[0].numel() * 24
         room = max(limit // 4, 1)
         groups = np.array_split(np.arange(n_targets), -(-n_targets // max(1, room // held)))
         width = len(groups[0])
         size, n_draws = int(np.clip(room // (held * width), 1, 64)), self._n_draws()
-        waiting = size * n_targets * n_draws * (len(nested_rules()) + 2) * x[0].numel() * x.element_size()
-        return Plan(size=size, groups=groups, kept=room // waiting,
+        return Plan(size=size, groups=groups, kept=room // (size * n_targets * n_draws * kept),
                     rows=int(np.clip(limit // 2 // self.net.row_bytes.held(width), 1,
                                      self.net.rows(self.settings.batch_size, width))))
 
@@ -264,6 +270,7 @@ class Engine:
         """Maps of one block and some targets, averaged over baselines; `begun` are its integrals so far."""
         method, n_draws = self.settings.method, self._n_draws()
         maps, coarse, integrals, checks = [], [], [], None
+        moves = np.zeros((2, *targets.shape))
         for number in range(n_draws):
             earlier = begun[number] if begun else None
             paths = earlier.paths if earlier else self._paths(X.astype(float), part, targets, plan, number)
@@ -273,9 +280,10 @@ class Engine:
             _add(maps, [_read(basis, method, found.change, found.gradients) / n_draws for basis in bases])
             if found.coarse is not None:
                 _add(coarse, [_read(basis, method, found.change, found.coarse) / n_draws for basis in bases])
+            moves += 0 if found.moves is None else found.moves
             integrals.append(found.integral if stage.keep else None)
             checks = _tally(checks, found, method, n_draws, self.settings.tol)
-        return Block(part, maps, checks, coarse, integrals if stage.keep else None)
+        return Block(part, maps, checks, moves, coarse, integrals if stage.keep else None)
 
     def _scaled(self, values):
         if not self.settings.relative:
@@ -292,7 +300,8 @@ def _block(engine, X, part, targets, bases, plan, stage):
                  for group, earlier in zip(plan.groups, begun, strict=True)]
     maps, coarse = ([engine._scaled(np.concatenate(kind, axis=1)) for kind in zip(*groups, strict=True)]
                     for groups in ([each.maps for each in found], [each.coarse for each in found]))
-    return Block(part, maps, Checks.side_by_side([each.checks for each in found]), coarse,
+    return Block(part, maps, Checks.side_by_side([each.checks for each in found]),
+                 np.concatenate([each.moves for each in found], axis=2), coarse,
                  [each.begun for each in found] if stage.keep else None)
 
 

@@ -16,6 +16,9 @@ _PATTERSON = np.array([
     -0.2303727040539011, -0.15444378242844442, -0.0774813507619401, 0.0,
 ])  # fmt: skip
 
+# Up to which each of the six rules is exact.
+_DEGREES = (3, 7, 17, 35, 71, 71)
+
 # Where outputs are looked at to find how close to the baseline they still change.
 PROBES = 10.0 ** -np.arange(1.0, 12.0, 1.5)
 # The share of the change of the output that lies below the stretch.
@@ -47,44 +50,51 @@ class NestedRules:
         """Nodes of a rule."""
         return int(np.count_nonzero(self.level <= level))
 
-    def place(self, lowest, level, stretch):
-        """Nodes that the rules from `lowest` to `level` bring, on the stretched paths of some trials.
+    def brought(self, lowest, level):
+        """Which nodes the rules from `lowest` to `level` bring."""
+        return np.flatnonzero((self.level >= lowest) & (self.level <= level))
+
+    def place(self, stretch):
+        """Nodes on the stretched paths of some trials.
 
         The rule runs over u in [0, 1], the position is ``a = s sinh(u asinh(1 / s))``: even steps up to the stretch s,
         even steps of log(a) above it. Where outputs follow the logarithm of power, that is where they change.
 
         Parameters
         ----------
-        lowest, level : int
         stretch : ndarray of shape (n_trials,)
 
         Returns
         -------
         nodes : ndarray of shape (n_trials, n_nodes)
-        weights : ndarray of shape (n_trials, n_rules - lowest, n_nodes)
-            For all rules from `lowest` on.
+        weights : ndarray of shape (n_trials, n_rules, n_nodes)
         """
-        new = (self.level >= lowest) & (self.level <= level)
         stretch = stretch[:, None]
         rate = np.arcsinh(1 / stretch)
         nodes = stretch * np.sinh(self.nodes * rate)
         slope = stretch * rate * np.cosh(self.nodes * rate)
         weights = self.weights * slope[:, None]
-        weights /= weights.sum(2, keepdims=True)  # a constant gradient is integrated exactly
-        return nodes[:, new], weights[:, lowest:, new]
+        return nodes, weights / weights.sum(2, keepdims=True)  # a constant gradient is integrated exactly
 
 
 @cache
 def nested_rules():
-    """Return Patterson's rules of 2, 5, 11, 23 and 47 points."""
-    nodes = np.concatenate([_PATTERSON, -_PATTERSON[-2::-1]])
+    """Return Patterson's rules of 2, 5, 11, 23 and 47 points, and one of 95 for gradients with many jumps.
+
+    The last has a point in each of the 48 gaps (by angle): the sixth of Patterson's rules has no place for all of its
+    points, and jumps gain nothing from its degree.
+    """
+    angles = np.arccos(np.concatenate([_PATTERSON, -_PATTERSON[-2::-1]]))
+    between = np.convolve(np.concatenate([[np.pi], angles, [0.0]]), [0.5, 0.5], "valid")
+    nodes = np.cos(np.concatenate([angles, between]))
+    nodes.sort()
     place = np.arange(1, len(nodes) + 1)
-    level = 4 - np.minimum(np.log2(place & -place), 4).astype(int)  # every 16th node is of the first rule
-    weights = np.zeros((5, len(nodes)))
-    for number in range(5):
-        inside = level <= number
+    level = 5 - np.minimum(np.log2(place & -place), 5).astype(int)  # every 32nd node is of the first rule
+    weights = np.zeros((6, len(nodes)))
+    for number in range(6):
+        inside, degree = level <= number, _DEGREES[number]
         # exact for Legendre polynomials up to its degree, of which only the first has an integral
-        basis = np.polynomial.legendre.legvander(nodes[inside], (3 * inside.sum() - 1) // 2)
+        basis = np.polynomial.legendre.legvander(nodes[inside], degree)
         weights[number, inside] = np.linalg.lstsq(basis.T, np.eye(basis.shape[1])[0])[0]
     return NestedRules((nodes + 1) / 2, level, weights)
 

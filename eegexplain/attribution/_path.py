@@ -15,13 +15,12 @@ import torch
 
 from eegexplain._torch import differentiate
 from eegexplain.attribution import _nodes
+from eegexplain.attribution._sketch import N_SUMS, expected, missing_share, signed, sketch
 
 # Rounding of an output, in units of its machine epsilon: below this a change is noise.
 _ROUNDING = 50.0
-# Where gradients jump (ReLU), errors of maps fall as 1 / n: of two rules the second is off by this share of the move.
-_SHARE = 0.45
-# Estimates of errors are right on average: refining ends where they are this much below what is allowed.
-MARGIN = 1.5
+# The last rule at best halves the errors that jumps leave: a trial that is further from `tol` is not worth it.
+_HOPELESS = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +38,9 @@ class PathGradients:
         Gradients evaluated.
     error : ndarray of shape (n_trials, n_targets)
         Estimated share of each map (of its absolute sum) that is wrong; 0 where nothing is estimated.
+    moves : ndarray of shape (2, n_trials, n_targets), optional
+        How far the last rule moved each map (sum of absolute values over cells), and how much of that is estimated to
+        be missing still.
     coarse : ndarray, optional
         `gradients` by the first rule, where they are by the second.
     integral : Integral, optional
@@ -50,6 +52,7 @@ class PathGradients:
     output_change: np.ndarray
     n_steps: np.ndarray
     error: np.ndarray
+    moves: np.ndarray | None = None
     coarse: np.ndarray | None = None
     integral: "Integral | None" = None
 
@@ -106,7 +109,7 @@ class Paths:
         n_trials = len(self.start)
         return self.values(np.tile(np.arange(n_trials), 2), np.repeat([0.0, 1.0], n_trials)).reshape(2, n_trials, -1)
 
-    def add(self, trial, nodes, weights, sums):
+    def add(self, trial, nodes, weights, sums, change=None):
         """Add weighted gradients at nodes on the paths of some trials to the sums of these trials.
 
         Parameters
@@ -116,8 +119,15 @@ class Paths:
         weights : ndarray of shape (n_some, n_rules, n_nodes)
         sums : torch.Tensor of shape (n_trials, n_rules, n_targets, n_channels, n_times)
             Changed in place.
+        change : torch.Tensor of shape (n_trials, n_channels, n_times), optional
+            As `signed` returns it, where sketches are wanted.
+
+        Returns
+        -------
+        list of torch.Tensor
+            Sketches of the maps at all nodes, ``(n_points, n_targets, N_SUMS)`` of a pass.
         """
-        n_nodes = nodes.shape[1]
+        n_nodes, seen = nodes.shape[1], []
         owner, position = np.repeat(trial, n_nodes), nodes.ravel()
         factors = torch.as_tensor(weights, dtype=sums.dtype, device=sums.device)
         for first in range(0, len(owner), self.rows):
@@ -129,6 +139,9 @@ class Paths:
                 begin, end = max(first, number * n_nodes), min(part.stop, (number + 1) * n_nodes)
                 factor = factors[number, :, begin - number * n_nodes:end - number * n_nodes]
                 sums[trial[number]].flatten(1).addmm_(factor, gradients[begin - first:end - first].flatten(1))
+            if change is not None:
+                seen.append(sketch(gradients, change[owner[part]]))
+        return seen
 
     def zeros(self, n_rules):
         """Sums before any gradient, `(n_trials, n_rules, n_targets, n_channels, n_times)`."""
@@ -154,7 +167,7 @@ def integrate(paths: Paths, *, n_steps: int | str = "auto", tol: float = 0.01) -
     ----------
     paths : Paths
     n_steps : int or "auto"
-        Nodes of a Gauss-Legendre rule, or as many as it takes (5, 11, 23 or 47).
+        Nodes of a Gauss-Legendre rule, or as many as it takes (5, 11, 23, 47 or 95).
     tol : float
         With "auto", a trial is done when less than this share of its map is wrong, as far as can be told.
 
@@ -179,25 +192,6 @@ def apply(paths, nodes, weights):
                          np.full(n_trials, len(nodes)), np.zeros(ends.shape[1:]))
 
 
-def shrinkage(moved, before):
-    """Estimate what share of the last move is still missing.
-
-    Errors of nested rules fall at least as fast as moves do: by less and less where gradients are smooth.
-
-    Parameters
-    ----------
-    moved, before : array-like of float
-        How far a map moved at the last rule, and at the one before (infinity: unknown).
-
-    Returns
-    -------
-    ndarray
-    """
-    moved, before = np.asarray(moved, dtype=float), np.asarray(before, dtype=float)
-    ratio = np.divide(moved, before, out=np.ones(np.shape(moved)), where=before > 0)
-    return np.where(np.isinf(before), _SHARE, np.minimum(ratio, _SHARE))
-
-
 def _size(maps):
     return maps.abs_().sum((-2, -1)).double().cpu().numpy()
 
@@ -211,44 +205,49 @@ class Integral:
     paths : Paths
     ends : ndarray of shape (2, n_trials, n_targets)
         Outputs at baseline and input.
-    stretch : ndarray of shape (n_trials,)
-        As `_nodes.stretch` finds it.
+    nodes : ndarray of shape (n_trials, n_nodes)
+        Of the last rule, on the stretched paths.
+    weights : ndarray of shape (n_trials, n_rules, n_nodes)
     sums : torch.Tensor of shape (n_trials, n_rules, n_targets, n_channels, n_times)
+    sketches : ndarray of shape (n_trials, n_nodes, n_targets, N_SUMS)
+        Of the maps at the nodes that were evaluated.
     level : int ndarray of shape (n_trials,)
         The last rule whose nodes were evaluated, per trial.
-    moved, missing : ndarray of shape (n_trials, n_targets)
-        At this rule: how far the map moved (sum of absolute values over cells), and what its sum lacks of the change
-        of the output beyond rounding.
+    moves : ndarray of shape (2, n_trials, n_targets)
+        As in `PathGradients`.
+    missing : ndarray of shape (n_trials, n_targets)
+        What the sum of the map lacks of the change of the output beyond rounding.
     error : ndarray of shape (n_trials, n_targets)
         As in `PathGradients`.
     """
 
     paths: Paths
     ends: np.ndarray
-    stretch: np.ndarray
+    nodes: np.ndarray
+    weights: np.ndarray
     sums: torch.Tensor
+    sketches: np.ndarray
     level: np.ndarray
-    moved: np.ndarray
+    moves: np.ndarray
     missing: np.ndarray
     error: np.ndarray
 
     @classmethod
     def begin(cls, paths):
         """Find the stretch of every path, and evaluate the nodes of the first two rules."""
-        ends = paths.ends()
-        n_trials = ends.shape[1]
-        moved, missing, error = np.full((3, *ends.shape[1:]), np.inf)
-        found = cls(paths, ends, find_stretch(paths, ends), paths.zeros(len(_nodes.nested_rules())),
-                    np.zeros(n_trials, int), moved, missing, error)
+        ends, rules = paths.ends(), _nodes.nested_rules()
+        n_trials, n_targets = ends.shape[1:]
+        missing, error = np.full((2, n_trials, n_targets), np.inf)
+        found = cls(paths, ends, *rules.place(find_stretch(paths, ends)), paths.zeros(len(rules)),
+                    np.zeros((n_trials, len(rules.nodes), n_targets, N_SUMS), dtype=str(paths.start.dtype)[6:]),
+                    np.zeros(n_trials, int), np.zeros((2, n_trials, n_targets)), missing, error)
         found.refine(np.arange(n_trials))
         return found
 
     def refine(self, trials):
         """Evaluate the nodes of the next rule for some trials, all of the same level."""
         level = self.level[trials[0]] + 1
-        lowest = 0 if level == 1 else level  # the first two rules come together
-        nodes, weights = _nodes.nested_rules().place(lowest, level, self.stretch[trials])
-        self.paths.add(trials, nodes, weights, self.sums[:, lowest:])
+        self._evaluate(trials, 0 if level == 1 else level, level)  # the first two rules come together
         self.level[trials] = level
         change = self.paths.change[trials][:, None]
         maps = self.sums[trials, level] * change
@@ -257,16 +256,37 @@ class Integral:
         moved = _size(self.sums[trials, level - 1] * change - maps)
         size = np.maximum(_size(maps), np.abs(step))  # cells may cancel: a map is never judged by its sum alone
         missing = np.maximum(np.abs(delta) - noise, 0.0)
-        wrong = np.maximum(moved * shrinkage(moved, self.moved[trials]), missing)
+        self.moves[:, trials] = moved, moved * self._missing_share(trials, level)
+        wrong = np.maximum(self.moves[1, trials], missing)
         self.error[trials] = np.divide(wrong, size, out=np.zeros_like(wrong), where=size > 0)
-        self.moved[trials], self.missing[trials] = moved, missing
+        self.missing[trials] = missing
+
+    def _evaluate(self, trials, lowest, level):
+        new = _nodes.nested_rules().brought(lowest, level)
+        seen = self.paths.add(trials, self.nodes[trials][:, new], self.weights[trials][:, lowest:, new],
+                              self.sums[:, lowest:], signed(self.paths.change))
+        self.sketches[trials[:, None], new] = torch.cat(seen).unflatten(0, (len(trials), len(new))).cpu().numpy()
+
+    def _missing_share(self, trials, level):
+        """What share of the last move is still missing, `(n_some, n_targets)`."""
+        rules, sketches = _nodes.nested_rules(), self.sketches[trials].astype(float)
+        moved, jumps = [], []
+        for rule in (level - 1, level):
+            inside = rules.brought(0, rule)
+            jumps.append(expected(sketches[:, inside], self.nodes[trials][:, inside]))
+            weights = self.weights[trials, rule] - (self.weights[trials, rule - 1] if rule else 0)
+            moved.append(np.linalg.norm(np.einsum("nj,njkb->nkb", weights, sketches), axis=2))
+        before = np.full_like(moved[0], np.inf) if level == 1 else moved[0]  # the first rule has nothing to move from
+        return missing_share(moved[1], before, *reversed(jumps))
 
     def open(self, tol):
         """Trials to refine further: those of the lowest level whose map, or its sum, is not right to `tol`."""
         step = np.abs(self.ends[1] - self.ends[0])
-        done = ((MARGIN * self.error <= tol) & (self.missing <= tol * step)).all(1)
-        wanted = ~done & (self.level < self.sums.shape[1] - 1)
-        return np.flatnonzero(wanted & (self.level == self.level[wanted].min(initial=self.sums.shape[1])))
+        done = ((self.error <= tol) & (self.missing <= tol * step)).all(1)
+        last = self.sums.shape[1] - 1
+        hopeless = (self.level == last - 1) & (self.error > _HOPELESS * tol).any(1)
+        wanted = ~done & ~hopeless & (self.level < last)
+        return np.flatnonzero(wanted & (self.level == self.level[wanted].min(initial=last)))
 
     def read(self, goes_on=False):
         """Return `PathGradients` by the rule that each trial reached; if it `goes_on`, with what that needs."""
@@ -277,7 +297,8 @@ class Integral:
         if not goes_on:
             return found
         first = np.all(self.level == 1)  # what later rules go on from was read before
-        return replace(found, integral=self, coarse=self._averages(every, self.level - 1) if first else None)
+        coarse = self._averages(every, self.level - 1) if first else None
+        return replace(found, integral=self, moves=self.moves.copy(), coarse=coarse)
 
     def _averages(self, trials, level):
         return self.sums[trials, level].double().cpu().numpy()

@@ -6,7 +6,6 @@ import numpy as np
 
 from eegexplain._explanation import RunningMean
 from eegexplain.attribution._engine import Checks
-from eegexplain.attribution._path import MARGIN, shrinkage
 
 
 def _size(maps):
@@ -23,24 +22,34 @@ class MeanMap:
 
     def __init__(self):
         self.mean = RunningMean()
-        self._missing = 0.0
+        self._missing = self._moves = 0.0
 
-    def add(self, maps, missing, codes):
-        """Add trials: maps `(n_trials, ..., n_rows, n_cells)`, what their sums lack, codes of groups or None."""
+    def add(self, maps, missing, moves, codes):
+        """Add trials.
+
+        Parameters
+        ----------
+        maps : ndarray of shape (n_trials, ..., n_rows, n_cells)
+        missing : ndarray of shape (n_trials, ...)
+            What their sums lack.
+        moves : ndarray of shape (2, n_trials, ...)
+            As in `PathGradients`.
+        codes : ndarray of int or None
+            Groups.
+        """
         if len(maps):
             self.mean.add(maps, codes)
             self._missing = self._missing + missing.sum(0)
+            self._moves = self._moves + moves.sum(1)
 
-    def moved(self, before):
-        """How far the map is from that by the rule before; infinity where there is none."""
-        mean = self.mean.mean()
-        return np.full(mean.shape[:-2], np.inf) if before is None else _size(mean - before.mean.mean())
+    def wrong(self, before):
+        """Estimated error of the map, at least that of its sum, from the map by the rule `before`.
 
-    def wrong(self, before, earlier):
-        """Estimated error of the map, at least that of its sum, from the maps by the two rules before."""
-        moved = self.moved(before)
-        error = moved * shrinkage(moved, before.moved(earlier))
-        return np.maximum(error, np.abs(self._missing) / self.mean.count)
+        Trials tell what share of a move is still missing: the mean of many hides their jumps, or the lack of them.
+        """
+        moved, (whole, missing) = _size(self.mean.mean() - before.mean.mean()), self._moves
+        share = np.divide(missing, whole, out=np.zeros_like(missing), where=whole > 0)
+        return np.maximum(moved * share, np.abs(self._missing) / self.mean.count)
 
     def allowed(self, population_tol, tol):
         """Share of the standard errors that may be wrong, or of the map where that is more."""
@@ -83,26 +92,26 @@ class Population:
         missing = block.checks.convergence_delta * (0.0 if relative else 1.0)
         if block.coarse:
             self.before = self.before or Population(self.labels, self.groups, self.n_outputs)
-            self.before._add(block.part, block.coarse[0], missing)
-        self._add(block.part, block.maps[0], missing)
+            self.before._add(block.part, block.coarse[0], missing, block.moves)
+        self._add(block.part, block.maps[0], missing, block.moves)
         self._sizes = self._sizes + _size(block.maps[0]).sum(0)
         self._checks.append(block.checks)
 
-    def _add(self, part, maps, missing):
+    def _add(self, part, maps, missing, moves):
         codes = None if self.groups is None else self.groups[part]
-        self.overall.add(maps, missing, codes)
+        self.overall.add(maps, missing, moves, codes)
         for number, of_class in enumerate(self.per_class or ()):
             inside = self.labels[part] == number
-            of_class.add(maps[inside, number], missing[inside, number], None if codes is None else codes[inside])
+            of_class.add(maps[inside, number], missing[inside, number], moves[:, inside, number],
+                         None if codes is None else codes[inside])
 
     def settled(self, population_tol, tol):
         """Whether no map is further from its integral than allowed."""
         if self.before is None:
             return False
-        earlier = self.before.before.maps if self.before.before else [None] * len(self.maps)
-        rules = zip(self.maps, self.before.maps, earlier, strict=True)
-        return all(np.all(MARGIN * now.wrong(*others) <= now.allowed(population_tol, tol))
-                   for now, *others in rules if now.mean.count)
+        rules = zip(self.maps, self.before.maps, strict=True)
+        return all(np.all(now.wrong(before) <= now.allowed(population_tol, tol))
+                   for now, before in rules if now.mean.count)
 
     def checks(self, settled, population_tol, tol):
         """Checks of all trials.

@@ -108,7 +108,7 @@ def attribute(
         Signal that stands for "nothing", of the shape of `input` (of `segment`, if given) or of one trial; None is
         zero.
     n_steps : int or "auto"
-        Nodes of the Gauss-Legendre rule along the path; "auto" uses as many as it takes (at most 47).
+        Nodes of the Gauss-Legendre rule along the path; "auto" uses as many as it takes (at most 95).
     segment : array-like, optional
         Part of the signal to explain, from `start_idx` on; the rest of `input` stays fixed.
     start_idx : int, optional

@@ -45,7 +45,7 @@ class FLEXAttributor(Explainer):
         gradients pass ``nn.ReLU`` and take the place of the gradient; they are for comparison with earlier work, and
         warn: their maps hardly depend on what upper layers have learned.
     n_steps : int or "auto"
-        Nodes along the path; "auto" refines every trial by nested rules of 5, 11, 23 and 47 nodes.
+        Nodes along the path; "auto" refines every trial by nested rules of 5, 11, 23, 47 and 95 nodes.
     tol : float
         Share of a trial's map (of its absolute sum) that may be wrong with "auto", as far as nested rules can tell.
     population_tol : float, optional

@@ -40,19 +40,20 @@ def engine(module=None, **settings):
 @pytest.mark.parametrize("memory_limit", [1, 20_000, 100_000, 400_000, 3_000_000, 2**40])
 @pytest.mark.parametrize("n_targets", [1, 6])
 def test_plans_fit_into_memory_and_use_it(memory_limit, n_targets):
-    """A quarter of the limit for sums by five rules, two maps and averages, another for trials that wait."""
+    """A quarter of the limit for sums by six rules, two maps, sketches and averages, another for trials that wait."""
     X, targets = np.ones((9, N_CHANNELS, N_TIMES)), np.tile(np.arange(n_targets), (9, 1))
     plan = engine(memory_limit=memory_limit, batch_size=32)._plan(X, targets)
     size, groups, rows = plan.size, plan.groups, plan.rows
     assert np.concatenate(groups).tolist() == list(range(n_targets))
     one, width = N_CHANNELS * N_TIMES * 8, max(map(len, groups))
-    held, quarter = width * (7 * one + N_CHANNELS * N_TIMES * 24), memory_limit / 4
+    kept = 8 * one + 95 * 32 * 8
+    held, quarter = width * (kept + N_CHANNELS * N_TIMES * 24), memory_limit / 4
     assert 1 <= size <= 64 and 1 <= rows <= 32
     assert size == 1 or size * held <= quarter
     assert size == 64 or (size + 1) * held > quarter
     assert width == 1 or held <= quarter
     assert len(groups) == 1 or n_targets * held / width > quarter
-    waiting = size * n_targets * 7 * one
+    waiting = size * n_targets * kept
     assert plan.kept * waiting <= quarter < (plan.kept + 1) * waiting
     if memory_limit == 1:
         assert rows == 1 and len(groups) == n_targets

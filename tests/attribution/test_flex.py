@@ -28,7 +28,7 @@ def net():
 
 @pytest.fixture(scope="module")
 def flex(net):
-    return FLEXAttributor(net, bands=BANDS, ch_names=["C3", "Cz", "C4"], tol=0.03, population_tol=None).fit(X, Y)
+    return FLEXAttributor(net, bands=BANDS, ch_names=["C3", "Cz", "C4"], population_tol=None).fit(X, Y)
 
 
 def response(net, X, kind="centered_logit"):

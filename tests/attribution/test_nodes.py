@@ -6,7 +6,8 @@ import pytest
 from eegexplain.attribution import _nodes
 
 
-@pytest.mark.parametrize("number, n_nodes, degree", [(0, 2, 3), (1, 5, 7), (2, 11, 17), (3, 23, 35), (4, 47, 71)])
+@pytest.mark.parametrize("number, n_nodes, degree", [(0, 2, 3), (1, 5, 7), (2, 11, 17), (3, 23, 35), (4, 47, 71),
+                                                     (5, 95, 71)])
 def test_nested_rules_are_exact_to_their_degree(number, n_nodes, degree):
     """The degrees of Patterson's table, by Legendre polynomials: monomials of such degree tell nothing apart."""
     rules = _nodes.nested_rules()
@@ -31,15 +32,23 @@ def test_a_rule_of_the_table_of_1968():
 def test_stretched_rules_integrate_what_follows_a_logarithm(stretch):
     """The derivative of asinh(a / s), and a constant, which every rule has to have right."""
     rules = _nodes.nested_rules()
-    nodes, weights = rules.place(0, 4, np.array([stretch, 0.5]))
-    assert nodes.shape == (2, 47) and weights.shape == (2, 5, 47) and 0 < nodes.min() and nodes.max() < 1
+    nodes, weights = rules.place(np.array([stretch, 0.5]))
+    assert nodes.shape == (2, 95) and weights.shape == (2, 6, 95) and 0 < nodes.min() and nodes.max() < 1
     np.testing.assert_allclose(weights.sum(2), 1, rtol=1e-14)
     rate = 1 / np.hypot(nodes[0], stretch)
     np.testing.assert_allclose(weights[0, 3:] @ rate, np.arcsinh(1 / stretch), rtol=1e-10)
     np.testing.assert_allclose(weights[1, 2] @ nodes[1] ** 3, 0.25, rtol=1e-9)
-    later = rules.place(3, 3, np.array([stretch]))
-    np.testing.assert_array_equal(later[0][0], nodes[0, rules.level == 3])
-    np.testing.assert_array_equal(later[1][0], weights[0, 3:, rules.level == 3].T)
+
+
+def test_each_gap_of_a_rule_gets_a_node_of_the_next():
+    """So that what changes between two nodes is seen, and jumps cost half as much."""
+    rules = _nodes.nested_rules()
+    np.testing.assert_array_equal(rules.brought(0, 1), np.flatnonzero(rules.level < 2))
+    for level in range(1, 6):
+        new, old = rules.nodes[rules.brought(level, level)], rules.nodes[rules.brought(0, level - 1)]
+        np.testing.assert_array_equal(np.searchsorted(old, new), np.arange(len(old) + 1))
+    gaps = np.diff(np.concatenate([[0], rules.nodes, [1]]))
+    assert np.all(rules.weights[5] > 0.9 * np.minimum(gaps[:-1], gaps[1:])) and gaps.max() < 0.02
 
 
 def profile(change):

@@ -60,28 +60,58 @@ def test_auto_is_complete_at_any_unit(name, scale):
     net, x, y = trained(name, scale)
     found = integrate(Paths(net, torch.zeros_like(x), x, y))
     error = np.abs(found.convergence_delta) / np.abs(found.output_change)
-    assert np.mean(error < 0.01) >= (0.9 if name == "relu" else 0.95)  # kinks err in proportion to the map, not its sum
-    assert set(found.n_steps) <= {5, 11, 23, 47}
-    assert np.mean(found.error <= 0.01) >= (0.8 if name == "relu" else 0.95)
+    assert np.mean(error < 0.01) >= 0.95
+    assert set(found.n_steps) <= {5, 11, 23, 47, 95}
+    assert np.mean(found.error <= 0.01) >= (0.75 if name == "relu" else 0.95)  # six ReLU filters: a few large jumps
     assert name == "relu" or np.median(found.n_steps) <= 11
 
 
-@pytest.mark.parametrize("name, right", [("relu", 0.7), ("elu", 0.9), ("gelu", 0.9), ("square_log", 0.9)])
-def test_maps_are_right_to_tol_or_said_not_to_be(name, right):
-    """Against a rule of a thousand nodes: maps that are called converged are, the others are not far from it.
-
-    Six ReLU filters have few kinks, so that their errors differ more between trials than those of larger networks.
-    """
+@pytest.mark.parametrize("name", NETS)
+def test_maps_are_right_to_tol_or_said_not_to_be(name):
+    """Against a rule of a thousand nodes: maps that are called converged are, the others are not far from it."""
     net, x, y = trained(name, 1.0, n_trials=12)
     expected = np.stack([naive(net, x[n], y[n], 1000)[0] * x[n].numpy() for n in range(12)])
     for tol in (0.05, 0.01, 0.002):
         found = integrate(Paths(net, torch.zeros_like(x), x, y), tol=tol)
         maps, converged = found.gradients[:, 0] * x.numpy(), found.error[:, 0] <= tol
         wrong = np.abs(maps - expected).sum((1, 2)) / np.abs(expected).sum((1, 2))
-        assert np.sum(wrong[converged] <= tol) >= right * converged.sum()
-        assert np.all(wrong[~converged] > tol / 3) and np.all(found.n_steps[~converged] == 47)
+        assert np.sum(wrong[converged] <= tol) >= 0.9 * converged.sum()
+        assert np.all(wrong[~converged] > tol / 4) and np.all(found.n_steps[~converged] >= 47)
         assert name == "relu" or converged.all()
-        assert np.median(found.n_steps) <= {0.05: 11, 0.01: 47 if name == "relu" else 11, 0.002: 47}[tol]
+        assert np.median(found.n_steps) <= {0.05: 11, 0.01: 95 if name == "relu" else 11, 0.002: 47}[tol]
+
+
+def few_kinks(n_trials=300, n_hidden=8, n_cells=20):
+    """ReLU layers of their own for each trial, and the integral of their gradients in closed form."""
+    rng = np.random.default_rng(0)
+    x, weights = rng.normal(size=(n_trials, n_cells)), rng.normal(size=(n_trials, n_hidden, n_cells))
+    bias, out = rng.normal(size=(2, n_trials, n_hidden))
+    slope = np.einsum("nhc,nc->nh", weights, x)
+    corner = np.clip(-bias / slope, 0, 1)  # where a unit changes state, if at all
+    active = np.where(slope > 0, 1 - corner, corner)
+    expected = np.einsum("nh,nhc->nc", out * active, weights) * x
+    weights, bias, out = (torch.as_tensor(each) for each in (weights, bias, out))
+
+    def respond(points):  # the trial is told by an additional cell, which no unit sees
+        trial = points[:, 0, -1].round().long()
+        hidden = torch.einsum("nhc,nc->nh", weights[trial], points[:, 0, :-1]) + bias[trial]
+        return (out[trial] * hidden.relu()).sum(1, keepdim=True)
+
+    number = torch.arange(n_trials, dtype=torch.float64)[:, None, None]
+    x = torch.as_tensor(x)[:, None]
+    return respond, torch.cat([0 * x, number], 2), torch.cat([x, 0 * number], 2), expected
+
+
+@pytest.mark.parametrize("tol", [0.05, 0.01, 0.002])
+def test_rules_that_agree_by_chance_are_not_believed(tol):
+    """Eight units: an error that is told from two moves of the map is exceeded by a quarter of the trials."""
+    respond, start, change, expected = few_kinks()
+    found = integrate(Paths(respond, start, change, torch.zeros(len(start), 1, dtype=int)), tol=tol)
+    wrong = np.abs((found.gradients[:, 0] * change.numpy())[:, 0, :-1] - expected).sum(1) / np.abs(expected).sum(1)
+    converged = found.error[:, 0] <= tol
+    assert np.mean(wrong[converged] <= tol) >= 0.95
+    assert converged.mean() > {0.05: 0.95, 0.01: 0.5, 0.002: 0.05}[tol]
+    assert np.mean(wrong <= found.error[:, 0]) >= 0.9 and np.median(found.error[:, 0] / wrong) < 4
 
 
 def test_auto_is_complete_in_single_precision():
@@ -91,7 +121,7 @@ def test_auto_is_complete_in_single_precision():
         rounding = 1e4 * np.finfo(np.float32).eps * net(x).gather(1, y).abs().numpy()
         clear = np.abs(found.output_change) > rounding
         error = np.abs(found.convergence_delta)[clear] / np.abs(found.output_change)[clear]
-        assert np.mean(error < 0.01) >= (0.9 if name == "relu" else 0.95)
+        assert np.mean(error < 0.01) >= 0.95
 
 
 def test_no_change_is_complete():

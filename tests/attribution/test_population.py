@@ -16,7 +16,7 @@ from tests.estimators import trials
 
 X, Y = trials(n_trials=60)
 CODES = (Y == "right").astype(np.int64)
-LEVELS = (5, 11, 23, 47)
+LEVELS = (5, 11, 23, 47, 95)
 
 
 def wave(act=nn.Tanh, seed=0):
@@ -67,7 +67,7 @@ def test_the_standard_errors_are_those_of_the_trials(net):
     np.testing.assert_allclose(found.class_attributions_[1], maps[CODES == 1, 1].mean(0), atol=1e-10)
 
 
-@pytest.mark.parametrize("change", [{"memory_limit": 50_000}, {"memory_limit": 500_000}, {"batch_size": 7},
+@pytest.mark.parametrize("change", [{"memory_limit": 200_000}, {"memory_limit": 2_000_000}, {"batch_size": 7},
                                     pytest.param({"n_jobs": 2}, marks=pytest.mark.slow)], ids=str)
 def test_blocks_batches_and_processes_do_not_matter(net, change):
     """What is held from rule to rule, and what is evaluated again, gives the same maps."""
@@ -98,7 +98,7 @@ def test_nothing_is_evaluated_twice_where_it_can_be_held(net, monkeypatch):
     found = population(net, **few)
     assert sum(counted) == found.n_steps_.sum()
     counted.clear()
-    short = population(net, **few, memory_limit=50_000)
+    short = population(net, **few, memory_limit=300_000)
     again = sum(level for level in LEVELS if level < short.n_steps_[0])  # of all but the two trials that are held
     assert again and sum(counted) == short.n_steps_.sum() + again * 14
 
@@ -147,7 +147,7 @@ def test_a_population_that_does_not_settle_counts_its_trials():
     flex = FLEXAttributor(net, response="logit")
     with pytest.warns(ConvergenceWarning, match="10 of 40 trials"):
         flex.fit(x, np.arange(40) % 2)
-    assert flex.n_unconverged_ == 10 and set(flex.n_steps_) == {47}
+    assert flex.n_unconverged_ == 10 and set(flex.n_steps_) == {95}
     np.testing.assert_array_equal(flex.explanation_["converged"], x[:, 0, 0] < 0)
     assert np.abs(flex.convergence_delta_[:10, 0]).min() > 0.5 > 1e-3 > np.abs(flex.convergence_delta_[10:]).max()
 
@@ -160,17 +160,15 @@ def test_one_trial_has_no_standard_error_and_goes_to_tol(net):
 
 def test_errors_and_moves_of_a_mean_map_by_hand():
     rng = np.random.default_rng(0)
-    rules, missing = rng.normal(size=(3, 9, 2, 3, 4)), rng.normal(size=(9, 2))
-    first, second, third = MeanMap(), MeanMap(), MeanMap()
+    rules, missing = rng.normal(size=(2, 9, 2, 3, 4)), rng.normal(size=(9, 2))
+    moves = rng.uniform(1, 2, (2, 9, 2))
+    before, now = MeanMap(), MeanMap()
     for part in (slice(0, 5), slice(5, 9)):
-        for one, maps in zip((first, second, third), rules, strict=True):
-            one.add(maps[part], missing[part], None)
-    moved = np.abs(np.diff(rules.mean(1), axis=0)).sum((-2, -1))
-    np.testing.assert_allclose(third.moved(second), moved[1])
-    lacks = np.abs(missing.mean(0))
-    np.testing.assert_allclose(second.wrong(first, None), np.maximum(0.45 * moved[0], lacks))
-    ratio = np.minimum(moved[1] / moved[0], 0.45)
-    np.testing.assert_allclose(third.wrong(second, first), np.maximum(ratio * moved[1], lacks))
-    spread = rules[2].std(0, ddof=1).sum((1, 2)) / 3
-    np.testing.assert_allclose(third.allowed(0.1, 1e-9), 0.1 * spread)
-    np.testing.assert_allclose(third.allowed(1e-9, 0.1), 0.1 * np.abs(rules[2].mean(0)).sum((1, 2)))
+        for one, maps in zip((before, now), rules, strict=True):
+            one.add(maps[part], missing[part], moves[:, part], None)
+    moved = np.abs(np.diff(rules.mean(1), axis=0)).sum((-2, -1))[0]
+    lacks, share = np.abs(missing.mean(0)), moves[1].sum(0) / moves[0].sum(0)
+    np.testing.assert_allclose(now.wrong(before), np.maximum(share * moved, lacks))
+    spread = rules[1].std(0, ddof=1).sum((1, 2)) / 3
+    np.testing.assert_allclose(now.allowed(0.1, 1e-9), 0.1 * spread)
+    np.testing.assert_allclose(now.allowed(1e-9, 0.1), 0.1 * np.abs(rules[1].mean(0)).sum((1, 2)))
