@@ -262,11 +262,14 @@ def _linear(triangles, values):
 
 def _triangulate_with_ring(positions):
     """Triangles between the electrodes and a ring of points outside the map."""
-    from scipy.spatial import Delaunay
+    from scipy.spatial import Delaunay, QhullError
 
     flat = on_a_line(positions) or len(positions) < 4
-    triangles = None if flat else Delaunay(positions, incremental=True)
-    spacing = _spacing_in_order(positions) if flat else _typical_side(triangles)
+    try:
+        triangles = None if flat else Delaunay(positions, incremental=True)
+    except QhullError:  # all on one circle, as C3, C4, Fz and Pz are: Qhull adds no points to such a triangulation
+        triangles, flat = Delaunay(positions), True
+    spacing = _spacing_in_order(positions) if triangles is None else _typical_side(triangles)
     radius = map_radius(positions)
     n_points = int(np.round(2 * np.pi / np.arcsin(np.clip(spacing / radius, 2 * np.pi / MOST_RING_POINTS, 1))))
     n_points = max(12, n_points)

@@ -143,9 +143,9 @@ def test_hull_maps_stop_at_the_hull():
     assert np.isfinite(operator.matrix).all()
 
 
-@pytest.mark.parametrize("names", ["Cz", "C3 C4", "C3 Cz C4", "Fz Cz Pz Oz", "C3 C4 Oz"])
+@pytest.mark.parametrize("names", ["Cz", "C3 C4", "C3 Cz C4", "Fz Cz Pz Oz", "C3 C4 Oz", "C3 C4 Fz Pz", "F3 F4 P3 P4"])
 @pytest.mark.parametrize("method", METHODS)
-def test_few_or_collinear_electrodes(names, method):
+def test_few_collinear_or_cocircular_electrodes(names, method):
     names = names.split()
     operator = topography(channel_positions(names), resolution=32, method=method)
     assert np.isfinite(operator(np.arange(1.0, 1 + len(names)))[operator.inside]).all()
