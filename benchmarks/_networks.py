@@ -1,4 +1,4 @@
-"""Networks that decode EEG, trained for a moment on simulated trials: what benchmarks of attribution explain.
+"""Networks that decode EEG: with random weights for any size of data, or trained for a moment on simulated trials.
 
 braindecode's are there where it is installed: ``pip install --target FOLDER braindecode==1.8.1``, and FOLDER in the
 variable BRAINDECODE_FOLDER. Of what it imports, torchaudio and linear_attention_transformer are replaced by empty
@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from eegexplain import EEGNetClassifier, SyncNetClassifier
+from eegexplain.models import EEGNet
 
 N_OUTPUTS, SFREQ = 4, 250.0
 
@@ -31,6 +32,22 @@ def eeg_net(act, n_channels=22, n_times=1000, n_outputs=N_OUTPUTS):
         nn.Conv2d(16, 16, (1, 15), padding=(0, 7), groups=16), nn.Conv2d(16, 16, 1), nn.BatchNorm2d(16), act(),
         nn.AvgPool2d((1, 8)), nn.Flatten(), nn.Linear(16 * (n_times // 32), n_outputs),
     )
+
+
+class Shallow(nn.Module):
+    """The shallow network of Schirrmeister et al. (2017) with random weights."""
+
+    def __init__(self, n_channels, n_times, n_outputs=N_OUTPUTS):
+        super().__init__()
+        self.time = nn.Conv2d(1, 40, (25, 1))
+        self.space = nn.Conv2d(40, 40, (1, n_channels), bias=False)
+        self.norm = nn.BatchNorm2d(40)
+        self.pool = nn.AvgPool2d((75, 1), (15, 1))
+        self.out = nn.Linear(40 * ((n_times - 24 - 75) // 15 + 1), n_outputs)
+
+    def forward(self, x):  # noqa: D102
+        x = self.space(self.time(x.transpose(1, 2)[:, None]))
+        return self.out(torch.log(self.pool(self.norm(x) ** 2).clamp(min=1e-6)).flatten(1))
 
 
 class SquareLog(nn.Module):
@@ -61,6 +78,19 @@ class Transformer(nn.Module):
     def forward(self, x):
         """Logits of trials."""
         return self.out(self.layers(self.patch(x).transpose(1, 2) + self.place).mean(1))
+
+
+class BandPower(nn.Module):
+    """A small network, for trials by the thousand."""
+
+    def __init__(self, n_channels, n_times=None, n_outputs=N_OUTPUTS):
+        super().__init__()
+        self.space = nn.Conv1d(n_channels, 4, 1, bias=False)
+        self.time = nn.Conv1d(4, 4, 16, stride=4, groups=4)
+        self.out = nn.Linear(4, n_outputs)
+
+    def forward(self, x):  # noqa: D102
+        return self.out(torch.log((self.time(self.space(x)) ** 2).mean(-1)))
 
 
 def braindecode():
@@ -133,7 +163,25 @@ def network(name, seed, n_trials=64, n_channels=22, n_times=400):
     return _trained(module, x, y, seed, 1e-3 if name == "transformer" else 3e-3), x, y
 
 
-def frozen(net, n_outputs=N_OUTPUTS):
+RANDOM = {"Shallow": Shallow, "EEGNet": EEGNet, "transformer": Transformer, "band power": BandPower}
+
+
+def untrained(name, n_channels, n_times):
+    """A network with random weights, always the same."""
+    torch.manual_seed(0)
+    return RANDOM[name](n_channels, n_times, N_OUTPUTS).eval()
+
+
+def frozen(module, n_outputs=N_OUTPUTS):
     """A module as a fitted classifier."""
-    inner = NeuralNetClassifier(net, criterion=nn.CrossEntropyLoss, classes=np.arange(n_outputs), train_split=None)
-    return FrozenEstimator(inner.initialize())
+    settings = {"criterion": nn.CrossEntropyLoss, "classes": np.arange(n_outputs), "train_split": None, "verbose": 0}
+    return FrozenEstimator(NeuralNetClassifier(module, **settings).initialize())
+
+
+def trials(n_trials, n_channels, n_times, dtype=np.float32):
+    """Trials with a 1/f spectrum and unit variance, and classes."""
+    rng = np.random.default_rng(0)
+    spectrum = np.fft.rfft(rng.normal(size=(n_trials, n_channels, n_times)))
+    spectrum /= np.maximum(np.arange(spectrum.shape[-1]), 1) ** 0.5
+    X = np.fft.irfft(spectrum, n=n_times)
+    return (X / X.std()).astype(dtype), np.arange(n_trials) % N_OUTPUTS

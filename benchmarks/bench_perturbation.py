@@ -1,6 +1,6 @@
-"""Perturbation correlation against braindecode 0.4.85 and bare torch, how it grows, and its memory.
+"""Perturbation correlation against braindecode 0.4.85 and bare torch, and its memory.
 
-Run ``python benchmarks/bench_perturbation.py [PART ...]`` (gradient, sampling, noise, growth, overhead, limit, control,
+Run ``python benchmarks/bench_perturbation.py [PART ...]`` (gradient, sampling, noise, overhead, limit, control,
 memory; all without any); the tables go to ``benchmarks/results/perturbation.md``. The peer comes from its source
 distribution: ``pip install --no-deps --target PEERS --no-binary :all: braindecode==0.4.85`` and ``PYTHONPATH=PEERS``.
 All times are CPU seconds on one thread.
@@ -17,13 +17,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import tracemalloc
 import warnings
 
 import numpy as np
 import torch
-from _nets import N_OUTPUTS, NETS, BandPower, Shallow, classifier, trials
+from _networks import N_OUTPUTS, RANDOM, BandPower, Shallow, frozen, trials, untrained
+from _timing import cpu, interleaved
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.frozen import FrozenEstimator
 
@@ -31,8 +31,7 @@ from eegexplain import PerturbationCorrelator
 
 N_TRIALS, N_CHANNELS, N_ITERATIONS = 288, 22, 30
 BATCHES = (8, 16, 32, 64)  # of which a peer gets the best; its own default is shown too
-CASES = [(name, 48, 22, 500) for name in NETS] + [("Shallow", 8, 64, 500), ("band power", 8, 64, 500)]
-REPEATS = 3
+CASES = [(name, 48, 22, 500) for name in RANDOM] + [("Shallow", 8, 64, 500), ("band power", 8, 64, 500)]
 RESULTS = pathlib.Path(__file__).parent / "results" / "perturbation.md"
 
 
@@ -45,12 +44,6 @@ class Trivial(RegressorMixin, BaseEstimator):
 
     def predict(self, X):  # noqa: D102
         return X[:, :N_OUTPUTS, 0]
-
-
-def cpu(function):
-    start = time.process_time()
-    result = function()
-    return time.process_time() - start, result
 
 
 def peer():
@@ -76,18 +69,7 @@ def peer_map(old, module, X, n_iterations, batch_size=30):
 
 def our_map(module, X, y, **params):
     params = {"response": "logit", "scale_by": "absolute", "subspace": "full", "random_state": 0} | params
-    return PerturbationCorrelator(classifier(module), **params).fit(X, y).correlations_
-
-
-def interleaved(**runs):
-    """Median CPU seconds of some calls, after one round that does not count."""
-    seconds = {name: [] for name in runs}
-    for number in range(REPEATS + 1):
-        for name, run in runs.items():
-            taken, _ = cpu(run)
-            if number:
-                seconds[name].append(taken)
-    return {name: statistics.median(taken) for name, taken in seconds.items()}
+    return PerturbationCorrelator(frozen(module), **params).fit(X, y).correlations_
 
 
 def best_of(found):
@@ -112,8 +94,8 @@ def gradients(report):
     )
     for name, n_trials, n_channels, n_times in CASES:
         X, y = trials(n_trials, n_channels, n_times)
-        module = NETS[name](n_channels, n_times).eval()
-        net = PerturbationCorrelator(classifier(module), random_state=0)
+        module = untrained(name, n_channels, n_times)
+        net = PerturbationCorrelator(frozen(module), random_state=0)
         runs = {f"b{size}": functools.partial(bare_gradients, module, X, size) for size in BATCHES}
         found = interleaved(ours=lambda net=net, X=X, y=y: net.fit(X, y), **runs)
         (batch, best), ours = best_of(found), found["ours"]
@@ -127,7 +109,7 @@ def sampling(old, report):
           "ours / best", "ours / 30")  # fmt: skip
     for name, n_trials, n_channels, n_times in CASES:
         X, y = trials(n_trials, n_channels, n_times)
-        module = NETS[name](n_channels, n_times).eval()
+        module = untrained(name, n_channels, n_times)
         params = {"method": "sampling", "control_variate": False}
         runs = {f"ours {n}": functools.partial(our_map, module, X, y, n_iterations=n, **params) for n in (2, 6)}
         if old is not None:
@@ -147,7 +129,7 @@ def noises(report):
     table(report, "net", "trials x channels x samples", "independent", "data", "data / independent")
     for name, n_trials, n_channels, n_times in [*CASES, ("band power", 96, 22, 1000), ("band power", 32, 64, 250)]:
         X, y = trials(n_trials, n_channels, n_times)
-        net = classifier(NETS[name](n_channels, n_times))
+        net = frozen(untrained(name, n_channels, n_times))
         explainers = {
             noise: PerturbationCorrelator(net, noise=noise, random_state=0) for noise in ("independent", "data")
         }
@@ -155,28 +137,6 @@ def noises(report):
         independent, data = found["independent"], found["data"]
         row(report, name, f"{n_trials} x {n_channels} x {n_times}", f"{independent:.3f} s", f"{data:.3f} s",
             f"{data / independent:.2f}")  # fmt: skip
-
-
-def growth(report):
-    """Exponents: CPU time grows as this power of trials, channels and samples (from a size to four times it)."""
-    table(report, "analysis (band-power net)", "64 x 22 x 500", "trials", "channels", "samples")
-    small = {"trials": (64, 22, 500), "channels": (64, 16, 500), "samples": (64, 22, 500)}
-    kinds = {
-        "gradient": {},
-        "gradient, noise of the data": {"noise": "data"},
-        "sampling, 10 draws": {"method": "sampling", "n_iterations": 10, "control_variate": False},
-    }
-    for kind, params in kinds.items():
-        runs = {}
-        for axis, name in enumerate(small):
-            for factor in (1, 4):
-                size = [n * factor if axis == place else n for place, n in enumerate(small[name])]
-                X, y = trials(*size)
-                explainer = PerturbationCorrelator(classifier(BandPower(size[1])), random_state=0, **params)
-                runs[f"{name} {factor}"] = functools.partial(explainer.fit, X, y)
-        found = interleaved(**runs)
-        powers = [np.log(found[f"{name} 4"] / found[f"{name} 1"]) / np.log(4) for name in small]
-        row(report, kind, f"{found['trials 1']:.3f} s", *(f"{power:.2f}" for power in powers))
 
 
 def table(report, *names):
@@ -267,7 +227,7 @@ def overhead(old, report):
 def control_variate(report):
     """Passes to equal error with and without gradients as control variate, at three sizes of the noise."""
     X, y = trials(N_TRIALS, N_CHANNELS, 250)
-    net = classifier(Shallow(N_CHANNELS, 250))
+    net = frozen(Shallow(N_CHANNELS, 250))
     for scale, bands in ((0.1, None), (0.1, {"theta": (4, 8), "alpha": (8, 13), "beta": (13, 30)}), (0.5, None)):
         errors = []
         for control in (True, False):
@@ -299,7 +259,7 @@ def from_memory_map(path, n_trials):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    net = classifier(BandPower(N_CHANNELS, n_outputs=2), 2)
+    net = frozen(BandPower(N_CHANNELS, n_outputs=2), 2)
     seconds, _ = cpu(lambda: PerturbationCorrelator(net, random_state=0).fit(X, np.arange(n_trials) % 2))
     stop.set()
     watcher.join()
@@ -332,7 +292,6 @@ def main(wanted):
         "gradient": ("Closed form beside bare torch: one forward and 4 backward passes", gradients),
         "sampling": ("One iteration of sampling beside braindecode 0.4.85", functools.partial(sampling, old)),
         "noise": ("Noise of the data beside independent noise", noises),
-        "growth": ("Exponents in trials, channels and samples", growth),
         "limit": ("Closed form against sampling (Shallow-style net, 4 outputs)", functools.partial(against_peer, old)),
         "overhead": ("Own work of sampling (trivial model, 288 x 22 x 1000)", functools.partial(overhead, old)),
         "control": ("Gradients as control variate of sampling (144 x 22 x 250)", control_variate),

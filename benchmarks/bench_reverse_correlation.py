@@ -8,16 +8,15 @@ Run ``OMP_NUM_THREADS=1 python benchmarks/bench_reverse_correlation.py [FOLDER]`
 import functools
 import importlib.util
 import pathlib
-import statistics
 import sys
 import tempfile
 import threading
-import time
 
 import numpy as np
 import psutil
 import torch
-from _nets import NETS, classifier, trials
+from _networks import RANDOM, frozen, trials, untrained
+from _timing import REPEATS, interleaved
 
 from eegexplain import EnvelopeCorrelator, ReverseCorrelator
 from eegexplain._parallel import single_thread
@@ -27,7 +26,6 @@ TRIALS, CHANNELS, TIMES, FILTERS = 288, 22, 1000, 40
 SIZES = [("float32", 25, TRIALS, 22, 1000), ("float64", 25, TRIALS, 22, 1000), ("float32", 500, TRIALS, 22, 1000)]
 SIZES += [("float32", 25, 48, 64, 1000), ("float32", 25, 8, 22, 250), ("float32", 25, 8, 64, 250)]
 LAYERS = {"Shallow": "space", "EEGNet": "conv_out", "transformer": "embed", "band power": "time"}
-REPEATS = 5
 RESULTS = pathlib.Path(__file__).parent / "results" / "reverse_correlation.md"
 
 
@@ -40,23 +38,6 @@ def peer(folder):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.activation_reverse_correlation
-
-
-def cpu(function):
-    start = time.process_time()
-    result = function()
-    return time.process_time() - start, result
-
-
-def interleaved(**runs):
-    """Median CPU seconds of some calls, after one round that does not count."""
-    seconds = {name: [] for name in runs}
-    for number in range(REPEATS + 1):
-        for name, run in runs.items():
-            taken, _ = cpu(run)
-            if number:
-                seconds[name].append(taken)
-    return {name: statistics.median(taken) for name, taken in seconds.items()}
 
 
 def compare(old, dtype, width, n_trials, n_channels, n_times):
@@ -88,11 +69,11 @@ def passes(X, module):
 def estimators():
     """Rows of both analyses around networks, and of a bare forward pass with batches of 64."""
     rows = []
-    cases = [(name, *size) for size in ((64, 22, 500), (16, 64, 500), (8, 22, 250)) for name in NETS]
+    cases = [(name, *size) for size in ((64, 22, 500), (16, 64, 500), (8, 22, 250)) for name in RANDOM]
     for name, n_trials, n_channels, n_times in cases:
         X, y = trials(n_trials, n_channels, n_times)
-        module = NETS[name](n_channels, n_times).eval()
-        layer, net = LAYERS[name], classifier(module)
+        module = untrained(name, n_channels, n_times)
+        layer, net = LAYERS[name], frozen(module)
         found = interleaved(
             bare=functools.partial(passes, X, module),
             reverse=functools.partial(ReverseCorrelator(net, layer=layer).fit, X, y),
@@ -100,24 +81,6 @@ def estimators():
         )
         rows.append(f"| {name} | {n_trials} x {n_channels} x {n_times} | {found['bare']:.3f} s "
                     f"| {found['reverse']:.3f} s | {found['envelope']:.3f} s |")  # fmt: skip
-    return rows
-
-
-def growth():
-    """Rows of exponents: CPU time grows as this power of trials, channels and samples."""
-    small, rows = {"trials": (64, 22, 500), "channels": (64, 16, 500), "samples": (64, 22, 500)}, []
-    kinds = {"ReverseCorrelator": ReverseCorrelator, "EnvelopeCorrelator": EnvelopeCorrelator}
-    for name, kind in kinds.items():
-        runs = {}
-        for axis, place in enumerate(small):
-            for factor in (1, 4):
-                size = [n * factor if axis == index else n for index, n in enumerate(small[place])]
-                X, y = trials(*size)
-                net = classifier(NETS["band power"](size[1]))
-                runs[f"{place} {factor}"] = functools.partial(kind(net, layer="time", sfreq=250).fit, X, y)
-        found = interleaved(**runs)
-        powers = [np.log(found[f"{place} 4"] / found[f"{place} 1"]) / np.log(4) for place in small]
-        rows.append(f"| {name} | {found['trials 1']:.3f} s | " + " | ".join(f"{power:.2f}" for power in powers) + " |")
     return rows
 
 
@@ -167,7 +130,6 @@ def main():
         extra = memory()
     torch.set_num_threads(1)
     around = "\n".join(estimators())
-    exponents = "\n".join(growth())
     RESULTS.write_text(
         f"""# Reverse correlation: {FILTERS} filters, one thread
 
@@ -185,12 +147,6 @@ bare forward pass in batches of 64:
 | net | trials x channels x samples | bare forward pass | ReverseCorrelator | EnvelopeCorrelator |
 |---|---|---|---|---|
 {around}
-
-Exponents (CPU time grows as this power, from a size to four times it; band-power net, 64 x 22 x 500):
-
-| analysis | 64 x 22 x 500 | trials | channels | samples |
-|---|---|---|---|---|
-{exponents}
 
 Memory for {4 * TRIALS} trials read from disk in batches of 64: {extra:.0f} MiB (inputs and activations are
 {4 * TRIALS * (CHANNELS * TIMES + FILTERS * (TIMES - 24)) * 4 / 2**20:.0f} MiB).

@@ -169,26 +169,6 @@ def fit_rows():
         yield [(n_trials, n_channels, n_times), spent, ratio(epoch, "our module"), ratio(epoch, "braindecode"), target]
 
 
-def exponent_rows():
-    """How time grows with each size: slope of its logarithm between a size and four times as much."""
-    settings = {"sfreq": 128.0, "random_state": 0}
-    gradient = SyncNetClassifier(readout="max", training="gradient", max_epochs=2, **settings)
-    spent = {}
-    for place in (None, 0, 1, 2):
-        shape = [200, 16, 256]
-        if place is not None:
-            shape[place] *= 4
-        X = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-        y, closed = np.arange(len(X)) % 2, SyncNetClassifier(**settings)
-        tasks = {"fit, closed form": lambda closed=closed, X=X, y=y: closed.fit(X, y)}
-        tasks["fit, 2 epochs of gradients"] = lambda X=X, y=y: gradient.fit(X, y)
-        tasks["prediction"] = lambda closed=closed, X=X: closed.predict(X)
-        spent[place] = medians(tasks, seconds=0, least=5)
-    for name, base in spent[None].items():
-        slopes = [f"{np.log(spent[place][name] / base) / np.log(4):.2f}" for place in range(3)]
-        yield [name, f"{1e3 * base:.0f} ms", *slopes]
-
-
 def write(lines, rows):
     """Add rows, and store what there is."""
     for row in rows:
@@ -223,14 +203,6 @@ def main():
         "|---|---|---|---|---|",
     ]
     write(lines, fit_rows())
-    lines += [
-        "",
-        "How time grows, from 200 trials x 16 channels x 256 samples to four times as much of one:",
-        "",
-        "| task | 200 x 16 x 256 | exponent in trials | in channels | in samples |",
-        "|---|---|---|---|---|",
-    ]
-    write(lines, exponent_rows())
 
 
 if __name__ == "__main__":
