@@ -25,7 +25,7 @@ from eegexplain.reverse_correlation import reverse_correlation
 TRIALS, CHANNELS, TIMES, FILTERS = 288, 22, 1000, 40
 SIZES = [("float32", 25, TRIALS, 22, 1000), ("float64", 25, TRIALS, 22, 1000), ("float32", 500, TRIALS, 22, 1000)]
 SIZES += [("float32", 25, 48, 64, 1000), ("float32", 25, 8, 22, 250), ("float32", 25, 8, 64, 250)]
-LAYERS = {"Shallow": "space", "EEGNet": "conv_out", "transformer": "embed", "band power": "time"}
+LAYERS = {"Shallow": "space", "EEGNet": "conv_out", "transformer": "patch", "band power": "time"}
 RESULTS = pathlib.Path(__file__).parent / "results" / "reverse_correlation.md"
 
 
