@@ -59,46 +59,62 @@ def run_on_cluster(
     Yields
     ------
     object
-        What the calls return, as they come to their end.
+        What the calls return, as they come to their end; last that of calls which had to run again alone.
 
     Raises
     ------
     RuntimeError
-        For a call whose workers died.
+        For a call whose workers died while no other ran, when all others have come to their end.
     TimeoutError
     """
+
+    def run(places):
+        return _round(client, function, {place: calls[place] for place in places}, timeout, told)
+
+    # All that lay on a worker when it died is suspected, and innocent ones as often as the killer that they lay beside
+    for suspect in (yield from run(calls)):
+        again = yield from run([suspect])
+        if again:
+            raise RuntimeError(f"{told([suspect])} {again[suspect]}") from None
+
+
+def _round(client, function, calls, timeout, told):
+    """Yield what calls return; return those that lost their workers, and how."""
     from distributed import KilledWorker
 
-    waiting, under_way, tries = deque(calls), dict[int, Any](), Counter[int]()
-    parcels, ended = Parcels(client), queue.SimpleQueue[int]()
+    waiting, under_way = deque(calls), dict[int, tuple[Any, Parcels]]()
+    suspects, losses = dict[int, str](), Counter[int]()
+    parcels, ended = Parcels(client, timeout), queue.SimpleQueue[int]()
     try:
         while waiting or under_way:
             while waiting and len(under_way) < AT_ONCE:
                 place = waiting.popleft()
                 future = client.submit(call_parcel, function, *parcels.pack(calls[place]), pure=False)
-                under_way[place] = future
+                under_way[place] = future, parcels
                 future.add_done_callback(lambda _, place=place: ended.put(place))
             try:
                 place = ended.get(timeout=timeout)
             except queue.Empty:
                 late = told(sorted(under_way))
                 raise TimeoutError(f"{late} took longer than {timeout:g} s without any coming to its end.") from None
-            future = under_way.pop(place)
+            future, sent = under_way.pop(place)
             try:
                 found = future.result()
             except KilledWorker as error:
-                raise RuntimeError(f"{told([place])} lost every worker that took it: {error}") from error
-            except CancelledError as error:  # its data were on no worker any more
-                tries[place] += 1
-                if tries[place] == TRIES:
-                    raise RuntimeError(f"{told([place])} lost its data {TRIES} times, with all workers.") from error
-                parcels = Parcels(client)
-                waiting.append(place)
-                continue
-            yield found
+                suspects[place] = f"lost every worker that took it: {error}"
+            except CancelledError:  # its data were on no worker any more
+                losses[place] += 1
+                parcels = Parcels(client, timeout) if sent is parcels else parcels  # others lost the same
+                if losses[place] < TRIES:
+                    waiting.append(place)
+                else:
+                    suspects[place] = f"lost its data {TRIES} times, with all workers."
+            else:
+                yield found
     finally:
         if under_way:
-            client.cancel(list(under_way.values()))
+            client.cancel([future for future, _ in under_way.values()])
+    return suspects
 
 
 class Parcels:
@@ -107,10 +123,13 @@ class Parcels:
     Parameters
     ----------
     client : distributed.Client
+    timeout : float, optional
+        Seconds that workers may take to come back when all have died.
     """
 
-    def __init__(self, client: Any):
+    def __init__(self, client: Any, timeout: float | None = None):
         self._client = client
+        self._timeout = timeout
         self._sent: dict[int, tuple[Any, Any]] = {}
 
     def pack(self, arguments: tuple) -> tuple[bytes, list]:
@@ -131,6 +150,7 @@ class Parcels:
 
     def _send(self, array):
         if id(array) not in self._sent:
+            self._client.wait_for_workers(1, timeout=self._timeout)  # without one, data are refused after seconds
             future = self._client.scatter(array, broadcast=True)
             self._sent[id(array)] = array, future  # the reference keeps the id its own
         return self._sent[id(array)][1]

@@ -257,6 +257,7 @@ PRIVATE_IMPORTS = {
         "bases/test_bases.py": "Parseval's law with the weights of one-sided spectra",
         "perturbation/test_kinds.py": "bins whose phase is fixed",
     },
+    "_checkpoint": {"test_cluster.py": "what is kept when a unit is named"},
     "_digest": {"test_checkpoint.py": "the names of units are digests"},
     "_exchange": {"information/test_testing.py": "the permutations that a naive loop goes through"},
     "_io": {

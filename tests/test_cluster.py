@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from concurrent.futures import Future
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 
 from eegexplain import FLEXAttributor, PerturbationCorrelator, SyncNetClassifier, fit_many
+from eegexplain._checkpoint import Checkpoint
 from eegexplain._cluster import AT_ONCE, MappedArray, Parcels, active_client, call_parcel, run_on_cluster
 from eegexplain._units import Unit, run_units
 from eegexplain.datasets import make_oscillatory_eeg
@@ -42,8 +44,10 @@ def client(tmp_path_factory):
     distributed = pytest.importorskip("distributed", reason="pip install 'eegexplain[distributed]'")
     import dask
 
-    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
+    settings["dashboard_address"] = ":0"  # a port that is taken would be an error
     patient = dict.fromkeys(("distributed.comm.timeouts.connect", "distributed.comm.timeouts.tcp"), PATIENCE)
+    patient["distributed.deploy.lost-worker-timeout"] = PATIENCE  # after 15 s their nannies would be closed, too
     patient["distributed.scheduler.allowed-failures"] = 1  # each worker that is killed has to load libraries again
     with (
         nobody_else(tmp_path_factory.getbasetemp().parent / "cluster.lock"),
@@ -207,9 +211,12 @@ def test_a_worker_killed_in_a_fit_costs_nothing(dask, tmp_path):
 
 
 @pytest.mark.cluster
-def test_a_unit_that_kills_every_worker_is_named(dask):
+def test_a_unit_that_kills_every_worker_is_named(dask, tmp_path):
+    units, kept = [Unit(dies, (None, number)) for number in range(4)], Checkpoint(tmp_path)
     with pytest.raises(RuntimeError, match="training 2 of 4 lost every worker"):
-        list(run_units([Unit(dies, (None, number)) for number in range(4)], desc="training"))
+        list(run_units(units, checkpoint=kept, desc="training"))
+    done = [kept.holds(kept.key(unit)) for unit in units]
+    assert done == [True, False, True, True]  # though they lay on the same workers
 
 
 def test_arrays_of_files_are_named_and_opened_again(tmp_path):
@@ -234,17 +241,21 @@ class Forgetful:
 
     def __init__(self, times):
         self.left = times
-        self.scattered = []
+        self.scattered, self.there = [], False
+
+    def wait_for_workers(self, n_workers, timeout):
+        self.there = True
 
     def scatter(self, array, broadcast):
         assert broadcast  # to all workers: one that dies takes nothing away
+        assert self.there  # after all have died, some time passes
         self.scattered.append(array)
         return array
 
     def submit(self, function, *arguments, pure):
         future = Future()
         if self.left > 0:
-            self.left -= 1
+            self.left, self.there = self.left - 1, False
             future.cancel()
             future.set_running_or_notify_cancel()
         else:
@@ -262,10 +273,52 @@ def test_data_that_were_lost_with_all_workers_are_sent_again(monkeypatch):
     client = Forgetful(times=2)
     monkeypatch.setattr("eegexplain._units.active_client", lambda: client)
     assert [one for one, _ in run_units(units)] == [X[:3].sum(), X[4:9].sum()]
-    assert 2 <= len(client.scattered) <= 3 and all(one is X for one in client.scattered)
+    assert len(client.scattered) == 2 and all(one is X for one in client.scattered)
     client = Forgetful(times=99)
     with pytest.raises(RuntimeError, match="explaining [12] of 2 lost its data 3 times"):
         list(run_units(units, desc="explaining"))
+
+
+class Suspicious:
+    """A client that takes every call for the killer of its workers at first, and some calls always."""
+
+    def __init__(self, *killers):
+        self.log, self.killers = [], killers
+
+    def submit(self, function, *arguments, pure):
+        from distributed import KilledWorker
+
+        known = [one for one in self.log if one != "ended"]
+        call, log = arguments[1], self.log
+        log.append(call)
+
+        class Noted(Future):
+            def result(self, timeout=None):
+                log.append("ended")
+                return super().result(timeout)
+
+        future = Noted()
+        if call not in known or known.index(call) in self.killers:
+            future.set_exception(KilledWorker("call", SimpleNamespace(address="tcp://worker"), 1))
+        else:
+            future.set_result(function(*arguments))
+        return future
+
+
+def test_what_lay_beside_a_killer_runs_again_alone(monkeypatch):
+    pytest.importorskip("distributed", reason="pip install 'eegexplain[distributed]'")
+    units = [Unit(abs, (-number,)) for number in range(4)]
+    client = Suspicious()
+    monkeypatch.setattr("eegexplain._units.active_client", lambda: client)
+    assert list(run_units(units)) == [0, 1, 2, 3]
+    calls = client.log[:4]
+    assert client.log[4:] == ["ended"] * 4 + [one for call in calls for one in (call, "ended")]
+    client = Suspicious(2)
+    found = run_units(units, desc="training")
+    assert [next(found), next(found)] == [0, 1]
+    with pytest.raises(RuntimeError, match="training 3 of 4 lost every worker that took it: Attempted to run"):
+        next(found)
+    assert len(client.log) == 2 * (4 + 3)  # twice, not for ever
 
 
 class Deaf:
@@ -273,6 +326,9 @@ class Deaf:
 
     def __init__(self):
         self.submitted, self.canceled = [], []
+
+    def wait_for_workers(self, n_workers, timeout):
+        pass
 
     def scatter(self, array, broadcast):
         return array.copy()

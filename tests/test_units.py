@@ -32,7 +32,7 @@ def jobs_inside(seed):
     return joblib.effective_n_jobs(4)
 
 
-def dies(path, number):
+def dies(path, number, shared=None):
     """Kill the process once, or each time where there is no path to remember it at."""
     if number == 1 and (path is None or not path.exists()):
         if path is not None:
