@@ -50,6 +50,9 @@ _LAZY = {
     "intervene": "eegexplain.intervention",
     "receptive_field": "eegexplain.reverse_correlation",
     "spm_hrf": "eegexplain.encoding",
+    "to_bids_sidecar": "eegexplain._answers",
+    "to_dataframe": "eegexplain._answers",
+    "to_mne": "eegexplain._answers",
     "unit_responses": "eegexplain.encoding",
 }
 _SUBPACKAGES = (

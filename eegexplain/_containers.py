@@ -211,7 +211,11 @@ def trials_to_study(estimator: Any, X: Any, y: Any = None, groups: Any = None) -
     own = estimator.get_params(deep=False) if is_container(X) and hasattr(estimator, "get_params") else {}
     known = {"sfreq": found.sfreq, "ch_names": found.ch_names}
     told = {name: value for name, value in known.items() if value is not None and own.get(name, value) is None}
-    return clone(estimator).set_params(**told) if told else estimator, found
+    if not told:
+        return estimator, found
+    estimator = clone(estimator).set_params(**told)
+    estimator._read_info = found.info_text  # for `to_mne`
+    return estimator, found
 
 
 class ScoresTrials:

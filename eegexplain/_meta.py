@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, has_fit_parameter
 
 from eegexplain import _explanation as e
+from eegexplain._answers import Answers
 from eegexplain._containers import trials_to_ask, trials_to_fit
 from eegexplain._explanation import flat_names, make_explanation, origin, population_error, with_degrees_of_freedom
 from eegexplain._inner import (
@@ -35,7 +36,7 @@ from eegexplain._validation import as_trials, check_ch_names, check_groups, chec
 __all__ = ["Explainer", "default_estimator", "flat_names", "make_explanation", "population_error"]
 
 
-class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+class Explainer(Answers, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     """Base of all analyses: fits the inner estimator, stores ``explanation_``, delegates prediction.
 
     A subclass defines ``__init__`` (with ``estimator``, ``sfreq`` and ``ch_names`` among its parameters) and
@@ -110,6 +111,7 @@ class Explainer(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         told = (self._told_sfreq, inner_sfreq(frozen(self.estimator)), 1.0)
         self.sfreq_ = check_sfreq(next(sfreq for sfreq in told if sfreq is not None))
         names = getattr(read, "ch_names", None) if self.ch_names is None else self.ch_names
+        self._read_info = getattr(read, "info_text", None)  # for `to_mne`
         self.ch_names_ = check_ch_names(names, as_trials(X[:1]).shape[1])
 
     def _prepare(self, X, y):

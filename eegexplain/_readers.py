@@ -1,5 +1,6 @@
 """One reader for each library whose objects hold trials; `read_trials` is the door."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -62,6 +63,11 @@ class TrialSet:
             return {}
         places = {channel["ch_name"]: np.array(channel["loc"][:3]) for channel in self.info["chs"]}
         return {name: at for name, at in places.items() if np.isfinite(at).all() and at.any()}
+
+    @property
+    def info_text(self) -> str | None:
+        """``info`` as JSON, which every kind of storage keeps; None where there is none, and before MNE 1.11."""
+        return json.dumps(self.info.to_json_dict()) if hasattr(self.info, "to_json_dict") else None
 
 
 @dataclass(frozen=True)

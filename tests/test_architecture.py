@@ -20,9 +20,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
     **dict.fromkeys(("_arrays", "_lazy", "_levels", "_text", "_validation", "_scale", "_seeds", "_settings"), 0),
-    **dict.fromkeys(("_bands", "_meta", "_explanation", "_inner", "_module", "_outputs", "_torch", "_parallel", "_io",
-                     "_nets", "_held", "_layout", "_trained", "_containers", "_readers", "_batches", "_folders",
-                     "_many", "_reading", "_calibration", "_judge", "_bits", "_stages",
+    **dict.fromkeys(("_answers", "_bands", "_meta", "_explanation", "_inner", "_module", "_outputs", "_torch",
+                     "_parallel", "_io", "_nets", "_held", "_layout", "_trained", "_containers", "_readers",
+                     "_batches", "_folders", "_many", "_reading", "_calibration", "_judge", "_bits", "_stages",
                      "_ensemble", "_exchange", "_forward", "_subspace", "_total", "_units", "_means", "_checkpoint",
                      "_cluster", "_heap", "_digest"), 1),
     **dict.fromkeys(("bases", "datasets", "models"), 2),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from eegexplain._answers import Answers
 from eegexplain._io import load_explanation, save_explanation
 from eegexplain._total import TotalInformation, total_information
 from eegexplain.inspection._errors import beyond_zero, familywise_limit
@@ -20,7 +21,7 @@ N_TOLD = 4  # cells that a summary names
 
 
 @dataclass(frozen=True, eq=False)
-class CrossValidatedExplanation:
+class CrossValidatedExplanation(Answers):
     """The mean map of a cross-validation with its errors, and what it was made of.
 
     Parameters
