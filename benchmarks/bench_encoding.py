@@ -8,6 +8,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import functools
 import pathlib
 import platform
 import statistics
@@ -21,6 +22,7 @@ import numpy as np
 from himalaya.scoring import l2_neg_loss
 from mne.decoding import TimeDelayingRidge
 from scipy.optimize import least_squares
+from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 
 from eegexplain.encoding import DelayedModel, GaussianTuningModel, ParameterFitter, SPMHRFModel, WeightFitter
@@ -125,40 +127,55 @@ def bench_tuning():
 
 
 def bench_linear():
-    rng = np.random.default_rng(2)
-    X = rng.standard_normal((300, 50))
-    Y = X @ rng.standard_normal((50, 10000)) * 0.15 + rng.standard_normal((300, 10000))
-    alphas = np.logspace(-2, 4, 20)
-    cv = KFold(5)
-    peer = himalaya.ridge.RidgeCV(
-        alphas=alphas, cv=cv, fit_intercept=True, solver_params={"warn": False, "score_func": l2_neg_loss}
-    )
-    times = timed(
-        {
-            "gcv": lambda: WeightFitter(alpha=alphas).fit(X, Y),
-            "cv": lambda: WeightFitter(alpha=alphas, cv=cv).fit(X, Y),
-            "himalaya": lambda: peer.fit(X, Y),
-        },
-        5,
-    )
-    same = np.mean(np.isclose(WeightFitter(alpha=alphas, cv=cv).fit(X, Y).alpha_, peer.fit(X, Y).best_alphas_))
-    label = "Linear, T=300, 50 features, 20 alphas per target, 10,000 targets"
-    return [
-        {
-            "label": f"{label}, GCV",
-            "ours": times["gcv"],
-            "target": 0.1,
-            "peer": f"himalaya (5 folds) {times['himalaya'] / times['gcv']:.1f}x",
-            "note": "",
-        },
-        {
-            "label": f"{label}, 5 folds",
-            "ours": times["cv"],
-            "target": None,
-            "peer": f"himalaya {times['himalaya'] / times['cv']:.1f}x",
-            "note": f"same alpha as himalaya for {same:.1%} of targets",
-        },
-    ]
+    """Several sizes; generalized cross-validation beside the peer's own closed form, folds beside folds."""
+    rows = []
+    for n_times, n_features, n_targets in ((300, 50, 10000), (400, 80, 20000), (300, 50, 500)):
+        rng = np.random.default_rng(2)
+        X = rng.standard_normal((n_times, n_features))
+        Y = X @ rng.standard_normal((n_features, n_targets)) * 0.15 + rng.standard_normal((n_times, n_targets))
+        alphas, cv = np.logspace(-2, 4, 20), KFold(5)
+        peer = himalaya.ridge.RidgeCV(
+            alphas=alphas, cv=cv, fit_intercept=True, solver_params={"warn": False, "score_func": l2_neg_loss}
+        )
+        closed = RidgeCV(alphas=alphas, alpha_per_target=True)
+        fits = {
+            "gcv": lambda: WeightFitter(alpha=alphas).fit(X, Y),  # noqa: B023
+            "cv": lambda: WeightFitter(alpha=alphas, cv=cv).fit(X, Y),  # noqa: B023
+            "himalaya": lambda: peer.fit(X, Y),  # noqa: B023
+            "sklearn": lambda: closed.fit(X, Y),  # noqa: B023
+        }
+        if n_targets > 10000:  # takes the peers most of a minute
+            del fits["himalaya"], fits["sklearn"]
+        times = timed(fits, 5)
+        label = f"Linear, T={n_times}, {n_features} features, 20 alphas per target, {n_targets:,} targets"
+        told = {"gcv": "", "cv": ""}
+        if n_targets <= 10000:
+            told = {
+                "gcv": f"scikit-learn (leave one out) {times['sklearn'] / times['gcv']:.1f}x",
+                "cv": f"himalaya {times['himalaya'] / times['cv']:.1f}x",
+            }
+        for kind, name, target in (("gcv", "GCV", 0.06 if n_targets > 10000 else None), ("cv", "5 folds", None)):
+            rows.append(
+                {"label": f"{label}, {name}", "ours": times[kind], "target": target, "peer": told[kind], "note": ""}
+            )
+    same = np.mean(np.isclose(fits["cv"]().alpha_, fits["himalaya"]().best_alphas_))
+    rows[-1]["note"] = f"same alpha as himalaya for {same:.1%} of targets"
+    return rows
+
+
+def bench_growth():
+    """CPU time grows as this power of samples, features and targets (from a size to four times it)."""
+    base, alphas, rows = {"samples": 400, "features": 40, "targets": 4000}, np.logspace(-2, 4, 20), []
+    for name, cv in (("generalized cross-validation", None), ("5 folds", 5)):
+        cases, runs = {"1": base} | {axis: dict(base, **{axis: base[axis] * 4}) for axis in base}, {}
+        for case, (n_samples, n_features, n_targets) in ((case, size.values()) for case, size in cases.items()):
+            rng = np.random.default_rng(3)
+            X, Y = rng.standard_normal((n_samples, n_features)), rng.standard_normal((n_samples, n_targets))
+            runs[case] = functools.partial(WeightFitter(alpha=alphas, cv=cv).fit, X, Y)
+        times = timed(runs, 3)
+        powers = [np.log(times[axis] / times["1"]) / np.log(4) for axis in base]
+        rows.append(f"| {name} | {times['1']:.3f} s | " + " | ".join(f"{power:.2f}" for power in powers) + " |")
+    return rows
 
 
 def mne_loop(X, Y):
@@ -237,6 +254,13 @@ def main():
         "the TRF is a 25th of the time that the MNE loop takes. Reproduce with `python benchmarks/bench_encoding.py`.",
         "",
         *table(rows),
+        "",
+        "Exponents of `WeightFitter` with 20 penalties (CPU time grows as this power, from 400 samples, 40 features",
+        "and 4,000 targets to four times one of them):",
+        "",
+        "| penalty by | CPU s | samples | features | targets |",
+        "|---|---|---|---|---|",
+        *bench_growth(),
         "",
         "Memory: peak of what `ParameterFitter.fit` allocates beside its input (1-D tuning, T=300).",
         "",
