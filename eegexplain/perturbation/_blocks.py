@@ -72,6 +72,10 @@ class Part:
     truth: np.ndarray | None
     known: Any = None  # gradients of some of the trials, or None
 
+    def __len__(self):
+        """Number of trials."""
+        return len(self.X)
+
     def of_pooled(self):
         """Of the trials that make the map."""
         if self.pooled.all():

@@ -39,6 +39,10 @@ class TwiceMeasured:
     second: np.ndarray
     spectra: Spectra
 
+    def __len__(self):
+        """Number of trials."""
+        return len(self.first)
+
 
 @dataclass(frozen=True)
 class SpreadSlopes:
@@ -48,6 +52,8 @@ class SpreadSlopes:
     variance_slope: np.ndarray  # W
     unit: Deviation | MedianDeviation
     membership: np.ndarray | None
+
+    at_once = 1  # trials asked together
 
     @classmethod
     def of(cls, parts, unit, amount, membership=None, slope=by_amplitude):
@@ -108,24 +114,33 @@ class CrossSlopes:
         """From spectra of gradients and of trials, part by part; see `SpreadSlopes.of`."""
         bins = slice(None) if membership is None else np.flatnonzero(membership.any(axis=0))
         slopes, n_trials = None, 0
-        for part in parts:
+        for some in gathered(parts, unit.cross.shape[1] // 2):
             # bins, outputs, trials, channels; contiguous, as products of anything else go without BLAS
-            first = np.ascontiguousarray(part.first[..., bins].transpose(3, 1, 0, 2))
-            same = part.second is part.first
-            second = first if same else np.ascontiguousarray(part.second[..., bins].transpose(3, 1, 0, 2))
-            phase = np.ascontiguousarray(part.spectra.unit[..., bins].conj().transpose(2, 1, 0)[:, None])
+            first = np.concatenate([part.first[..., bins].transpose(3, 1, 0, 2) for part in some], axis=2)
+            same = all(part.second is part.first for part in some)
+            second = first
+            if not same:
+                second = np.concatenate([part.second[..., bins].transpose(3, 1, 0, 2) for part in some], axis=2)
+            phase = np.concatenate([part.spectra.unit[..., bins].conj().transpose(2, 1, 0) for part in some], axis=2)
             mean = first if same else (first + second) / 2
-            found = phase @ mean, first.conj().swapaxes(-1, -2) @ second
+            found = phase[:, None] @ mean, first.conj().swapaxes(-1, -2) @ second
+            if not same:
+                found = found[0], (found[1] + found[1].conj().swapaxes(-1, -2)) / 2
             if slopes is None:
                 slopes = found
             else:
                 for total, new in zip(slopes, found, strict=True):
                     total += new
-            n_trials += len(part.spectra.values)
-        covariance_slope, product = (total / n_trials for total in slopes)
-        variance_slope = (product + product.conj().swapaxes(-1, -2)) / 2
+            n_trials += sum(len(part) for part in some)
+        for total in slopes:  # in place: these may be the largest arrays of all
+            total /= n_trials
         membership = None if membership is None else membership[:, bins]
-        return cls(covariance_slope, variance_slope, unit.of_bins(bins), membership, bins)
+        return cls(*slopes, unit.of_bins(bins), membership, bins)
+
+    @property
+    def at_once(self):
+        """Trials asked together, so that reading the slopes takes no longer than the products."""
+        return self.covariance_slope.shape[-1] // 2
 
     def influence(self, spectra):
         """As `SpreadSlopes.influence`, through the cross-spectrum."""
@@ -154,6 +169,18 @@ class CrossSlopes:
         """What `_terms` gives on average over trials, (n_outputs, n_channels, n_bins) and (n_outputs,)."""
         along = np.einsum("fcd,fkcd->kcf", self.unit.cross, self.covariance_slope).real
         return along, np.einsum("fcd,fkcd->k", self.unit.cross, self.variance_slope).real
+
+
+def gathered(parts, n_trials):
+    """Lists of parts that hold so many trials together (the last may hold fewer)."""
+    some = []
+    for part in parts:
+        some.append(part)
+        if sum(len(one) for one in some) >= n_trials:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def size_slopes(model, noise, trials, n_draws):

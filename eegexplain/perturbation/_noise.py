@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
-from eegexplain.perturbation._spectra import CrossSpectrum, Deviation, MedianDeviation
+from eegexplain.perturbation._spectra import CrossSpectrum, Deviation, MedianDeviation, crossed_size, part_size
 from eegexplain.perturbation.kinds import Draws, Perturbation
 
 PILOT = 2**32 - 1  # key of the draws that center the sums
@@ -42,6 +42,10 @@ class Noise:
     def bands_overlap(self):
         """Whether a bin belongs to several bands, so that their noise is not independent."""
         return self.membership is not None and self.membership.sum(axis=0).max() > 1
+
+    def block_size(self, trial_shape):
+        """Trials of a block."""
+        return part_size(trial_shape) if self.cross is None else crossed_size(trial_shape)
 
     def rng(self, *key):
         """Generator for a part of the noise; the same in every worker."""

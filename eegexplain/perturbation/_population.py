@@ -6,10 +6,11 @@ import numpy as np
 
 from eegexplain._units import Unit, run_units
 from eegexplain.perturbation._gradient import GradientMethod
-from eegexplain.perturbation._influence import size_slopes
+from eegexplain.perturbation._influence import gathered, size_slopes
 from eegexplain.perturbation._kept import KeptHits, KeptVariance
 from eegexplain.perturbation._noise import CHECK
 from eegexplain.perturbation._sampling import SamplingMethod
+from eegexplain.perturbation._spectra import Spectra
 from eegexplain.perturbation._sums import Additive, ClusterTotals, CorrelationSums
 
 _ROUND = 16  # draws between two looks at the error, where there is a tolerance
@@ -180,16 +181,20 @@ class _BlockSums:
 
 def _block(method, trials, slopes, block, known):
     clusters, total = ClusterTotals(block.n_clusters), None
-    for part in trials.parts(block, everyone=slopes is not None, known=known):
+    parts = trials.parts(block, everyone=slopes is not None, known=known)
+    for some in gathered(parts, 1 if slopes is None else slopes.at_once):
         if slopes is not None:
-            clusters.add(part.clusters, method.influence(slopes.influence(part.spectra).scaled(trials.share)))
-        if not part.pooled.any():
-            continue
-        part = part.of_pooled()
-        estimate = method.estimate(part)
-        clusters.add(part.clusters, estimate.totals)
-        found = PopulationSums(estimate.sums, _kept(method, trials, part, estimate.outputs))
-        total = found if total is None else total + found
+            spectra = Spectra.join([part.spectra for part in some])
+            influence = method.influence(slopes.influence(spectra).scaled(trials.share))
+            clusters.add(np.concatenate([part.clusters for part in some]), influence)
+        for part in some:
+            if not part.pooled.any():
+                continue
+            part = part.of_pooled()
+            estimate = method.estimate(part)
+            clusters.add(part.clusters, estimate.totals)
+            found = PopulationSums(estimate.sums, _kept(method, trials, part, estimate.outputs))
+            total = found if total is None else total + found
     return _BlockSums(total, clusters.influence_sums())
 
 

@@ -36,6 +36,14 @@ class Spectra:
         unit = np.divide(values, amplitude, out=np.zeros_like(values), where=amplitude > 0)
         return cls(values, amplitude, unit, X.shape[-1])
 
+    @classmethod
+    def join(cls, parts):
+        """Those of several blocks of trials."""
+        if len(parts) == 1:
+            return parts[0]
+        names = ("values", "amplitude", "unit")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names), parts[0].n_times)
+
     def of_trials(self, chosen):
         """Of some of the trials."""
         if isinstance(chosen, np.ndarray) and chosen.dtype == bool and chosen.all():
@@ -179,6 +187,11 @@ class DataScale:
     rank: int
 
 
+def crossed_size(trial_shape):
+    """Trials worked on at once where a matrix of channels per bin meets them: fewer would take its reading's time."""
+    return max(part_size(trial_shape), trial_shape[0] // 2)
+
+
 def block_scale(X, cross):
     """Sums over a block of trials that `data_scale` needs, in float64."""
     X = np.asarray(X, dtype=float)
@@ -215,8 +228,7 @@ def data_scale(X, *, scale_by="sd", cross=False, subspace="data"):
     DataScale
     """
     total = None
-    # cross-spectra of a few trials are larger than these: adding them up would take longer than the products
-    size = max(part_size(X.shape[1:]), X.shape[1] // 2 if cross else 1)
+    size = crossed_size(X.shape[1:]) if cross else part_size(X.shape[1:])
     for block in trial_blocks(len(X), size):
         sums = block_scale(X[block], cross)
         if total is None:

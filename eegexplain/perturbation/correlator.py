@@ -287,7 +287,7 @@ class PerturbationCorrelator(Explainer):
         maps = []
         for pooled in self._selections(y, len(X)):
             trials = Trials(X, pooled, truth, KeptHits if classes else KeptVariance)
-            blocks = cluster_blocks(np.arange(len(X)), groups, trials.part_size)
+            blocks = cluster_blocks(np.arange(len(X)), groups, self._noise.block_size(X.shape[1:]))
             maps.append(self._pooled_map(model, trials, blocks, gradient=gradient, control=control, own=own))
         if not gradient and not control and all(m.is_noise(n_outputs) for m in maps):
             warnings.warn(

@@ -294,6 +294,16 @@ def test_only_fit_knows_that_the_noise_was_measured_on_these_trials():
     assert 0.9 < np.median(borrowed / other) < 1.1
 
 
+def test_noise_of_the_data_in_small_parts(monkeypatch):
+    """Trials one by one, put together where their influence is asked, give the map and errors of large parts."""
+    X, y = noise_trials(14, n_channels=6)
+    whole = fitted(frozen(Squares(6), 3), X, y, noise="data")
+    monkeypatch.setattr("eegexplain.perturbation._spectra._VALUES", 1)
+    parts = fitted(frozen(Squares(6), 3), X, y, noise="data")
+    np.testing.assert_allclose(parts.correlations_, whole.correlations_, atol=1e-9)
+    np.testing.assert_allclose(parts.standard_errors_, whole.standard_errors_, atol=1e-9)
+
+
 def test_population_of_other_trials_is_the_fit_of_them():
     X, y = noise_trials(60)
     correlator = fitted(frozen(Squares(), 3), X[:40], y[:40])
