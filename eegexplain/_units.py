@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import tempfile
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ from multiprocessing import TimeoutError as PoolTimeout
 from typing import Any
 
 import joblib
+import numpy as np
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from eegexplain._checkpoint import Checkpoint
@@ -18,6 +20,7 @@ from eegexplain._cluster import active_client, run_on_cluster
 from eegexplain._parallel import progress, single_thread
 
 STACK = 8  # networks (or labelings) of one unit: a constant, so that no result depends on the number of processes
+_LARGE = 10**6  # bytes from which joblib gives its processes a file
 TRIES = 3  # times that a unit may lose its process
 
 
@@ -118,6 +121,32 @@ def runs_here(n_jobs: int | None) -> bool:
     bool
     """
     return n_jobs == 1 or (active_client() is None and joblib.effective_n_jobs(n_jobs) == 1)
+
+
+@contextlib.contextmanager
+def one_copy(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Lend an array to several calls of `run_units`: joblib's processes find it in one file, written once.
+
+    Else every call writes a file of its own for them.
+
+    Parameters
+    ----------
+    array : array
+        What is small, not in memory, or goes elsewhere than to joblib's own processes is lent as it is.
+
+    Yields
+    ------
+    array
+    """
+    backend, _ = joblib.parallel.get_active_backend()
+    own = isinstance(backend, joblib.parallel.BACKENDS["loky"])
+    if type(array) is not np.ndarray or array.nbytes < _LARGE or not own:
+        yield array
+        return
+    with tempfile.TemporaryDirectory(prefix="eegexplain-", ignore_cleanup_errors=True) as folder:
+        path = os.path.join(folder, "array.npy")
+        np.save(path, array)
+        yield np.load(path, mmap_mode="r")
 
 
 @dataclass(frozen=True, eq=False)

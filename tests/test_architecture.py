@@ -291,6 +291,7 @@ PRIVATE_IMPORTS = {
         "test_stages.py": "a network divided in two is compared with the network",
     },
     "_units": {
+        "attribution/test_population.py": "what each round sends",
         "test_checkpoint.py": "what is kept are units",
         "test_cluster.py": "what a cluster runs are units",
     },

@@ -13,7 +13,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from eegexplain import fit_many
-from eegexplain._units import Unit, run_units
+from eegexplain._units import Unit, one_copy, run_units
 
 
 def product(seed):
@@ -167,3 +167,23 @@ def test_networks_are_those_of_series_though_a_worker_is_killed_from_outside(tmp
     assert killed != [os.getpid()] and len(os.listdir(tmp_path)) > 6  # the fit that was lost was begun again
     for one, subset in zip(found, subsets, strict=True):
         np.testing.assert_array_equal(one.coef_, LogisticRegression().fit(X[subset], y[subset]).coef_)
+
+
+def filename(array):
+    return str(array.filename)
+
+
+def test_an_array_is_written_once_for_several_rounds():
+    """Processes open the file that is lent; small arrays, maps and those for threads are lent as they are."""
+    large = np.arange(200_000.0)
+    with one_copy(large) as lent:
+        np.testing.assert_array_equal(lent, large)
+        found = {name for _ in range(2) for name in run_units([Unit(filename, (lent,))] * 2, n_jobs=2)}
+        assert found == {str(lent.filename)}
+        with one_copy(lent) as again:
+            assert again is lent
+    assert not os.path.exists(lent.filename)
+    with one_copy(large[:100]) as lent:
+        assert type(lent) is np.ndarray
+    with joblib.parallel_config("threading"), one_copy(large) as lent:
+        assert lent is large

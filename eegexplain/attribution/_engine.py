@@ -1,5 +1,6 @@
 """One integral per block of trials, read in every basis, within one memory limit."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -9,7 +10,7 @@ import torch
 
 from eegexplain._parallel import trial_blocks
 from eegexplain._torch import TorchNet, gradient_mode, sums_to_zero
-from eegexplain._units import Unit, run_units, runs_here
+from eegexplain._units import Unit, one_copy, run_units, runs_here
 from eegexplain.attribution._baselines import Bank
 from eegexplain.attribution._methods import Method, Request
 from eegexplain.attribution._nodes import nested_rules
@@ -217,11 +218,12 @@ class Engine:
         plan = self._plan(X, targets)
         parts = trial_blocks(len(X), plan.size)
         begun: dict[int, list | None] = {}
-        n_kept = plan.kept if runs_here(self.settings.n_jobs) else 0
-        last = len(nested_rules()) - 1
-        for level in range(1, last + 1):
-            stages = [Stage(level, begun.get(number), number < n_kept and level < last) for number in range(len(parts))]
-            yield self._noting(self._run(X, targets, [basis], plan, parts, stages), begun)
+        here, last = runs_here(self.settings.n_jobs), len(nested_rules()) - 1
+        with contextlib.nullcontext(X) if here else one_copy(X) as X:
+            for level in range(1, last + 1):
+                stages = [Stage(level, begun.get(number), here and number < plan.kept and level < last)
+                          for number in range(len(parts))]
+                yield self._noting(self._run(X, targets, [basis], plan, parts, stages), begun)
 
     @staticmethod
     def _noting(blocks, begun):

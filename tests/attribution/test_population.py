@@ -10,6 +10,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from eegexplain._torch import differentiate
+from eegexplain._units import run_units
 from eegexplain.attribution import FLEXAttributor
 from eegexplain.attribution._population import MeanMap
 from tests.estimators import trials
@@ -101,6 +102,23 @@ def test_nothing_is_evaluated_twice_where_it_can_be_held(net, monkeypatch):
     short = population(net, **few, memory_limit=300_000)
     again = sum(level for level in LEVELS if level < short.n_steps_[0])  # of all but the two trials that are held
     assert again and sum(counted) == short.n_steps_.sum() + again * 14
+
+
+def test_processes_are_sent_one_copy_of_the_trials_for_all_rules(net, monkeypatch):
+    """Rounds for another process hold the same array, which is a file: it is not written for each of them."""
+    sent = []
+
+    def noting(units, **options):
+        sent.append({id(unit.arguments[1]) for unit in units} | {type(unit.arguments[1]) for unit in units})
+        return run_units(units, n_jobs=1)
+
+    monkeypatch.setattr("eegexplain.attribution._engine.run_units", noting)
+    monkeypatch.setattr("eegexplain._units._LARGE", 1)
+    found = population(net, population_tol=0.02, tol=1e-4, n_jobs=2)
+    assert LEVELS.index(found.n_steps_[0]) + 1 == len(sent) > 1
+    assert all(each == sent[0] and len(each) == 2 and np.memmap in each for each in sent)
+    same = population(net, population_tol=0.02, tol=1e-4)
+    np.testing.assert_allclose(found.attributions_, same.attributions_, atol=1e-6)
 
 
 def test_none_refines_each_trial(net):
