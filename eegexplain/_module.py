@@ -5,7 +5,7 @@ import copy
 import re
 import threading
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -27,6 +27,7 @@ def seeded(seed):
 
 def _lock_of(module):
     """Return the lock of a network: threads that share it must not see or restore each other's modes and hooks."""
+    module = getattr(module, getattr(module, "names_within", ""), module)  # behind steps it is the same network
     with _MODULE_LOCKS_GUARD:
         return _MODULE_LOCKS.setdefault(module, threading.RLock())
 
@@ -165,7 +166,7 @@ class LayerName:
                     raise KeyError(key)
                 output = output[key]
             except (KeyError, IndexError, TypeError):
-                whole = "".join([self.module, *(f"[{one}]" for one in self.parts[:depth])])
+                whole = "".join([self.text.split("[")[0], *(f"[{one}]" for one in self.parts[:depth])])
                 told = f"{whole!r} returns {described(output)}, without [{part}]"
                 raise ValueError(f"Layer {self.text!r}: {told}.") from None
         return output
@@ -180,16 +181,23 @@ def described(output):
     return f"a {type(output).__name__}" + (f" of {len(output)}" if isinstance(output, (tuple, list)) else "")
 
 
+def named_layers(module):
+    """Return ``{name: full name}`` of a network's layers: of one behind steps of a Pipeline by its own names."""
+    within = getattr(module, "names_within", None)
+    inside, lead = (module, "") if within is None else (getattr(module, within), f"{within}.")
+    return {name: lead + name for name, _ in inside.named_modules() if name}
+
+
 def layer_names(module, layers):
     """Return ``{text: LayerName}`` for names of layers; unknown ones are listed."""
-    known = {name: child for name, child in module.named_modules() if name}
+    known = named_layers(module)
     names = [LayerName.read(text, known) for text in layers]
     unknown = [name for name in names if name.module not in known]
     if unknown:
         hints = "".join(suggest(name.module, known) for name in unknown)
         told = ", ".join(repr(name.text) for name in unknown)
         raise ValueError(f"Unknown layer {told}.{hints} The layers are: {', '.join(known)}.")
-    return {name.text: name for name in names}
+    return {name.text: replace(name, module=known[name.module]) for name in names}
 
 
 def find_layers(module, layers):

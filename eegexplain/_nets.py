@@ -67,9 +67,101 @@ def is_skorch_net(estimator):
     return _is_a(unwrap(estimator), "skorch", "NeuralNet")
 
 
-def is_network(estimator):
-    """Tell whether a fitted estimator is a torch network: a skorch net, what holds one in ``net_``, or their mean."""
+def last_step(estimator):
+    """Return what a Pipeline, or what holds one, ends in; other estimators unwrapped."""
     held = unwrap(estimator)
+    while hasattr(held, "steps"):
+        held = unwrap(held.steps[-1][1])
+    return held
+
+
+# Transformers of other packages that are affine maps of trials ``(n_trials, n_channels, n_times)``, along an axis;
+# all are measured and verified (see `_pipelines`). Of trials ``(n_trials, n_times)`` all are taken along time.
+ALONG = {"channels": -2, "times": -1}
+AFFINE_STEPS = {
+    **dict.fromkeys(
+        (("mne", name) for name in ("Scaler", "UnsupervisedSpatialFilter", "CSP", "SPoC", "SSD", "XdawnTransformer")),
+        "channels",
+    ),
+    **dict.fromkeys((("mne", name) for name in ("TemporalFilter", "FilterEstimator")), "times"),
+    **dict.fromkeys(
+        (("sklearn", name) for name in ("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "PCA",
+                                        "IncrementalPCA", "TruncatedSVD", "FastICA", "VarianceThreshold")),
+        "times",
+    ),
+}  # fmt: skip
+_CURES = {
+    "CSP": "CSP(transform_into='csp_space') gives a network trials; powers have no time.",
+    "SPoC": "SPoC(transform_into='csp_space') gives a network trials; powers have no time.",
+    "FunctionTransformer": "What a function does cannot be known: make it a transformer with the attribute "
+    "acts_along = 'channels' or 'times', if it is an affine map along that axis.",
+}
+
+
+def front_steps(pipeline):
+    """Steps before the last of a Pipeline, those of Pipelines inside it too.
+
+    Parameters
+    ----------
+    pipeline : sklearn.pipeline.Pipeline
+        Fitted.
+
+    Returns
+    -------
+    list of (name, step, axis)
+
+    Raises
+    ------
+    TypeError
+        For a step that is not known to be an affine map along channels or along time.
+    """
+    found = []
+    for number, (name, step) in enumerate(pipeline.steps):
+        step = unwrap(step)
+        if hasattr(step, "steps"):
+            inside = front_steps(step)
+            if number < len(pipeline.steps) - 1:
+                inside += _step(*step.steps[-1])
+            found += [(f"{name}.{inner}", one, axis) for inner, one, axis in inside]
+        elif number < len(pipeline.steps) - 1:
+            found += _step(name, step)
+    return found
+
+
+def _step(name, step):
+    """A step with the axis along which it is an affine map; none for one that passes trials on."""
+    if step is None or (isinstance(step, str) and step == "passthrough"):
+        return []
+    kind = type(step).__name__
+    if kind == "FunctionTransformer" and step.func in (None, np.asarray, np.ascontiguousarray, np.float32, np.float64):
+        return []
+    known = (AFFINE_STEPS.get((base.__module__.split(".")[0], base.__name__)) for base in type(step).__mro__)
+    along = getattr(step, "acts_along", None) or next((axis for axis in known if axis is not None), None)
+    powers = getattr(step, "transform_into", "csp_space") != "csp_space"
+    if along not in ALONG or powers:
+        own = "A transformer of your own that is one says so by the attribute acts_along = 'channels' or 'times'."
+        cure = _CURES.get(kind, own)
+        raise TypeError(
+            f"Step {name!r} ({kind}) of the Pipeline cannot be composed with the network: gradients and layers refer "
+            "to what enters the Pipeline, by steps that are affine maps along channels or along time. "
+            f"{cure} Else explain FrozenEstimator(pipeline[-1]) on pipeline[:-1].transform(X), or use "
+            "PerturbationCorrelator(method='sampling')."
+        )
+    return [(name, step, ALONG[along])]
+
+
+def is_network(estimator):
+    """Tell whether a fitted estimator is a torch network: a skorch net, what holds one in ``net_``, or their mean.
+
+    So is a Pipeline that ends in one, behind steps that can be composed with it.
+    """
+    held = unwrap(estimator)
+    if hasattr(held, "steps"):
+        try:
+            front_steps(held)
+        except TypeError:
+            return False
+        held = last_step(held)
     ensemble = together(held)
     if ensemble is not None:
         return all(map(is_network, ensemble.members))

@@ -14,10 +14,11 @@ from eegexplain._batches import RowBytes
 from eegexplain._ensemble import EnsembleModule, joined_net
 from eegexplain._held import held_module
 from eegexplain._layout import check_tensor, one_output, trace_layout
-from eegexplain._module import capture, find_layers, inference
-from eegexplain._nets import is_network, together, unwrap
+from eegexplain._module import capture, find_layers, inference, named_layers
+from eegexplain._nets import is_network, last_step, together, unwrap
 from eegexplain._outputs import RESPONSES, resolve_response
 from eegexplain._parallel import trial_blocks
+from eegexplain._pipelines import ComposedModule, front_maps
 
 
 def sums_to_zero(response: str) -> bool:
@@ -134,12 +135,15 @@ class TorchNet:
     differentiable = True
 
     def __init__(self, estimator, trial_shape):
-        estimator = unwrap(estimator)
+        trial_shape = tuple(trial_shape)
+        estimator, maps, network_shape = unwrap(estimator), [], trial_shape
+        if is_network(last_step(estimator)):
+            maps, network_shape = front_maps(estimator, trial_shape)
+            estimator = last_step(estimator)
         _refuse_aligned(estimator)
         if is_network(estimator) and (ensemble := together(estimator)) is not None:
-            estimator = joined_net([TorchNet(one, trial_shape) for one in ensemble.members], ensemble)
-        trial_shape = tuple(trial_shape)
-        held = held_module(estimator, trial_shape)
+            estimator = joined_net([TorchNet(one, network_shape) for one in ensemble.members], ensemble)
+        held = held_module(estimator, network_shape)
         self.input_shape, self._pick, self._nonlinearity = held.input_shape, held.pick, held.nonlinearity
         self.n_channels, self.n_times = (1, *trial_shape)[-2:]
         self.module = getattr(held.module, "_orig_mod", held.module)  # what was compiled: its layers, and hooks on them
@@ -147,6 +151,10 @@ class TorchNet:
         self.dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         self.eps = float(torch.finfo(self.dtype).eps)
         self.device = torch.device(held.device or "cpu") if parameter is None else parameter.device
+        if maps:
+            self.module = ComposedModule(maps, self.module, self.input_shape)
+            self.module.steps.to(self.device, self.dtype)  # the network stays as it is
+            self.input_shape = trial_shape
         self._layouts = {}
         probe = self._probe()
         self.emits = held.emission(probe)
@@ -290,7 +298,8 @@ class TorchNet:
         """Return ``"conv_out"`` where the module has it, else the last layer to run whose output has a time axis."""
         if isinstance(self.module, EnsembleModule):
             raise ValueError("An ensemble has the layers of each network: name one with layer='members.0. ...'.")
-        names = [name for name, child in self.module.named_modules() if name and not list(child.children())]
+        known = named_layers(self.module).items()
+        names = [name for name, full in known if not list(self.module.get_submodule(full).children())]
         if "conv_out" in names:
             return "conv_out"
         order = []

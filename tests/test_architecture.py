@@ -21,10 +21,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = {
     **dict.fromkeys(("_arrays", "_lazy", "_levels", "_text", "_validation", "_scale", "_seeds", "_settings"), 0),
     **dict.fromkeys(("_answers", "_bands", "_meta", "_explanation", "_inner", "_module", "_outputs", "_torch",
-                     "_parallel", "_io", "_nets", "_held", "_layout", "_trained", "_containers", "_readers",
-                     "_batches", "_folders", "_many", "_reading", "_calibration", "_judge", "_bits", "_stages",
-                     "_ensemble", "_exchange", "_forward", "_subspace", "_total", "_units", "_means", "_checkpoint",
-                     "_cluster", "_heap", "_digest"), 1),
+                     "_parallel", "_io", "_nets", "_held", "_layout", "_pipelines", "_trained", "_containers",
+                     "_readers", "_batches", "_folders", "_many", "_reading", "_calibration", "_judge", "_bits",
+                     "_stages", "_ensemble", "_exchange", "_forward", "_subspace", "_total", "_units", "_means",
+                     "_checkpoint", "_cluster", "_heap", "_digest"), 1),
     **dict.fromkeys(("bases", "datasets", "models"), 2),
     **dict.fromkeys(
         ("perturbation", "reverse_correlation", "sinusoid", "attribution", "encoding", "timecourse", "information",
@@ -43,9 +43,9 @@ ALLOWED = {
 LIBRARIES_AT_MODULE_LEVEL = {"numpy", "scipy", "sklearn", "eegexplain", *sys.stdlib_module_names}
 # Heavy libraries imported at module level, and where.
 HEAVY = {
-    "torch": ("_batches.py", "_ensemble.py", "_held.py", "_layout.py", "_module.py", "_torch.py", "_trained.py",
-              "_stages.py", "models/", "attribution/", "intervention/", "reverse_correlation/_tracing.py",
-              "encoding/parameters/_descent.py"),
+    "torch": ("_batches.py", "_ensemble.py", "_held.py", "_layout.py", "_module.py", "_pipelines.py", "_torch.py",
+              "_trained.py", "_stages.py", "models/", "attribution/", "intervention/",
+              "reverse_correlation/_tracing.py", "encoding/parameters/_descent.py"),
     "skorch": ("_ensemble.py", "_held.py", "models/"),
     "joblib": ("_units.py", "_digest.py", "_cluster.py"),
     "threadpoolctl": ("_parallel.py",),
@@ -287,6 +287,7 @@ PRIVATE_IMPORTS = {
         "models/syncnet/test_estimators.py": "activations of each pool",
         "test_batches.py": "batches that a network is given",
         "test_layout.py": "the layout of a layer, asked of the network",
+        "test_pipelines.py": "a Pipeline's network is compared with it alone",
         "test_outputs.py": "the network's side of the table of responses",
         "test_stages.py": "a network divided in two is compared with the network",
     },
