@@ -100,8 +100,9 @@ def anonymous():
 
 X = np.load(sys.argv[1], mmap_mode="r")
 y = np.arange(len(X)) % 2
-settings = {"training": "gradient", "readout": "max", "max_epochs": 1, "batch_size": 64}
-explainer = PerturbationCorrelator(SyncNetClassifier(num_filters=2, random_state=0, **settings), random_state=0)
+settings = {"gradient": {"readout": "max", "max_epochs": 1, "batch_size": 64}, "closed": {}}[sys.argv[2]]
+net = SyncNetClassifier(num_filters=2, random_state=0, training=sys.argv[2], sfreq=128.0, **settings)
+explainer = PerturbationCorrelator(net, random_state=0)
 clone(explainer).fit(np.array(X[:60]), y[:60])  # libraries that are loaded at the first call
 base, seen, stop = anonymous(), [], threading.Event()
 
@@ -120,13 +121,14 @@ print(max(seen))
 
 @pytest.mark.slow
 @pytest.mark.skipif(not pathlib.Path("/proc/self/status").exists(), reason="anonymous memory is read from Linux")
-def test_anonymous_memory_does_not_grow_with_the_file(tmp_path):
+@pytest.mark.parametrize("training", ["gradient", "closed"])
+def test_anonymous_memory_does_not_grow_with_the_file(training, tmp_path):
     """Training and an explanation: three times the trials, 60 MB more in the file."""
     rises = []
     for n_trials in (1500, 4500):
         X = np.lib.format.open_memmap(tmp_path / f"{n_trials}.npy", "w+", np.float32, (n_trials, 20, 256))
         X[:] = np.random.default_rng(0).standard_normal(X.shape, dtype=np.float32)
         X.flush()
-        command = [sys.executable, "-W", "ignore", "-c", FIT, str(tmp_path / f"{n_trials}.npy")]
+        command = [sys.executable, "-W", "ignore", "-c", FIT, str(tmp_path / f"{n_trials}.npy"), training]
         rises.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     assert rises[1] < rises[0] + 20
