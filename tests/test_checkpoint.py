@@ -75,6 +75,7 @@ def test_a_call_goes_on_where_it_was_interrupted_and_warns_again(tmp_path):
 @pytest.mark.filterwarnings("ignore:unit")
 def test_half_written_units_run_again_and_damaged_ones_are_refused(tmp_path):
     notes, folder = tmp_path / "notes", tmp_path / "kept"
+    assert Checkpoint(tmp_path).keep("one", Squares(notes, 2)).stop is None  # as it will be read
     expected = run(folder, notes)
     first, second, *_ = files(folder)
     first.write_bytes(first.read_bytes()[:-1])
@@ -109,18 +110,24 @@ def test_the_checkpoint_of_another_call_is_refused_by_what_differs(tmp_path):
             run(folder, notes, **given | changed)
     manifest = folder / "squares" / "manifest.json"
     before = json.loads(manifest.read_text())
+    libraries = {"numpy", "scipy", "scikit-learn", "torch", "skorch"}
+    assert set(before["versions"]) == libraries | {"eegexplain", "python"}
     before["versions"]["numpy"] = "1.0"
     manifest.write_text(json.dumps(before))
     with pytest.raises(ValueError, match=rf"numpy was 1\.0, is {np.__version__}"):
         run(folder, notes, **given)
-    manifest.write_text("{")
-    with pytest.raises(ValueError, match=r"manifest\.json is damaged"):
-        run(folder, notes, **given)
+    for damaged in ("{", "{}", "[]"):
+        manifest.write_text(damaged)
+        with pytest.raises(ValueError, match=r"manifest\.json is damaged"):
+            run(folder, notes, **given)
     manifest.unlink()
     with pytest.raises(ValueError, match=r"its manifest\.json is gone"):
         run(folder, notes, **given)
-    with pytest.raises(ValueError, match="one random_state"):
-        open_checkpoint(folder, "other", {}, None)
+    for state in (None, np.random.mtrand._rand):
+        with pytest.raises(ValueError, match="one random_state"):
+            open_checkpoint(folder, "other", {}, state)
+    around = Checkpoint(folder)
+    assert open_checkpoint(around, "other", {}, None) is around
 
 
 @pytest.mark.filterwarnings("ignore:unit")
@@ -130,6 +137,10 @@ def test_what_is_cleared_is_ours(tmp_path):
     own.touch()
     Checkpoint(tmp_path / "kept").clear()
     assert list((tmp_path / "kept").rglob("*")) == [own]
+    own.unlink()
+    run(tmp_path / "kept", tmp_path / "notes")
+    Checkpoint(tmp_path / "kept").clear()
+    assert not (tmp_path / "kept").exists()
 
 
 def again(thing):
@@ -166,5 +177,7 @@ def test_digests_tell_what_differs(tmp_path):
     different = [large, changed, large.astype(np.float32), large.reshape(-1), large[1:], torch.tensor(large)]
     different += [fast_classifier(), fast_classifier(lr=0.1), SyncNetClassifier(), fast_classifier().fit(*trials())]
     assert len({digests((1, one)) for one in different}) == len(different)
+    asked = [Unit(abs, (1,)), Unit(abs, (2,)), Unit(float, (1,))]
+    assert len({Checkpoint(tmp_path).key(unit) for unit in asked}) == 3
     with pytest.raises(ValueError, match=r"be resumed from a checkpoint \(Can.t pickle .{0,200}\): use func"):
         digests(lambda x: x)

@@ -1,5 +1,8 @@
 """One network procedure for each group, what holds of all groups, and what flips of signs may not be asked."""
 
+import gc
+import weakref
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -353,7 +356,17 @@ def save(folder, X, y, groups):
 
 def test_groups_in_files_are_read_one_by_one_and_give_what_they_give_in_memory(found, tmp_path):
     files, run = save(tmp_path, *trials(0, shift=2.0)), {"cv": 3, "random_state": 0}
-    read = explain_groups(EXPLAINER, files, read=load, **run)
+    refs, held = [], []
+
+    def noted(path):
+        gc.collect()
+        held.append(sum(one() is not None for one in refs))  # arrays of files that were read before
+        X, y = load(path)
+        refs.append(weakref.ref(X))
+        return X, y
+
+    read = explain_groups(EXPLAINER, files, read=noted, **run)
+    assert held == [0] * len(files)
     xr.testing.assert_identical(read.dataset, found.dataset)
     kept = explain_groups(EXPLAINER, files, read=load, **run, checkpoint=tmp_path / "kept")
     assert kept.dataset.identical(read.dataset)
