@@ -174,8 +174,11 @@ class SinusoidFitter(Explainer):
     def _fit_signals(self, signals):
         return fit_sinusoids(signals, self.sfreq_, fmin=self.fmin, fmax=self.fmax, detrend=self.detrend)
 
-    def _templates(self, X, y, groups):
-        """Templates of the fitted estimator, ``(n_filters, n_channels, width)``; of these trials where it can."""
+    def _templates(self, X, y, groups, *, trained=False):
+        """Templates of the fitted estimator, ``(n_filters, n_channels, width)``; of these trials where it can.
+
+        `trained`: on these trials, so that what it found is not computed again.
+        """
         if self._is_passthrough:
             return mean_trial(X)[None]
         inner = self.estimator_
@@ -185,12 +188,19 @@ class SinusoidFitter(Explainer):
                 "'passthrough' to describe the trials themselves."
             )
         if hasattr(inner, "explain_population"):
+            if trained and type(inner).__name__ != "FrozenEstimator":
+                return inner.explanation_["value"].values
             shape = (len(X), *self.trial_shape_)
             return inner.explain_population(X.reshape(shape), y, groups)["value"].values
         return np.asarray(inner.templates_)
 
+    def _explain_training(self, X, y, groups):
+        return self._described(self._templates(X, y, groups, trained=True))
+
     def _explain_population(self, X, y, groups):
-        templates = self._templates(X, y, groups)
+        return self._described(self._templates(X, y, groups))
+
+    def _described(self, templates):
         fit = self._fit_signals(templates)
         cell = ("filter", "channel")
         coords = {

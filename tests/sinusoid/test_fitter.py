@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from eegexplain import SinusoidFitter
+from eegexplain import ReverseCorrelator, SinusoidFitter, SyncNetClassifier
 from eegexplain.sinusoid import fit_sinusoids
 
 SFREQ = 128.0
@@ -128,3 +129,20 @@ def test_scikit_learn_checks_of_the_passthrough():
     assert len(checks) >= 40
     for estimator, check in checks:
         check(clone(estimator))
+
+
+def test_what_reverse_correlation_found_in_training_is_not_computed_again(monkeypatch):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((30, 2, 64)), np.arange(30) % 2
+    net = FrozenEstimator(SyncNetClassifier(num_filters=2, training="closed", sfreq=SFREQ, random_state=0).fit(X, y))
+    asked, plain = [], ReverseCorrelator._explain_population
+    monkeypatch.setattr(
+        ReverseCorrelator, "_explain_population", lambda self, X, *y: asked.append(len(X)) or plain(self, X, *y)
+    )
+    fitter = SinusoidFitter(ReverseCorrelator(net)).fit(X[:20], y[:20])
+    assert asked == [20]
+    again = SinusoidFitter(FrozenEstimator(ReverseCorrelator(net).fit(X, y))).fit(X[:20], y[:20])
+    assert asked == [20, 30, 20]  # another's trials are not these
+    np.testing.assert_array_equal(fitter.params_sin_, again.params_sin_)
+    fitter.explain_population(X[20:], y[20:])
+    assert asked == [20, 30, 20, 10]
