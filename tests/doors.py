@@ -315,6 +315,21 @@ DOORS = {
         labels={"y": y, "predicted": y[::-1], "folds": np.arange(8) // 4, "groups": GROUPS, "identities": GROUPS},
     ),
     "balanced_accuracy": Door(inspection.balanced_accuracy, labels={"y": y, "predicted": y[::-1]}),
+    "confusion_table": Door(
+        lambda y, predicted, folds, groups: vars(
+            inspection.confusion_table(y, predicted, folds=folds, groups=groups, n_permutations=19, random_state=0)
+        ),
+        labels={"y": y, "predicted": y[::-1], "folds": np.arange(8) // 4, "groups": GROUPS},
+    ),
+    "map_scores": Door(
+        lambda maps, reference, top: inspection.map_scores(maps, reference, top=top),
+        arrays={"maps": MAPS, "reference": np.abs(MAPS[::-1])}, numbers={"top": 0.3},
+    ),
+    "structural_similarity": Door(
+        lambda first, second, data_range: inspection.structural_similarity(first, second, window=3,
+                                                                           data_range=data_range),
+        arrays={"first": MAPS, "second": MAPS[::-1]}, numbers={"data_range": 2.0},
+    ),
     "average_precision": Door(
         lambda maps, truth, scored: inspection.average_precision(maps, truth, scored=scored),
         arrays={"maps": MAPS, "truth": TRUE, "scored": np.ones((3, 4), bool)},
@@ -625,7 +640,8 @@ NO_ARRAYS = {
         "accuracy_and_faithfulness", "faithfulness_scorer", "information_scorer", "sparsity_scorer",
         "stability_scorer"),
     "records": ("ArtifactAudit", "ArtifactShare", "CrossValidatedExplanation", "CrossValidatedModels",
-                "ExplanationComparison", "GroupExplanation", "ReferenceComparison", "Decoding", "DeletionCurve",
+                "ExplanationComparison", "GroupExplanation", "ReferenceComparison", "Confusion", "Decoding",
+                "DeletionCurve",
                 "SanityCheck", "Parameter", "Perturbation", "ReceptiveField", "Significance", "Stability",
                 "SinusoidFit", "Source", "Job", "Options", "Figure", "Findings", "Section", "Trials",
                 "TrialSet", "TotalInformation", "TruthScore", "UncoveredBand", "UsableInformation"),
@@ -639,6 +655,6 @@ NO_ARRAYS = {
     "torch modules, and what holds a trained one": ("EEGNet", "FrequencyDomainModel", "SyncNet", "TrainedModule",
                                                     "as_estimator"),
     "bases of facades, without a network": ("NetworkClassifier", "NetworkRegressor"),
-    "drawn from a `DeletionCurve`": ("FaithfulnessDisplay",),
+    "drawn from a `DeletionCurve` or a `Confusion`": ("ConfusionDisplay", "FaithfulnessDisplay"),
     "starts with `run_job`": ("make_report",),
 }  # fmt: skip

@@ -1,6 +1,5 @@
 """Attribution methods as multipliers: gradients that any basis reads against the change of the input."""
 
-import contextlib
 import warnings
 from dataclasses import dataclass
 from functools import partial
@@ -106,19 +105,6 @@ class _Explained(nn.Module):
         return self.respond(x)
 
 
-@contextlib.contextmanager
-def _out_of_place(module):
-    """Let no layer overwrite its input: captum's hooks hand on views, which autograd protects."""
-    layers = [child for child in module.modules() if getattr(child, "inplace", False)]
-    try:
-        for layer in layers:
-            layer.inplace = False
-        yield
-    finally:
-        for layer in layers:
-            layer.inplace = True
-
-
 def _deep_lift(module):
     from captum.attr import DeepLift
 
@@ -143,7 +129,7 @@ def _by_captum(make, paths, request, *, against_baseline=False):
     found = torch.empty((len(paths.start), paths.targets.shape[1], *paths.start.shape[1:]), dtype=paths.start.dtype,
                         device=paths.start.device)
     rows = max(1, paths.rows // 2) if against_baseline else paths.rows
-    with warnings.catch_warnings(), _out_of_place(request.module):
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Setting (forward, )?backward hooks")
         for first in range(0, len(found), rows):
             part = slice(first, first + rows)

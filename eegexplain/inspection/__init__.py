@@ -6,6 +6,7 @@ from eegexplain.inspection._comparison import ReferenceComparison
 from eegexplain.inspection._cross_validated import CrossValidatedExplanation
 from eegexplain.inspection.agreement import compare_explanations
 from eegexplain.inspection.audit import ArtifactAudit, ArtifactShare, artifact_audit
+from eegexplain.inspection.confusion import Confusion, confusion_table
 from eegexplain.inspection.contrast import power_contrast
 from eegexplain.inspection.coverage import UncoveredBand, uncovered_bands
 from eegexplain.inspection.decoding import Decoding, assess_decoding, balanced_accuracy
@@ -22,6 +23,7 @@ from eegexplain.inspection.faithfulness import (
 from eegexplain.inspection.groups import GroupExplanation, explain_groups
 from eegexplain.inspection.halves import Stability, stability
 from eegexplain.inspection.information_scores import information_scorer
+from eegexplain.inspection.map_scores import map_scores, structural_similarity
 from eegexplain.inspection.models import CrossValidatedModels, cross_validate_models
 from eegexplain.inspection.permutation import permutation_test
 from eegexplain.inspection.references import reference_decoders
@@ -39,6 +41,7 @@ from eegexplain.inspection.truth import TruthScore, score_against_truth
 __all__ = [
     "ArtifactAudit",
     "ArtifactShare",
+    "Confusion",
     "CrossValidatedExplanation",
     "CrossValidatedModels",
     "Decoding",
@@ -58,6 +61,7 @@ __all__ = [
     "average_precision",
     "balanced_accuracy",
     "compare_explanations",
+    "confusion_table",
     "cross_validate_explanations",
     "cross_validate_models",
     "evidence_contrast",
@@ -69,6 +73,7 @@ __all__ = [
     "information_scorer",
     "group_significance",
     "label_randomization",
+    "map_scores",
     "map_similarity",
     "model_randomization",
     "permutation_test",
@@ -81,6 +86,7 @@ __all__ = [
     "sparsity_scorer",
     "stability",
     "stability_scorer",
+    "structural_similarity",
     "uncovered_bands",
     "usable_information",
 ]

@@ -12,6 +12,7 @@ from eegexplain._total import TotalInformation, total_information
 from eegexplain.inspection._errors import beyond_zero, familywise_limit
 from eegexplain.inspection._kinds import claim
 from eegexplain.inspection._symmetry import mirrored
+from eegexplain.inspection.confusion import Confusion, confusion_table
 from eegexplain.inspection.decoding import Decoding, assess_decoding
 from eegexplain.inspection.halves import Stability, models_stability
 from eegexplain.inspection.models import CrossValidatedModels
@@ -93,6 +94,30 @@ class CrossValidatedExplanation(Answers):
     def decoding_(self) -> Decoding | None:
         """How well held-out trials were decoded; None for regressors."""
         return self.models.decoding if self.models is not None else _decoding_of(self.dataset)
+
+    def confusion(self, *, n_permutations: int = 999, random_state: Any = None) -> Confusion:
+        """Count which classes of held-out trials are taken for which.
+
+        Parameters
+        ----------
+        n_permutations : int
+        random_state : int, RandomState or None
+            None takes the seed of the cross-validation.
+
+        Returns
+        -------
+        Confusion
+
+        Raises
+        ------
+        ValueError
+            For regressors, and where several targets have been explained.
+        """
+        told = _labels_of(self.dataset)
+        if told is None:
+            raise ValueError("Numbers are not confused: a confusion table is of classes.")
+        seed = self.dataset.attrs["seed"] if random_state is None else random_state
+        return confusion_table(**told, n_permutations=n_permutations, random_state=seed)
 
     @property
     def total_(self) -> TotalInformation | None:
@@ -255,10 +280,18 @@ def _tell(data, index):
 
 def _decoding_of(dataset):
     """Judged again from what a file keeps."""
+    told = _labels_of(dataset)
+    if told is None:
+        return None
+    scores = {"scores": dataset["score"].values} if "score" in dataset else {}
+    return assess_decoding(**told, **scores, random_state=dataset.attrs["seed"])
+
+
+def _labels_of(dataset):
+    """Classes, predictions, folds and groups of all trials; None of numbers."""
     if "label" not in dataset or np.asarray(dataset["label"]).dtype.kind == "f":
         return None
     folds = dataset["fold_of_trial"].values
     groups = dataset["group"].values if "group" in dataset else None
-    settings = {"folds": folds if (folds >= 0).all() else None, "groups": groups, "random_state": dataset.attrs["seed"]}
-    settings |= {"scores": dataset["score"].values} if "score" in dataset else {}
-    return assess_decoding(dataset["label"].values, dataset["prediction"].values, **settings)
+    found = {"folds": folds if (folds >= 0).all() else None, "groups": groups}
+    return {"y": dataset["label"].values, "predicted": dataset["prediction"].values, **found}

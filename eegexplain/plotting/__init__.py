@@ -3,6 +3,7 @@
 import importlib
 
 _LAZY = {
+    "ConfusionDisplay": "eegexplain.plotting.displays.confusion",
     "CrossValidatedDisplay": "eegexplain.plotting.displays.cross_validated",
     "PermutationDisplay": "eegexplain.plotting.displays.permutation",
     "FaithfulnessDisplay": "eegexplain.plotting.displays.faithfulness",

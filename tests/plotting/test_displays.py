@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from eegexplain import plotting
-from eegexplain.inspection import DeletionCurve
+from eegexplain.inspection import DeletionCurve, confusion_table
 from tests.doors import DOORS, relations
 
 NAMES = sorted(name for name in plotting.__all__ if name.endswith("Display"))
@@ -25,6 +25,8 @@ def made(name):
     if name == "FaithfulnessDisplay":  # takes a record of arrays
         curve = DeletionCurve(np.array([0, 1.0]), np.ones((2, 3)), np.zeros((2, 3)), "deletion")
         return plotting.FaithfulnessDisplay(curve)
+    if name == "ConfusionDisplay":
+        return plotting.ConfusionDisplay(confusion_table(["a", "b"] * 5, ["a", "b", "b", "b", "a"] * 2, random_state=0))
     if name == "SynchronyDisplay":  # its door is that of the places, which are drawn
         return plotting.SynchronyDisplay(relations())
     return DOORS[name].call(**DOORS[name].arrays, **DOORS[name].numbers)
