@@ -18,7 +18,7 @@ STABILIZERS = (0.01, 0.03)  # of the structural similarity: shares of the range 
 class MapScore:
     """One column of `map_scores`.
 
-    Attributes
+    Parameters
     ----------
     name : str
     measure : str

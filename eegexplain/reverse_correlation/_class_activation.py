@@ -19,8 +19,8 @@ def layer_maps(
     network : TorchNet
     layer : str
     axes : tuple of int
-        Axes of the layer's output that are positions (channels, times), in this order; the batch is axis 0, all others
-        are units.
+        Axes of the layer's output that are positions (channels, times), in this order, once the batch is axis 0; all
+        others are units.
     X : ndarray of shape (n_trials, n_channels, n_times)
     response : str
         Resolved: not "auto".
@@ -33,19 +33,22 @@ def layer_maps(
     """
     import torch
 
+    from eegexplain._layout import check_tensor, one_output
     from eegexplain._torch import gradient_mode
 
+    batch = network.layout(layer).batch
     for part in trial_blocks(len(X), network.rows(batch_size, network.n_outputs)):
         with gradient_mode(network.module), _watched(network.module, layer) as seen:
             outputs = network.respond(network.tensor(X[part]).requires_grad_(), response)
-            activation = _single(layer, seen, len(outputs))
+            activation = check_tensor(layer, one_output(layer, seen))
             found = []
             for number, total in enumerate(outputs.sum(0)):
                 (gradient,) = torch.autograd.grad(
                     total, activation, retain_graph=number < outputs.shape[1] - 1, allow_unused=True,
                     materialize_grads=True,
                 )  # fmt: skip
-                found.append(_weighted(activation.detach(), gradient, axes))
+                pair = (one.movedim(batch, 0) for one in (activation.detach(), gradient))
+                found.append(_weighted(*pair, axes))
         yield part, torch.stack(found, dim=1).double().cpu().numpy()
 
 
@@ -58,13 +61,13 @@ def _weighted(activation, gradient, axes):
 
 
 class _watched:
-    """Records what a layer returns and hands on a copy: a later layer may work in place."""
+    """Records what a layer returns and hands on a copy of a tensor: a later layer may work in place."""
 
     def __init__(self, module, layer):
-        from eegexplain._module import find_layers
+        from eegexplain._module import layer_names
 
-        find_layers(module, [layer])
-        self.layer, self.seen = module.get_submodule(layer), []
+        (self.name,) = layer_names(module, [layer]).values()
+        self.layer, self.seen = module.get_submodule(self.name.module), []
 
     def __enter__(self):
         self.handle = self.layer.register_forward_hook(self._note)
@@ -74,19 +77,8 @@ class _watched:
         self.handle.remove()
 
     def _note(self, layer, inputs, output):
-        self.seen.append(output)
+        self.seen.append(self.name.of(output))
         return output.clone() if hasattr(output, "clone") else output
-
-
-def _single(layer, seen, n_trials):
-    if len(seen) != 1:
-        raise ValueError(f"Layer {layer!r} runs {len(seen)} times in a forward pass: choose a layer that runs once.")
-    (output,) = seen
-    shape = tuple(getattr(output, "shape", ()))
-    if len(shape) < 2 or shape[0] != n_trials:
-        told = f"shape {shape}" if shape else type(output).__name__
-        raise ValueError(f"Layer {layer!r} returns {told}: Grad-CAM needs one tensor (batch, units, ...).")
-    return output
 
 
 def to_samples(field: Any, n_times: int) -> NDArray:

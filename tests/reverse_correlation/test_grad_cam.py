@@ -98,6 +98,32 @@ def test_time_before_other_axes():
     np.testing.assert_allclose(found[:, 1], expected[:, 0].transpose(0, 2, 1), atol=1e-12)
 
 
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_units_on_the_last_axis_of_a_recurrent_layer(batch_first):
+    """Its sequence is ``layer[0]``: time before units, the batch first or second."""
+
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.layer, self.head = nn.GRU(C, 5, batch_first=batch_first), nn.Linear(5, 2)
+
+        def forward(self, x):
+            sequence = self.layer(x.transpose(1, 2) if batch_first else x.permute(2, 0, 1))[0]
+            return self.head(torch.tanh(sequence)).mean(1 if batch_first else 0)
+
+    module = Recurrent().double()
+    found = explained(module, layer="layer[0]").explain(X)["value"]
+    assert found.dims == ("trial", "output", "time")
+    x = torch.as_tensor(X).transpose(1, 2)
+    with torch.no_grad():
+        states = module.layer(x if batch_first else x.transpose(0, 1))[0]
+        states = (states if batch_first else states.transpose(0, 1)).numpy()
+    weights = module.head.weight.detach().numpy()
+    slopes = np.einsum("ku,ntu->nku", weights, 1 - np.tanh(states) ** 2) / T / T
+    np.testing.assert_allclose(found, np.einsum("nku,ntu->nkt", slopes, states), atol=1e-10)
+
+
 def test_positions_lie_where_they_look():
     """Unpadded windows of 9 samples every 4: the first looks at samples 0 to 8, its middle is 4."""
     module = Readout(nn.Conv1d(C, 4, 9, stride=4), 4)
