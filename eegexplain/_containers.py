@@ -1,5 +1,6 @@
 """Whatever holds trials as trials, labels, groups and what is known of them: the one door is `read_trials`."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from eegexplain._lazy import LazyTrials
 from eegexplain._readers import READERS, TrialSet, picked
 from eegexplain._validation import check_ch_names, check_group_names, suggest
 
+_CAP = 64  # electrodes, from which on trials with fewer samples than channels are unusual
 UNITS = {"V": 1.0, "mV": 1e3, "uV": 1e6}  # how many of them a volt has
 
 
@@ -135,8 +137,21 @@ def trials_to_fit(estimator: Any, X: Any, y: Any, groups: Any) -> TrialSet:
             "channels of the trials into its order."
         )
     if not is_container(X):
+        if names is None and known is None:
+            _ask_whether_swapped(X)
         return TrialSet(X, y, groups, getattr(estimator, "sfreq", None), names)
     return trials_of(X, y, groups, sfreq=getattr(estimator, "sfreq", None), ch_names=known if names is None else names)
+
+
+def _ask_whether_swapped(X):
+    """Warn of trials with more channels than samples, and more than a common cap has: who names channels knows them."""
+    shape = np.shape(X) if hasattr(X, "shape") else ()
+    if len(shape) == 3 and shape[1] > max(shape[2], _CAP):
+        warnings.warn(
+            f"X has {shape[1]} channels of {shape[2]} samples: are times and channels swapped? Then give "
+            "X.transpose(0, 2, 1); if not, name the channels (ch_names) and this is not asked.",
+            stacklevel=4,
+        )
 
 
 def _trained_names(model):

@@ -146,7 +146,7 @@ def _from_mne(data, channels, labelled):
         metadata |= {str(name): data.metadata[name].to_numpy() for name in data.metadata}
     source = EpochsTrials(data, picks)
     places = np.arange(len(data.events))
-    X = source.read(places) if data.preload else LazyTrials([source], places)
+    X = data.get_data(picks=picks, copy=False, verbose="error") if data.preload else LazyTrials([source], places)
     return TrialSet(X, y, None, float(info["sfreq"]), list(info["ch_names"]), info, "V", metadata, notes)
 
 

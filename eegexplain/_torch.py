@@ -98,6 +98,15 @@ class Gradients(NamedTuple):
     gradients: np.ndarray  # (batch, n_outputs, n_channels, n_times)
 
 
+def _refuse_scattered(module):
+    """Refuse a module of which parts are elsewhere, or nowhere: torch's own errors name an operation, not the cure."""
+    devices = sorted({str(one.device) for one in (*module.parameters(), *module.buffers())})
+    if "meta" in devices:
+        raise ValueError("The network has no weights yet (device 'meta'): load them, module.to_empty(device='cpu').")
+    if len(devices) > 1:
+        raise ValueError(f"Parts of the network are on {' and '.join(devices)}: bring all to one, module.to('cpu').")
+
+
 class TorchNet:
     """A fitted skorch net, or a facade that holds one in ``net_``, as functions of trials.
 
@@ -151,6 +160,7 @@ class TorchNet:
         self.dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         self.eps = float(torch.finfo(self.dtype).eps)
         self.device = torch.device(held.device or "cpu") if parameter is None else parameter.device
+        _refuse_scattered(self.module)
         if maps:
             self.module = ComposedModule(maps, self.module, self.input_shape)
             self.module.steps.to(self.device, self.dtype)  # the network stays as it is

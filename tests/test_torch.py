@@ -1,6 +1,7 @@
 """A network as NumPy functions: what it emits, responses, gradients, activations; nothing left changed."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -281,3 +282,12 @@ def test_threads_that_share_a_network_take_turns(X):
 def test_networks_that_were_not_fitted(make):
     with pytest.raises(NotFittedError):
         t.TorchNet(make(), SHAPE)
+
+
+def test_a_network_on_several_devices_is_named():
+    class Scattered(nn.Linear):
+        def parameters(self, recurse=True):
+            return iter([SimpleNamespace(device=device) for device in ("cuda:0", "cpu")])
+
+    with pytest.raises(ValueError, match="Parts of the network are on cpu and cuda:0: bring all to one"):
+        t._refuse_scattered(Scattered(2, 2))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from eegexplain._containers import trials_to_fit
 from eegexplain._explanation import make_explanation
 from eegexplain._meta import Explainer
 from eegexplain._parallel import trial_blocks
@@ -136,8 +137,9 @@ class SinusoidFitter(Explainer):
         if not self._is_passthrough:
             return super().fit(X, y, groups=groups, **fit_params)
         check_numbers(self)
+        X, y, groups = read = trials_to_fit(self, X, y, groups)
         X = validate_trials(self, X, reset=True)
-        self._set_axes(X)
+        self._set_axes(X, read)
         self._prepare(as_trials(X), y)
         self.estimator_ = self.estimator
         self.explanation_ = self._explain_population(as_trials(X), y, groups)
