@@ -11,6 +11,7 @@ __version__ = "0.1.0.dev0"
 
 _LAZY = {
     # name: module that defines it
+    "ActivationPatcher": "eegexplain.intervention",
     "DelayedModel": "eegexplain.encoding",
     "EEGNet": "eegexplain.models",
     "EEGNetClassifier": "eegexplain.models",

@@ -12,7 +12,7 @@ from eegexplain._validation import check_groups
 _UNITS = {"frequency": "Hz", "time": "s", "lag": "s"}
 # Column names read "C3@10Hz@left": where, then what, then for whom.
 _NAME_ORDER = ("channel", "region", "component", "source", "pair", "frequency", "band", "window", "time", "lag",
-               "coefficient", "parameter", "filter", "output")  # fmt: skip
+               "coefficient", "parameter", "filter", "unit", "layer", "output")  # fmt: skip
 
 
 def make_explanation(value, dims, coords, *, standard_error=None, variables=None, **attrs):

@@ -144,6 +144,8 @@ class Explainer(Answers, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         else:
             check_finished(fitted)
         self.estimator_ = fitted
+        if is_network(fitted) and not hasattr(fitted, "classes_"):
+            self._network()  # a bare module inside a FrozenEstimator learns how many classes it has
         if hasattr(self.estimator_, "classes_"):
             self.classes_ = self.estimator_.classes_
             self._check_labels(y)

@@ -420,6 +420,7 @@ DOORS = {
         arrays={"scores": X[:, 0, 0]}, labels={"y": y, "folds": np.arange(8) // 4, "groups": np.arange(8)},
     ),
     # intervention
+    "ActivationPatcher": analysis(intervention.ActivationPatcher, n_draws=2, random_state=0),
     "intervene": Door(
         lambda X, other, reference: intervention.intervene(
             network(), X, {"conv_out": {"units": [0], "with": other}, "pool_out": {"units": [1], "with": "mean"}},
@@ -498,6 +499,13 @@ DOORS = {
         lambda null, observed, p_values, cells:
         plotting.PermutationDisplay(null, observed, ["a"], p_values, cells=cells),
         null=rng.random((1, 9)), observed=np.array([0.5]), p_values=np.array([0.1]), cells=rng.random(5),
+    ),
+    "PatchingDisplay": display(
+        lambda value, standard_error, contrast: plotting.PatchingDisplay(
+            value, standard_error, list("abcde"), ["x", "y"], 9, contrast=contrast
+        ),
+        ("value", "standard_error", "contrast"), value=rng.random((2, 5)), standard_error=rng.random((2, 5)),
+        contrast=rng.random(2),
     ),
     "HRFDisplay": display(lambda times, responses: plotting.HRFDisplay([times], [responses], ["a"]),
                           times=np.arange(5.0), responses=np.arange(5.0)),

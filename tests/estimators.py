@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from eegexplain import bases
 from eegexplain.attribution import FLEXAttributor, OcclusionAttributor
 from eegexplain.information import InformationMapper, SynchronyMapper
+from eegexplain.intervention import ActivationPatcher
 from eegexplain.models import (
     EEGNetClassifier,
     EEGNetRegressor,
@@ -150,6 +151,12 @@ def fast_envelopes(**params):
     return EnvelopeCorrelator(fast_classifier(), layer="pool_out", random_state=0, **params)
 
 
+def fast_patcher(**params):
+    """Activation patching of filters, few draws."""
+    settings = {"estimator": closed_classifier(), "n_draws": 3, "random_state": 0}
+    return ActivationPatcher(**{**settings, **params})
+
+
 def fast_information(**params):
     """Information in channels."""
     settings = {"cells": bases.Fourier(), "n_permutations": 19, "random_state": 0}
@@ -208,6 +215,7 @@ CASES = [
     Case(
         "SinusoidFitter", lambda: SinusoidFitter(fast_classifier()), 61, map_attributes=(("err_lin_", 1),)
     ),
+    Case("ActivationPatcher", fast_patcher, 61),
     Case("InformationMapper", fast_information, 61),  # partners depend on what trials hold, channel by channel
     Case("InformationMapper-numbers", fast_information_on_numbers, 58, regression=True),
     Case("SynchronyMapper", fast_synchrony, 61),  # angles are drawn channel by channel

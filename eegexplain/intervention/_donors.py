@@ -87,11 +87,13 @@ def _serves(codes, code, least):
 
 
 def _round(members, pool, n_draws, rng):
-    """Donors for members from a pool, each about equally often: members walk around a circle of donors, in step."""
+    """Donors for members from a pool, each about equally often."""
+    if not np.isin(members, pool).all():
+        n_times = -(-len(members) * n_draws // len(pool))
+        dealt = np.concatenate([rng.permutation(pool) for _ in range(n_times)])
+        return dealt[: len(members) * n_draws].reshape(len(members), n_draws)
+    # all stand in a circle and walk in step: nobody stays in place
     circle = rng.permutation(pool)
-    if np.isin(members, pool).all():  # from their own places on, which they leave
-        places = np.argsort(circle)[np.searchsorted(np.sort(circle), members)]
-        steps = 1 + rng.permutation(len(pool) - 1) if len(pool) > 1 else np.zeros(1, int)
-    else:
-        places, steps = rng.permutation(len(members)), rng.permutation(len(pool))
+    places = np.argsort(circle)[np.searchsorted(np.sort(circle), members)]
+    steps = 1 + rng.permutation(len(pool) - 1) if len(pool) > 1 else np.zeros(1, int)
     return circle[(places[:, None] + np.resize(steps, n_draws)) % len(circle)]

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eegexplain._module import find_layers, inference
+from eegexplain._layout import check_tensor
+from eegexplain._module import described, inference, layer_names
 from eegexplain._torch import TorchNet
 from eegexplain._validation import check_indices
 
@@ -21,38 +22,39 @@ class Site:
     Parameters
     ----------
     layer : str
-    axis : int
-        Of the tensor, along which the units lie.
+    axes : tuple of int
+        Of the tensor, along which the units lie: a unit is an entry of all of them.
     n_units : int
     shape : tuple of int
         Of the tensor, for one trial.
     width : int
-        Entries along the axis that make up a unit: 1, or the features of a head.
+        Entries that make up a unit: 1, or the features of a head.
     enters : bool
         Whether the tensor is the layer's input instead of its output.
     """
 
     layer: str
-    axis: int
+    axes: tuple[int, ...]
     n_units: int
     shape: tuple[int, ...] = ()
     width: int = 1
     enters: bool = False
 
-    def entries(self, units: NDArray, device: torch.device) -> torch.Tensor:
-        """Where some units are along the axis.
+    def mask(self, units: NDArray) -> torch.Tensor:
+        """Where some units are.
 
         Parameters
         ----------
         units : ndarray of int
-        device : torch.device
 
         Returns
         -------
-        torch.Tensor
+        torch.Tensor of bool
+            Of as many dimensions as the tensor that passes; of size 1 in those without units.
         """
-        places = (np.asarray(units)[:, None] * self.width + np.arange(self.width)).ravel()
-        return torch.as_tensor(places, device=device)
+        chosen = np.isin(np.arange(self.n_units), units).repeat(self.width)
+        sizes = [self.shape[axis - 1] if axis in self.axes else 1 for axis in range(1, len(self.shape) + 1)]
+        return torch.from_numpy(chosen).reshape(1, *sizes)
 
     def replaced(self, state: torch.Tensor, units: NDArray, other: torch.Tensor) -> torch.Tensor:
         """A state with some of its units taken from another.
@@ -60,7 +62,7 @@ class Site:
         Parameters
         ----------
         state : torch.Tensor of shape (batch, ...)
-            It stays as it is: layers behind may work in place.
+            It stays as it is.
         units : ndarray of int
         other : torch.Tensor of the shape of `state`, or of one row for all
 
@@ -68,9 +70,7 @@ class Site:
         -------
         torch.Tensor
         """
-        changed, places = state.clone(), self.entries(units, state.device)
-        source = other.to(state).expand(len(state), *other.shape[1:])
-        return changed.index_copy_(self.axis, places, source.index_select(self.axis, places))
+        return torch.where(self.mask(units).to(state.device), other.to(state), state)
 
     def check_units(self, units: Any) -> NDArray:
         """Numbers of units, all of them for None.
@@ -104,16 +104,20 @@ class _ReachedError(Exception):
     """Ends a forward pass where all that was asked for has been seen."""
 
 
-def find_sites(net: TorchNet, layers: Sequence[str], heads: Mapping[str, int] | None = None) -> dict[str, Site]:
+def find_sites(
+    net: TorchNet, layers: Sequence[str], heads: Mapping[str, int] | None = None, *, tell: bool = False
+) -> dict[str, Site]:
     """Look at the layers of a network, on noise.
 
     Parameters
     ----------
     net : TorchNet
     layers : sequence of str
-        Names as in ``module.named_modules()``.
+        Names as in ``module.named_modules()``, with parts and axes (see `LayerName`).
     heads : dict of str to int, optional
         Layers whose input is that many heads side by side.
+    tell : bool
+        Whether to warn where it is not clear what a unit is.
 
     Returns
     -------
@@ -127,30 +131,32 @@ def find_sites(net: TorchNet, layers: Sequence[str], heads: Mapping[str, int] | 
     """
     heads = heads or {}
     seen: dict[str, list[torch.Tensor]] = {name: [] for name in layers}
-    sites = {name: Site(name, 1, 0, enters=name in heads) for name in layers}
+    sites = {name: Site(name, (1,), 0, enters=name in heads) for name in layers}
     with inference(net.module), torch.no_grad(), hooked(net, {sites[name]: seen[name].append for name in layers}):
         net.raw(net._two_trials())
-    return {name: _measured(net, sites[name], seen[name], heads.get(name)) for name in layers}
+    return {name: _measured(net, sites[name], seen[name], heads.get(name), tell) for name in layers}
 
 
-def _measured(net, site, seen, n_heads):
+def _measured(net, site, seen, n_heads, tell):
     """The site with the number of its units, from the tensors that passed."""
     if len(seen) != 1:
         times = f"runs {len(seen)} times" if seen else "does not run"
         raise ValueError(f"Layer {site.layer!r} {times} in a forward pass: choose a layer that runs once.")
     shape = seen[0].shape
     if n_heads is None:
-        layout = net.layout(site.layer)
-        axis = layout.units[0]
-        if layout.batch != 0 or len(layout.units) > 1:
-            raise ValueError(f"{layout.told(site.layer)} An intervention needs one axis, of a batch that is first.")
-        return Site(site.layer, axis, shape[axis], tuple(shape[1:]))
+        layout = net.layout(site.layer, tell=tell)
+        if layout.batch != 0:
+            raise ValueError(
+                f"Layer {site.layer!r} has its trials on axis {layout.batch}: an intervention needs them first "
+                "(batch_first=True of a recurrent layer)."
+            )
+        return Site(site.layer, layout.units, layout.n_units, layout.shape)
     if n_heads < 1 or shape[-1] % n_heads:
         raise ValueError(
             f"heads={n_heads} does not divide the {shape[-1]} features that enter layer {site.layer!r}: name the "
             "layer that the heads enter side by side (the projection behind them), and their number."
         )
-    return Site(site.layer, len(shape) - 1, n_heads, tuple(shape[1:]), shape[-1] // n_heads, enters=True)
+    return Site(site.layer, (len(shape) - 1,), n_heads, tuple(shape[1:]), shape[-1] // n_heads, enters=True)
 
 
 @contextlib.contextmanager
@@ -163,21 +169,36 @@ def hooked(net: TorchNet, changes: Mapping[Site, Callable[[torch.Tensor], torch.
     changes : dict of Site to callable
         Takes the tensor that passes and returns another, or None.
     """
-    layers = find_layers(net.module, [site.layer for site in changes])
+    names = layer_names(net.module, [site.layer for site in changes])
     with contextlib.ExitStack() as stack:
         for site, change in changes.items():
-            layer = layers[site.layer]
-            add = layer.register_forward_pre_hook if site.enters else layer.register_forward_hook
-            stack.callback(add((_on_input if site.enters else _on_output)(site, change)).remove)
+            name = names[site.layer]
+            layer = net.module.get_submodule(name.module)
+            if site.enters:
+                stack.callback(layer.register_forward_pre_hook(_on_input(site, change)).remove)
+            else:
+                stack.callback(layer.register_forward_hook(_on_output(site, name, change)).remove)
         yield
 
 
-def _on_output(site, change):
+def _on_output(site, name, change):
     def hook(layer, inputs, output):
-        """See the output, and replace it."""
-        return change(_tensor(site, output))
+        """See the output, or the named part of it, and replace it."""
+        changed = change(_tensor(site, name.of(output)))
+        return None if changed is None else _with_part(output, name.parts, changed)
 
     return hook
+
+
+def _with_part(output, parts, changed):
+    """What a layer returned, with another tensor as its named part."""
+    if not parts:
+        return changed
+    if isinstance(output, dict):
+        return type(output)(output | {parts[0]: _with_part(output[parts[0]], parts[1:], changed)})
+    items = list(output)
+    items[int(parts[0])] = _with_part(items[int(parts[0])], parts[1:], changed)
+    return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
 
 
 def _on_input(site, change):
@@ -190,10 +211,11 @@ def _on_input(site, change):
 
 
 def _tensor(site, passing):
+    if not site.enters:
+        return check_tensor(site.layer, passing)
     if not isinstance(passing, torch.Tensor) or passing.ndim < 2:
-        kind = f"shape {tuple(passing.shape)}" if isinstance(passing, torch.Tensor) else type(passing).__name__
-        way = "takes" if site.enters else "returns"
-        raise ValueError(f"Layer {site.layer!r} {way} {kind}: an intervention needs one tensor (batch, units, ...).")
+        told = described(passing)
+        raise ValueError(f"Layer {site.layer!r} takes {told}, but heads enter as a tensor (batch, ..., features).")
     return passing
 
 

@@ -41,7 +41,8 @@ def intervene(
     X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
         Trials.
     replace : dict of str to dict
-        For each layer (a name as in ``module.named_modules()``; of an ensemble ``members.0.`` and so on before it)
+        For each layer (a name as in ``module.named_modules()``; ``"lstm[0]"`` of what returns several, ``"seen@2"``
+        where the axis of units must be said; of an ensemble with ``members.0.`` and so on before it)
         ``"with"``, what takes the place of its units' outputs:
 
         - "zeros";
@@ -185,7 +186,7 @@ def _patches(run, replace):
         if "with" not in asked:
             raise ValueError(f'{wanted}: "with" is missing in {dict(asked)!r}.')
     heads = {name: positive_int("heads", asked["heads"]) for name, asked in replace.items() if "heads" in asked}
-    sites = find_sites(run.net, list(replace), heads)
+    sites = find_sites(run.net, list(replace), heads, tell=True)
     return [_Patch(site, site.check_units(replace[name].get("units")), _source(run, site, replace[name]["with"]))
             for name, site in sites.items()]  # fmt: skip
 

@@ -5,6 +5,7 @@ import importlib
 _LAZY = {
     "ConfusionDisplay": "eegexplain.plotting.displays.confusion",
     "CrossValidatedDisplay": "eegexplain.plotting.displays.cross_validated",
+    "PatchingDisplay": "eegexplain.plotting.displays.patching",
     "PermutationDisplay": "eegexplain.plotting.displays.permutation",
     "FaithfulnessDisplay": "eegexplain.plotting.displays.faithfulness",
     "TimeFrequencyDisplay": "eegexplain.plotting.displays.attribution",

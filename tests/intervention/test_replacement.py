@@ -10,7 +10,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from eegexplain import as_estimator, intervene
-from eegexplain.models import EnsembleClassifier
+from eegexplain.models import EnsembleClassifier, SyncNet
 from tests.estimators import closed_classifier, fast_classifier, trials
 
 X = np.random.default_rng(0).standard_normal((11, 3, 32))
@@ -179,6 +179,69 @@ def test_heads_enter_a_projection(monkeypatch):
         logits(net, X, {"projection": {"heads": 4, "with": "zeros"}})
     with pytest.raises(ValueError, match="between 0 and 1, as it has 2 heads"):
         logits(net, X, {"projection": {"heads": 2, "units": [2], "with": "zeros"}})
+
+
+class Recurrent(nn.Module):
+    """Returns sequences and, of the last step, states of its memory; a dict passes on what was seen."""
+
+    class Passed(nn.Module):
+        def forward(self, x):  # noqa: D102
+            return {"seen": x, "also": 2 * x}
+
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.passed, self.head = nn.LSTM(3, 4, batch_first=True), self.Passed(), nn.Linear(4, 2)
+
+    def forward(self, x):
+        sequence, (last, _) = self.lstm(x.swapaxes(1, 2))
+        return self.head(self.passed(sequence)["seen"].mean(1)) + last[0, :, :2]
+
+
+def test_parts_of_what_a_layer_returns():
+    torch.manual_seed(0)
+    net, others = Recurrent().double(), X[::-1].copy()
+    with torch.no_grad():
+        (sequence, (last, _)), (other, _) = (net.lstm(torch.from_numpy(x).swapaxes(1, 2)) for x in (X, others))
+        sequence[..., 2] = other[..., 2]
+        expected = (net.head(sequence.mean(1)) + last[0, :, :2]).numpy()
+    for layer in ("lstm[0]", "passed[seen]@2"):
+        found = logits(net, X, {layer: {"units": [2], "with": others}})
+        np.testing.assert_allclose(found, expected, rtol=1e-12, err_msg=layer)
+    with pytest.raises(ValueError, match=r"Name a part of it: 'lstm\[0\]'"):
+        logits(net, X, {"lstm": {"with": "zeros"}})
+
+
+def test_a_filter_takes_its_band_along():
+    """Two filters set by hand, for 10 and for 20 Hz: what one carries goes with it, and nothing else."""
+    sfreq, n_times = 128, 256
+    module = SyncNet(n_chans=1, n_times=n_times, n_outputs=2, num_filters=2, filter_width=64, readout="log_power",
+                     sfreq=sfreq)  # fmt: skip
+    with torch.no_grad():
+        module.amplitude.fill_(1.0)
+        module.omega.copy_(2 * np.pi * torch.tensor([10.0, 20.0]).reshape(1, 1, 1, 2) / sfreq)
+        module.beta.fill_(2e-3)
+        module.phi_ini.zero_()
+        module.final_layer.weight.copy_(torch.eye(2))
+        module.final_layer.bias.zero_()
+    net = as_estimator(module.double(), classes=False)
+    rng, times = np.random.default_rng(0), np.arange(n_times) / sfreq
+    noise = rng.standard_normal((20, 1, n_times))
+    waves = {rhythm: 2 * np.sin(2 * np.pi * rhythm * times + rng.uniform(0, 7, (20, 1, 1))) for rhythm in (10, 20)}
+    for lost, rhythm in enumerate((10, 20)):
+        kept, other = 1 - lost, 30 - rhythm
+        for source in ("zeros", "mean"):
+            without = {"conv_out": {"units": [lost], "with": source}}
+
+            def moved(rhythm, replace, reference):
+                """Change of both outputs by a rhythm that comes to the noise."""
+                both = (intervene(net, X, replace, reference=reference) for X in (noise + waves[rhythm], noise))
+                return np.subtract(*both)
+
+            clean, left = ({one: moved(one, replace, noise) for one in (10, 20)} for replace in ({}, without))
+            assert clean[rhythm][:, lost].min() > 1.5 and clean[other][:, kept].min() > 1.5
+            np.testing.assert_allclose(left[rhythm][:, lost], 0, atol=1e-12)  # its band is gone from its output
+            for one in (10, 20):  # and all else is as it was
+                np.testing.assert_array_equal(left[one][:, kept], clean[one][:, kept])
 
 
 def test_whatever_holds_the_network():

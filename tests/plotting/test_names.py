@@ -102,6 +102,11 @@ def permutation():
     yield plotting.PermutationDisplay(null, null[:, 0], NASTY, null[:, 0] ** 2).plot().figure_, NASTY
 
 
+def patching():
+    value = RNG.normal(size=(5, 5))
+    yield plotting.PatchingDisplay(value, value**2, NASTY, NASTY, 9, label=NASTY[0]).plot().figure_, NASTY
+
+
 def information():
     facts = {"degrees_of_freedom": 4, "unit": "bit"}
     whole = {"total_value": 0.5, "total_standard_error": 0.1, "entropy_value": 1.0}
@@ -128,6 +133,7 @@ DRAWN = {
     "SynchronyDisplay": synchrony,
     "InformationDisplay": information,
     "CrossValidatedDisplay": cross_validated, "PermutationDisplay": permutation,
+    "PatchingDisplay": patching,
     "TopomapDisplay": topomap, "SpectralMapDisplay": spectral_map, "TemplateDisplay": template,
     "TimeFrequencyDisplay": time_frequency, "TrialMapDisplay": trial_map, "FaithfulnessDisplay": faithfulness,
     "HRFDisplay": hrf, "TuningCurveDisplay": tuning, "R2Display": r2, "TRFDisplay": trf,
