@@ -146,7 +146,7 @@ def _by_captum(make, paths, request, *, against_baseline=False):
 # Rectifiers that pass only what is positive give the trial back, whatever the layers above have learned: seen on
 # networks of images (Adebayo et al. 2018, https://doi.org/10.48550/arXiv.1810.03292), shown for random weights (Nie et
 # al. 2018, https://doi.org/10.48550/arXiv.1805.07039), and seen here in tests/inspection/test_sanity.py.
-_HARDLY = "its map hardly changes when all layers but the first are drawn anew (Adebayo et al. 2018)."
+_STAYS = "its map may stay as it is when all layers but the first are drawn anew (Adebayo et al. 2018)."
 _LESS = "signs aside, its map changes less than that of the gradient when layers are drawn anew (Nie et al. 2018)."
 
 METHODS = {method.name: method for method in (
@@ -158,7 +158,7 @@ METHODS = {method.name: method for method in (
            "gradient at random points between baselines and input", n_draws=32),
     Method("saliency", lambda paths, request: _at(paths, 1.0), "size of the gradient at the input", signed=False),
     Method("guided_backprop", partial(_by_captum, _guided_backprop),
-           "gradient at the input, of which rectifiers pass what is positive (captum)", caution=_HARDLY),
+           "gradient at the input, of which rectifiers pass what is positive (captum)", caution=_STAYS),
     Method("deconvolution", partial(_by_captum, _deconvolution),
            "gradient at the input through rectifiers that work on it alone (captum)", caution=_LESS),
     Method("input_x_gradient", lambda paths, request: _at(paths, 1.0), "gradient at the input"),

@@ -67,8 +67,10 @@ class GradCAMAttributor(Explainer):
 
     Notes
     -----
-    The sum over units of mean gradient times activation is no share of the output: two units may cancel in the mean of
-    the gradient and not in the output. Ask `inspection.model_randomization` and `inspection.deletion_curve`.
+    The sum over units of mean gradient times activation is a share of the output where the layers above read means over
+    time. Where they read every moment by itself, the mean gradient is about other moments, and the map may have the
+    wrong sign: ``examples/plot_20_any_method.py`` shows one. Ask `inspection.model_randomization` and
+    `inspection.deletion_curve`.
 
     References
     ----------
