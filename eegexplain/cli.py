@@ -61,7 +61,8 @@ def make_parser() -> argparse.ArgumentParser:
     explain.set_defaults(run=run_explain)
     for command in (demo, explain):
         command.add_argument("--noise", default="data", help="data or independent (default: %(default)s)")
-        command.add_argument("--model", default="syncnet", help="network to train (default: %(default)s)")
+        told = "syncnet, eegnet, csp, tangent-space, or package.module:factory, which may give a trained network"
+        command.add_argument("--model", default="syncnet", help=f"{told} (default: %(default)s)")
         command.add_argument("--folds", type=int, help="cross-validation folds (default: 5, or fewer with few groups)")
         command.add_argument("--seeds", type=int, help="networks per fold (default: 3, or 1 of a kind without chance)")
         command.add_argument("--jobs", type=int, help="processes (default: as many as cores, at most 2)")

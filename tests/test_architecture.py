@@ -332,7 +332,7 @@ PRIVATE_IMPORTS = {
     },
     "plotting.motion._scene": {"plotting/motion/test_animation.py": "pictures as palette indices"},
     "report._filters": {"report/test_report.py": "a share of a logit against a filter set to zero"},
-    "report._job": {
+    "report._models": {
         "report/test_findings.py": "networks that train for no time",
         "report/test_report.py": "networks that train for few epochs",
     },

@@ -77,6 +77,7 @@ def cross_validate_models(
     params: Mapping[str, Any] | None = None,
     identities: Mapping[str, ArrayLike] | None = None,
     references: Mapping[str, Any] | None = None,
+    trained: bool = False,
     n_jobs: int | None = None,
     checkpoint: str | os.PathLike | None = None,
     random_state: Any = None,
@@ -105,6 +106,9 @@ def cross_validate_models(
         As in `assess_decoding`.
     references : dict of str to Pipeline, optional
         Decoders of `reference_decoders`, to be compared with on the same folds.
+    trained : bool, default=False
+        Whether the estimator is a frozen one, trained on none of these trials: every fold has this same model once,
+        and errors are of trials alone.
     n_jobs : int, optional
         Processes; the result does not depend on it.
     checkpoint : str or path-like, optional
@@ -127,7 +131,7 @@ def cross_validate_models(
         fewer groups than folds, and a damaged checkpoint, or one of another call.
     """
     estimator, (X, y, groups) = trials_to_study(estimator, X, y, groups)
-    checked = check_trainable(estimator, X, y)
+    checked = check_trainable(estimator, X, y, trained)
     inner, X, y, regression = checked.inner, checked.X, checked.y, checked.regression
     codes = None if groups is None else check_groups(groups, len(X))
     identities = {name: check_groups(value, len(X)) for name, value in (identities or {}).items()}
@@ -139,7 +143,10 @@ def cross_validate_models(
     described = {"estimator": inner, "params": params, "X": X, "y": y, "groups": codes, "folds": splits.parts}
     described |= {"n_seeds": n_seeds, "seed": seed}
     settings["checkpoint"] = open_checkpoint(checkpoint, "models", described, random_state)
-    folds = train_folds(inner, X, y, splits.parts, random_state=seed, **settings)
+    if trained:
+        folds = [Fold((inner,), *part) for part in splits.parts]
+    else:
+        folds = train_folds(inner, X, y, splits.parts, random_state=seed, **settings)
     held_out = predict_held_out(folds, X)
     decoding = None
     if not regression:
@@ -147,7 +154,7 @@ def cross_validate_models(
             notify("fitting reference decoders on the same folds")
         scores = held_out_scores(references, X, y, splits.parts) if references else {}
         decoding = _decoding(y, held_out, fold_numbers(folds, len(y)), codes, identities, scores, seed)
-    seeded = bool(seeded_parameters(inner)) and getattr(inner, "_depends_on_seed", True)
+    seeded = not trained and bool(seeded_parameters(inner)) and getattr(inner, "_depends_on_seed", True)
     return CrossValidatedModels(folds, X, y, codes, held_out, decoding, seeded, seed, inner, params)
 
 
@@ -169,7 +176,7 @@ class Trainable:
     regression: bool
 
 
-def check_trainable(estimator: Any, X: ArrayLike, y: ArrayLike) -> Trainable:
+def check_trainable(estimator: Any, X: ArrayLike, y: ArrayLike, trained: bool = False) -> Trainable:
     """Check trials and targets, and that the inner estimator can be trained on them.
 
     Parameters
@@ -178,6 +185,8 @@ def check_trainable(estimator: Any, X: ArrayLike, y: ArrayLike) -> Trainable:
         Of an explainer the inner estimator is trained, its default where it names none.
     X : array-like of shape (n_trials, n_channels, n_times) or (n_trials, n_times)
     y : array-like of shape (n_trials,)
+    trained : bool
+        Whether a frozen estimator is meant.
 
     Returns
     -------
@@ -193,10 +202,11 @@ def check_trainable(estimator: Any, X: ArrayLike, y: ArrayLike) -> Trainable:
     X, y = validate_trials(clone(estimator), X, y, reset=True, kind="regressor" if regression else "classifier")
     if inner is None:
         inner = default_estimator(y, sfreq=estimator.sfreq)
-    if type(inner).__name__ == "FrozenEstimator":
+    if type(inner).__name__ == "FrozenEstimator" and not trained:
         raise ValueError(
             "A frozen network cannot be trained again on each fold: give it unfitted, or explain the frozen one on "
-            "trials that it never saw (fit of the explainer), with errors that take this network for given."
+            "trials that it never saw (fit of the explainer, or trained=True), with errors that take this network for "
+            "given."
         )
     return Trainable(inner, X, y, regression)
 

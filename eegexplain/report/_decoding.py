@@ -20,7 +20,7 @@ def decoding(job):
     """Accuracy on held-out trials, by group or fold."""
     alone = [balanced_accuracy(job.data.y, predicted) for predicted in job.predicted.by_seed]
     lines = [sentence(job.decoding), job.banner or "The networks decode held-out trials"]
-    lines += [*tell_references(job.decoding), tell_information(job.decoding)]
+    lines += [*tell_references(job.decoding), tell_information(job.decoding), job.model.told]
     if len(alone) > 1:
         lines.append(
             f"{len(alone)} networks per fold that differ by their seed are judged by their mean logit; balanced "

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from eegexplain._validation import check_groups, check_option, lookup, positive_int
-from eegexplain.inspection import reference_decoders
+from eegexplain._nets import is_network
+from eegexplain._validation import check_groups, check_option, positive_int
 from eegexplain.inspection.cross_validation import Fold, HeldOut, fold_numbers
 from eegexplain.inspection.decoding import is_shared
 from eegexplain.inspection.fold_maps import errors_over
@@ -23,18 +21,10 @@ from eegexplain.report._analyses import (
     information_maps,
     perturbation_maps,
 )
+from eegexplain.report._models import Model, find_model, references
 from eegexplain.report._trials import Trials, prepare_trials
 from eegexplain.report._verdict import banner
 
-
-def _syncnet(sfreq):
-    """SyncNet for trials at this sampling rate."""
-    from eegexplain.models import SyncNetClassifier
-
-    return SyncNetClassifier(sfreq=sfreq)
-
-
-MODELS = {"syncnet": _syncnet}
 N_SEEDS = 3  # networks per fold whose training knows chance
 
 
@@ -45,7 +35,9 @@ class Options:
     Parameters
     ----------
     model : str
-        Network to train.
+        "syncnet", "eegnet", "csp", "tangent-space", or "package.module:factory": a function that returns a classifier,
+        fitted or not, or a trained torch module. It is called with those of ``sfreq, n_channels, n_times, n_classes,
+        ch_names, classes`` that it names. What is trained is explained as it is.
     bands : "eeg" or dict of str to (float, float)
         In Hz.
     noise : {"data", "independent"}
@@ -89,11 +81,13 @@ class Job:
     data : Trials
     options : Options
     models : CrossValidatedModels
+    model : Model
     """
 
     data: Trials
     options: Options
     models: CrossValidatedModels
+    model: Model
 
     @property
     def folds(self) -> list[Fold]:
@@ -109,6 +103,11 @@ class Job:
     def decoding(self) -> Any:
         """`Decoding` of the networks."""
         return self.models.decoding
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether the models are networks, whose evidence can be attributed."""
+        return is_network(self.folds[0].net)
 
     @property
     def banner(self) -> str:
@@ -173,20 +172,20 @@ def run_job(data: Any, options: Options, notify: Callable[[str], Any] | None = N
     Raises
     ------
     ValueError
-        For unknown options, one class, and fewer groups or trials than folds.
+        For unknown options, models that are no classifiers of these trials, one class, and fewer groups or trials than
+        folds.
     """
     check_option("noise", options.noise, ("data", "independent"))
-    make_model = lookup(MODELS, options.model, "model")
-    model = make_model(data.sfreq)
-    n_seeds = options.n_seeds
-    if n_seeds is None:
-        n_seeds = N_SEEDS if getattr(model, "_depends_on_seed", True) else 1
-    n_seeds = positive_int("the number of seeds", n_seeds)
     data = prepare_trials(data, options.bands, options.group_by)
+    model = find_model(options.model, data)
+    n_seeds = options.n_seeds
+    if n_seeds is None or model.trained:
+        n_seeds = N_SEEDS if model.starts_by_chance else 1
+    n_seeds = positive_int("the number of seeds", n_seeds)
     if data.groups is not None:
         check_groups(data.groups, len(data.y))
     models = cross_validate_models(
-        model,
+        model.estimator,
         data.X,
         data.y,
         groups=data.groups,
@@ -197,40 +196,7 @@ def run_job(data: Any, options: Options, notify: Callable[[str], Any] | None = N
         checkpoint=options.checkpoint,
         random_state=options.seed,
         references=references(data),
+        trained=model.trained,
         notify=notify,
     )
-    return Job(data, options, models)
-
-
-def references(data: Trials) -> dict[str, Any]:
-    """Decoders that need no network, from 2 to 45 Hz or what the data's filter left of it.
-
-    Parameters
-    ----------
-    data : Trials
-
-    Returns
-    -------
-    dict of str to Pipeline
-        Empty where the trials hold no such frequency.
-    """
-    limits = decoded_frequencies(data)
-    return {} if limits is None else reference_decoders(data.sfreq, frequency_range=limits)
-
-
-def decoded_frequencies(data: Trials) -> tuple[float, float] | None:
-    """Limits in Hz of what the reference decoders use; None where no frequency of the trials lies between them.
-
-    Parameters
-    ----------
-    data : Trials
-
-    Returns
-    -------
-    tuple of (float, float) or None
-    """
-    low, high = data.passband
-    low, high = max(2.0, low or 0.0), min(45.0, high or np.inf, data.sfreq / 2)
-    frequencies = np.fft.rfftfreq(data.X.shape[-1], 1 / data.sfreq)
-    inside = (frequencies >= low) & (frequencies < high)
-    return (low, high) if inside.any() and np.ptp(data.X, axis=-1).any() else None
+    return Job(data, options, models, model)

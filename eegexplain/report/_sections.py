@@ -18,11 +18,15 @@ def _is_syncnet(job):
     return job.options.model == "syncnet"
 
 
+def _is_network(job):
+    return job.has_gradients
+
+
 SECTIONS = (
     Section("Decoding", decoding),
     Section("What the network uses", perturbation),
     Section("How much it knows", information),
-    Section("What the evidence is made of", attribution),
+    Section("What the evidence is made of", attribution, _is_network),
     Section("Planted truth", planted, _is_simulated),
     Section("Learned filters", filters, _is_syncnet),
     Section("Layer by layer", layers, _is_syncnet),

@@ -18,14 +18,17 @@ def planted(job):
     best = ideal_observer_accuracy(job.data.simulation, random_state=seed)
     several = len(truth.laws) > 1
     other = ideal_observer_accuracy(job.data.simulation, new_subjects=True, random_state=seed) if several else None
-    maps = {"network": job.perturbation, "attribution": job.evidence, "data": job.contrast}
+    maps = {"network": job.perturbation, "data": job.contrast}
+    if job.has_gradients:
+        maps["attribution"] = job.evidence
     scores = {name: score_against_truth(found.by_bin["value"].values, truth) for name, found in maps.items()}
     network = scores["network"]
+    attributed = f"attribution {scores['attribution'].average_precision:.2f}, " if job.has_gradients else ""
     line = (
         f"Planted truth: a classifier that knows each held-out subject reaches at best {best:.3f}"
         + (f", one that knows only the others about {other:.3f}" if several else "")
         + "; average precision on informative cells: map "
-        f"{network.average_precision:.2f}, attribution {scores['attribution'].average_precision:.2f}, data-only map "
+        f"{network.average_precision:.2f}, {attributed}data-only map "
         f"{scores['data'].average_precision:.2f}, chance {network.chance:.2f}; the map has "
         f"{100 * network.sign_agreement:.0f} % of their signs"
     )

@@ -183,6 +183,7 @@ def _summary(job, findings):
             "left_out": data.left_out,
             "bands_left_out": data.bands_left_out,
         },
+        "model": {"name": job.model.name, "kind": job.model.kind, "trained_before": job.model.trained},
         "options": {"model": options.model, "noise": options.noise, "seed": options.seed, "bands": data.bands},
         "version": __version__,
     }

@@ -10,7 +10,7 @@ from sklearn.utils import Bunch
 
 from eegexplain.datasets import make_oscillatory_eeg
 from eegexplain.report import Figure, Findings, Options, Section, make_report
-from eegexplain.report import _job as job_module
+from eegexplain.report import _models as models_module
 from eegexplain.report._findings import joined
 
 
@@ -25,7 +25,7 @@ def data(monkeypatch):
         def decision_function(self, X):
             return super().decision_function(X.reshape(len(X), -1))
 
-    monkeypatch.setitem(job_module.MODELS, "syncnet", lambda sfreq: Flat())
+    monkeypatch.setitem(models_module.MODELS, "syncnet", lambda sfreq: Flat())
     return make_oscillatory_eeg(24, ["C3", "C4", "Oz"], duration=0.5, random_state=0)
 
 

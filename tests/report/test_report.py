@@ -16,7 +16,7 @@ from eegexplain.datasets import make_oscillatory_eeg
 from eegexplain.information import InformationMapper
 from eegexplain.inspection import artifact_audit, evidence_contrast
 from eegexplain.report import SECTIONS, Options, run_job
-from eegexplain.report import _job as job_module
+from eegexplain.report import _models as models_module
 from eegexplain.report._filters import contributions
 from eegexplain.report._writing import write_job
 
@@ -33,7 +33,7 @@ def _short_training():
         return SyncNetClassifier(num_filters=6, max_epochs=12, sfreq=sfreq)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(job_module.MODELS, "syncnet", make)
+        patch.setitem(models_module.MODELS, "syncnet", make)
         yield
 
 
