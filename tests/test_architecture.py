@@ -336,7 +336,10 @@ PRIVATE_IMPORTS = {
         "report/test_findings.py": "networks that train for no time",
         "report/test_report.py": "networks that train for few epochs",
     },
-    "report._trials": {"report/test_filters.py": "filters of prepared trials"},
+    "report._trials": {
+        "report/test_filters.py": "filters of prepared trials",
+        "report/test_models.py": "models of prepared trials",
+    },
     "report._writing": {"report/test_report.py": "a job is looked at before and after it is written"},
     "reverse_correlation._correlate": {"reverse_correlation/test_errors.py": "errors of sums by the jackknife"},
     "reverse_correlation._envelopes": {"reverse_correlation/test_envelope.py": "windows cut by hand"},

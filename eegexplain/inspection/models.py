@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import get_tags
 
 from eegexplain._checkpoint import open_checkpoint
@@ -199,7 +199,8 @@ def check_trainable(estimator: Any, X: ArrayLike, y: ArrayLike, trained: bool = 
     """
     inner = estimator.estimator if hasattr(estimator, "explain_population") else estimator
     regression = y is not None and is_continuous(y) if inner is None else get_tags(inner).estimator_type == "regressor"
-    X, y = validate_trials(clone(estimator), X, y, reset=True, kind="regressor" if regression else "classifier")
+    holder = BaseEstimator() if hasattr(estimator, "steps") else clone(estimator)  # a Pipeline notes no features
+    X, y = validate_trials(holder, X, y, reset=True, kind="regressor" if regression else "classifier")
     if inner is None:
         inner = default_estimator(y, sfreq=estimator.sfreq)
     if type(inner).__name__ == "FrozenEstimator" and not trained:

@@ -160,6 +160,15 @@ def test_a_trained_module_is_explained_as_it_is_and_the_report_says_so(eeg, mine
     plt.close("all")
 
 
+def test_reference_decoders_are_trained_on_each_fold(eeg):
+    job = run_job(eeg, Options(model="csp", n_folds=2))
+    assert [len(fold.nets) for fold in job.folds] == [1, 1] and not job.has_gradients
+    decoder = m.find_model("csp", prepared(eeg)).estimator
+    for fold in job.folds:
+        expected = decoder.fit(eeg.X[fold.train], eeg.y[fold.train]).predict(eeg.X[fold.test])
+        np.testing.assert_array_equal(job.predicted.together[fold.test], expected)
+
+
 def test_trained_decoders_without_gradients_have_maps_but_no_attribution(eeg, mine):
     messages = []
     job = run_job(eeg, Options(model="mine_of_tests:trained", n_folds=2), messages.append)
