@@ -47,8 +47,7 @@ def layer_maps(
                     total, activation, retain_graph=number < outputs.shape[1] - 1, allow_unused=True,
                     materialize_grads=True,
                 )  # fmt: skip
-                pair = (one.movedim(batch, 0) for one in (activation.detach(), gradient))
-                found.append(_weighted(*pair, axes))
+                found.append(_weighted(activation.detach().movedim(batch, 0), gradient.movedim(batch, 0), axes))
         yield part, torch.stack(found, dim=1).double().cpu().numpy()
 
 
