@@ -13,6 +13,7 @@ from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from eegexplain._inner import inner_input
 from eegexplain._nets import frozen, is_skorch_net, last_step
 from eegexplain._validation import lookup
 from eegexplain.inspection import reference_decoders
@@ -58,7 +59,8 @@ class Model:
     def kind(self) -> str:
         """Name of the class of what is explained."""
         held = last_step(self.estimator)
-        return type(getattr(held, "module", held)).__name__
+        made = getattr(held, "module", held)  # skorch holds the class of its module
+        return (made if isinstance(made, type) else type(made)).__name__
 
     @property
     def starts_by_chance(self) -> bool:
@@ -200,17 +202,22 @@ def _checked(model, data):
     if not _is_fitted(estimator):
         return Model(model.name, estimator)
     try:
-        estimator.predict(data.X[:2])
+        estimator.predict(inner_input(data.X[:2], estimator))
     except Exception as error:
         raise ValueError(
             f"model {model.name!r} is trained, but does not take these trials of {data.X.shape[1]} channels and "
             f"{data.X.shape[2]} samples: {str(error).splitlines()[0]}"
         ) from error
-    unknown = sorted(set(classes.tolist()) - set(np.asarray(estimator.classes_).tolist()), key=str)
+    if not hasattr(estimator, "classes_"):
+        raise ValueError(
+            f"model {model.name!r} is trained but does not know its classes: give it classes=[...] in the order of its "
+            "outputs."
+        )
+    known = classes if is_skorch_net(estimator) else np.asarray(estimator.classes_)  # skorch may call its codes so
+    unknown = sorted(set(classes.tolist()) - set(known.tolist()), key=str)
     if unknown:
         raise ValueError(
-            f"model {model.name!r} was trained on the classes {np.asarray(estimator.classes_).tolist()}, but the data "
-            f"hold {unknown}."
+            f"model {model.name!r} was trained on the classes {known.tolist()}, but the data hold {unknown}."
         )
     kept = estimator if hasattr(estimator, "_held_module") else FrozenEstimator(estimator)
     return Model(model.name, kept, trained=True)

@@ -18,8 +18,18 @@ import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
+from skorch import NeuralNetClassifier
 
 from eegexplain import as_estimator
+
+
+class Linear(torch.nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.out = torch.nn.Linear(size, 2)
+
+    def forward(self, x):
+        return self.out(x.flatten(1))
 
 
 class LogPower(TransformerMixin, BaseEstimator):
@@ -62,6 +72,20 @@ def three(n_channels, n_times):
 
 def said(n_channels, n_times):
     return as_estimator(module(n_channels, n_times, 2), classes=[1, 0])
+
+
+def skorch_net(n_chans, n_times, classes):
+    return NeuralNetClassifier(Linear, module__size=n_chans * n_times, criterion=torch.nn.CrossEntropyLoss, lr=1e-3,
+                               max_epochs=2, train_split=None, verbose=0, classes=classes)
+
+
+def trained_skorch(n_chans, n_times, classes):
+    torch.manual_seed(0)
+    return skorch_net(n_chans, n_times, classes).initialize()
+
+
+def without_classes(n_chans, n_times):
+    return skorch_net(n_chans, n_times, None).initialize()
 
 
 def nonsense():
@@ -108,6 +132,8 @@ def prepared(eeg):
         ("tangent-space", "LogisticRegression", False),
         ("mine_of_tests:untrained", "LogisticRegression", False),
         ("mine_of_tests:trained", "LogisticRegression", True),
+        ("mine_of_tests:skorch_net", "Linear", False),
+        ("mine_of_tests:trained_skorch", "Linear", True),
         ("mine_of_tests:module", "Sequential", True),
         ("mine_of_tests:said", "Sequential", True),
     ],
@@ -118,8 +144,8 @@ def test_models_by_name_and_by_factory(eeg, mine, name, kind, trained):
     assert (found.name, found.kind, found.trained) == (name, kind, trained)
     assert ("trained before and explained as it is" in found.told) == trained
     assert ("trained here, anew" in found.told) != trained
-    assert found.starts_by_chance == (name == "eegnet")
-    if trained:
+    assert found.starts_by_chance == (name in ("eegnet", "mine_of_tests:skorch_net"))
+    if trained and kind != "Linear":
         assert set(found.estimator.predict(data.X[:3])) <= {0, 1}
         assert list(found.estimator.classes_) == ([1, 0] if name.endswith("said") else [0, 1])
 
@@ -140,6 +166,7 @@ def test_models_by_name_and_by_factory(eeg, mine, name, kind, trained):
         ("mine_of_tests:other_classes", r"trained on the classes \['a', 'b'\], but the data hold \[0, 1\]"),
         ("mine_of_tests:other_channels", "does not take these trials of 6 channels and .* samples: X has 6 features"),
         ("mine_of_tests:other_module", "does not take these trials of 6 channels"),
+        ("mine_of_tests:without_classes", "does not know its classes: give it classes="),
         ("mine_of_tests:three", "The module has 3 outputs, but classes names 2"),
     ],
 )
@@ -167,6 +194,13 @@ def test_reference_decoders_are_trained_on_each_fold(eeg):
     for fold in job.folds:
         expected = decoder.fit(eeg.X[fold.train], eeg.y[fold.train]).predict(eeg.X[fold.test])
         np.testing.assert_array_equal(job.predicted.together[fold.test], expected)
+
+
+@pytest.mark.parametrize("name", ["skorch_net", "trained_skorch"])
+def test_skorch_nets_are_trained_or_explained_as_they_are(eeg, mine, name):
+    job = run_job(eeg, Options(model=f"mine_of_tests:{name}", n_folds=2, n_seeds=1))
+    assert job.has_gradients and (job.folds[0].net is job.folds[1].net) == name.startswith("trained")
+    assert len(job.predicted.together) == len(eeg.y)
 
 
 def test_trained_decoders_without_gradients_have_maps_but_no_attribution(eeg, mine):
