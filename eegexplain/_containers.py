@@ -74,16 +74,21 @@ def read_trials(
     >>> read_trials(epochs).notes
     ('left out: STI (stim)',)
     """
-    if isinstance(data, TrialSet):
-        found = picked(data, channels)
-    else:
-        reader = next((reader for reader in READERS if reader.holds(data)), None)
-        found = _from_array(data, channels) if reader is None else reader.read(data, channels, y is None)
-    found = _in_units(found, units)
+    found = _in_units(_read(data, channels, labelled=y is None), units)
     n = len(found.X)
     labels = found.y if y is None else _column("y", y, found.metadata, n)
     whose = found.groups if groups is None else check_group_names(_column("groups", groups, found.metadata, n), n)
     return replace(found, y=labels, groups=whose)
+
+
+def _read(data, channels, labelled):
+    """What a container holds; its labels only where somebody asks for them."""
+    if isinstance(data, TrialSet):
+        return picked(data, channels)
+    reader = next((reader for reader in READERS if reader.holds(data)), None)
+    if reader is not None:
+        return reader.read(data, channels, labelled)
+    return picked(TrialSet(check_array_like("data", data, ndim=(2, 3))), channels)
 
 
 def is_container(data: Any) -> bool:
@@ -196,16 +201,30 @@ def trials_to_ask(estimator: Any, X: Any, y: Any = None, groups: Any = None) -> 
     """
     if not is_container(X):
         return TrialSet(X, y, groups)
-    found, names = read_trials(X, y, groups=groups), _unless_default(getattr(estimator, "ch_names_", None))
+    found = read_trials(X, y, groups=groups)
+    names = _names_of_fit(estimator, found)
+    return found if names is None else read_trials(X, y, groups=groups, channels=names)
+
+
+def trials_alone(estimator: Any, X: Any) -> Any:
+    """Trials as those of `trials_to_ask`, for what needs no labels: those of a dataset are read one by one."""
+    if not is_container(X):
+        return X
+    found = _read(X, None, labelled=False)
+    names = _names_of_fit(estimator, found)
+    return (found if names is None else _read(X, names, labelled=False)).X
+
+
+def _names_of_fit(estimator, found):
+    """Channels to pick, None for all as they are; trials of another rate are refused."""
+    names = _unless_default(getattr(estimator, "ch_names_", None))
     names = _trained_names(estimator) if names is None else names
     seen = getattr(estimator, "sfreq_", 1.0)
     if seen != 1.0 and found.sfreq is not None and not np.isclose(seen, found.sfreq):  # 1 where nobody said
         raise ValueError(
             f"These trials were sampled at {found.sfreq:g} Hz, those of fit at {seen:g} Hz: resample them to one rate."
         )
-    if names is None or found.ch_names is None or found.ch_names == names:
-        return found
-    return read_trials(X, y, groups=groups, channels=names)
+    return None if found.ch_names is None or found.ch_names == names else names
 
 
 def trials_to_study(estimator: Any, X: Any, y: Any = None, groups: Any = None) -> tuple[Any, TrialSet]:
@@ -286,8 +305,3 @@ def _in_units(trials, units):
     factor = UNITS[units] / UNITS[trials.unit]
     X = trials.X.changed(factor=factor) if isinstance(trials.X, LazyTrials) else factor * np.asarray(trials.X)
     return replace(trials, X=X, unit=units)
-
-
-def _from_array(data, channels):
-    """An array-like: nothing is known of its trials."""
-    return picked(TrialSet(check_array_like("data", data, ndim=(2, 3))), channels)

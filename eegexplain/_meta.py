@@ -13,7 +13,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, h
 
 from eegexplain import _explanation as e
 from eegexplain._answers import Answers
-from eegexplain._containers import trials_to_ask, trials_to_fit
+from eegexplain._containers import trials_alone, trials_to_ask, trials_to_fit
 from eegexplain._explanation import flat_names, make_explanation, origin, population_error, with_degrees_of_freedom
 from eegexplain._inner import (
     check_known,
@@ -184,7 +184,7 @@ class Explainer(Answers, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     # ------------------------------------------------------------- explain
     def _trials(self, X):
         """Trials as those of `fit`, out of whatever holds them."""
-        return validate_trials(self, trials_to_ask(self, X).X, reset=False)
+        return validate_trials(self, trials_alone(self, X), reset=False)
 
     def transform(self, X):
         """Return per-trial evidence as a 2-D array with one named column per cell.

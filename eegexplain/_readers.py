@@ -138,7 +138,8 @@ def _from_mne(data, channels, labelled):
     if not data.preload:
         data.drop_bad(verbose="error")  # how many trials there are is known only then
     picks, notes = pick_channels(data.info, channels)
-    info = mne.pick_info(data.info, picks)
+    every = np.array_equal(picks, np.arange(len(data.ch_names)))
+    info = data.info if every else mne.pick_info(data.info, picks)
     names = {code: name for name, code in data.event_id.items()}
     y = np.array([names.get(code, str(code)) for code in data.events[:, 2]], dtype=str)
     metadata = {"event": y}
@@ -146,7 +147,12 @@ def _from_mne(data, channels, labelled):
         metadata |= {str(name): data.metadata[name].to_numpy() for name in data.metadata}
     source = EpochsTrials(data, picks)
     places = np.arange(len(data.events))
-    X = data.get_data(picks=picks, copy=False, verbose="error") if data.preload else LazyTrials([source], places)
+    if not data.preload:
+        X = LazyTrials([source], places)
+    else:
+        X = data.get_data(copy=False, verbose="error")  # a view, as a run of neighboring channels is
+        first, last = int(picks[0]), int(picks[-1])
+        X = X[:, first : last + 1] if np.array_equal(picks, np.arange(first, last + 1)) else X[:, picks]
     return TrialSet(X, y, None, float(info["sfreq"]), list(info["ch_names"]), info, "V", metadata, notes)
 
 

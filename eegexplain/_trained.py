@@ -12,7 +12,7 @@ from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 from torch import nn
 
-from eegexplain._containers import trials_to_ask
+from eegexplain._containers import trials_alone, trials_to_ask
 from eegexplain._held import HeldModule, first_output
 from eegexplain._torch import TorchNet
 from eegexplain._validation import as_trials, check_array_like, check_sfreq
@@ -127,7 +127,7 @@ class TrainedModule(BaseEstimator):
         ValueError
             For trials that the module does not take, and outputs that do not fit `classes`.
         """
-        self._network(trials_to_ask(self, X).X)
+        self._network(trials_alone(self, X))
         return self
 
     @property
@@ -204,7 +204,7 @@ class TrainedModule(BaseEstimator):
         return float((r2_score if self.classes is False else accuracy_score)(y, self.predict(X)))
 
     def _responses(self, X, response):
-        trials = check_array_like("X", trials_to_ask(self, X).X, ndim=(2, 3))
+        trials = check_array_like("X", trials_alone(self, X), ndim=(2, 3))
         return self._network(trials).outputs(as_trials(trials), response)
 
     # ---------------------------------------------------- what analyses ask

@@ -126,6 +126,21 @@ def test_torch_datasets_are_read_when_asked():
     assert read_trials(Items(labels=False)).y is None
 
 
+def test_predictions_read_no_labels():
+    data, without = Items(), Items(labels=False)
+    fitted = fast_classifier(sfreq=None).fit(data)
+    data.read = 0
+    np.testing.assert_array_equal(fitted.predict(data), fitted.predict(without))
+    assert data.read == without.read
+
+
+def test_epochs_in_memory_are_a_view():
+    held = epochs()
+    assert np.shares_memory(read_trials(held).X, held.get_data(copy=False))
+    bad = epochs(bads=["C4"])
+    np.testing.assert_array_equal(read_trials(bad).X, X[:, [0, 2]])
+
+
 def test_tensor_datasets_and_skorch_slices():
     data = TensorDataset(torch.from_numpy(X), torch.arange(N) % 2)
     found = read_trials(data)

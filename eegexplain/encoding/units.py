@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from eegexplain._containers import trials_to_ask
+from eegexplain._containers import trials_alone
 from eegexplain._validation import as_trials, check_array_like, positive_int
 
 
@@ -57,7 +57,7 @@ def unit_responses(
     >>> unit_responses(net, X).data.shape, unit_responses(net, X, average=False).data.shape
     ((20, 3), (1280, 3))
     """
-    trials = as_trials(check_array_like("X", trials_to_ask(estimator, X).X, ndim=(2, 3)))
+    trials = as_trials(check_array_like("X", trials_alone(estimator, X), ndim=(2, 3)))
     if batch_size is not None:
         positive_int("batch_size", batch_size)
     from eegexplain._torch import TorchNet

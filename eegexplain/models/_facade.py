@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from eegexplain._containers import trials_to_ask, trials_to_fit
+from eegexplain._containers import trials_alone, trials_to_fit
 from eegexplain._module import seeded
 from eegexplain._nets import default_dtype
 from eegexplain._parallel import single_thread
@@ -270,7 +270,7 @@ class NetworkFacade(BaseEstimator):
     # ------------------------------------------------------------- results
     def _responses(self, X, response):
         check_is_fitted(self, "net_")
-        X = validate_trials(self, trials_to_ask(self, X).X, reset=False)
+        X = validate_trials(self, trials_alone(self, X), reset=False)
         with single_thread():
             return TorchNet(self, self.trial_shape_).outputs(X, response)
 

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, Reg
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from eegexplain._containers import ScoresTrials, trials_to_ask, trials_to_fit
+from eegexplain._containers import ScoresTrials, trials_alone, trials_to_fit
 from eegexplain._inner import inner_input, inner_target
 from eegexplain._nets import Together, check_finished, frozen, is_network, seen_scale
 from eegexplain._outputs import ScikitOutputs
@@ -88,7 +88,7 @@ class _Ensemble(MetaEstimatorMixin, BaseEstimator):
     def _mean(self, X):
         """Mean over members of centered logits, or of numbers, ``(n_trials, n_outputs)``."""
         check_is_fitted(self, "estimators_")
-        trials = as_trials(validate_trials(self, trials_to_ask(self, X).X, reset=False))
+        trials = as_trials(validate_trials(self, trials_alone(self, X), reset=False))
         return np.mean([one.outputs(trials, self._averaged) for one in self._models()], axis=0)
 
     def _check_outputs(self, n_outputs):
