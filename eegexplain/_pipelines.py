@@ -175,7 +175,8 @@ def _responses(step, axis, n_in, n_times):
     if len(step.shape) == 1:
         return step(units).T
     units = np.concatenate([units, np.zeros((-n_in % n_rows, n_in))])  # as many unit vectors per trial as channels
-    return np.concatenate([step(trial[None])[0] for trial in units.reshape(-1, n_rows, n_in)])[:n_in].T
+    answers = step(units.reshape(-1, n_rows, n_in))
+    return answers.reshape(-1, answers.shape[-1])[:n_in].T
 
 
 def _thin(matrix):
