@@ -111,12 +111,12 @@ def sampling(old, report):
         X, y = trials(n_trials, n_channels, n_times)
         module = untrained(name, n_channels, n_times)
         params = {"method": "sampling", "control_variate": False}
-        runs = {f"ours {n}": functools.partial(our_map, module, X, y, n_iterations=n, **params) for n in (2, 6)}
+        runs = {f"ours {n}": functools.partial(our_map, module, X, y, n_iterations=n, **params) for n in (8, 16)}
         if old is not None:
             for size in (30, *BATCHES):
                 runs |= {f"b{size} {n}": functools.partial(peer_map, old, module, X, n, size) for n in (1, 2)}
         found = interleaved(**runs)
-        ours = (found["ours 6"] - found["ours 2"]) / 4
+        ours = (found["ours 16"] - found["ours 8"]) / 8
         found = {name[:-2]: found[name[:-2] + " 2"] - found[name] for name in found if name.endswith(" 1")}
         default = found.get("b30", np.nan)
         batch, best = best_of(found) if found else (0, np.nan)
