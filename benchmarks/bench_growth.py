@@ -101,7 +101,7 @@ ANALYSES = {
     ),
     "perturbation, gradient, EEGNet": of_network(lambda net: PerturbationCorrelator(net, random_state=0), "EEGNet"),
     "FLEX, population": of_network(lambda net: FLEXAttributor(net, sfreq=SFREQ)),
-    "FLEX, population, EEGNet": of_network(lambda net: FLEXAttributor(net, sfreq=SFREQ), "EEGNet"),
+    "FLEX of EEGNet, population": of_network(lambda net: FLEXAttributor(net, sfreq=SFREQ), "EEGNet"),
     "reverse correlation": of_network(lambda net: ReverseCorrelator(net, layer="time", sfreq=SFREQ)),
     "envelope correlation": of_network(lambda net: EnvelopeCorrelator(net, layer="time", sfreq=SFREQ)),
     "information in bands": of_network(lambda net: InformationMapper(net, sfreq=SFREQ, random_state=0)),

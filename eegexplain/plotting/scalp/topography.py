@@ -115,7 +115,7 @@ def _build(buffer, n_channels, method, extrapolate, resolution, dtype):
         outline = positions[convex_hull(positions).vertices]
         points = pull_into_hull(positions, points[inside])
     else:
-        cut = HEAD_RADIUS if radius <= _HAIR * HEAD_RADIUS else radius
+        cut = map_cut(radius)
         distance = np.hypot(points[..., 0], points[..., 1])
         inside, visible = distance <= radius + margin, distance <= cut
         angle = np.linspace(0, 2 * np.pi, 181)
@@ -141,6 +141,22 @@ def map_radius(positions: NDArray[Any]) -> float:
         In metres; 1 % more than the outermost electrode's distance, at least 0.095.
     """
     return max(HEAD_RADIUS, 1.01 * float(np.linalg.norm(positions, axis=1).max()))
+
+
+def map_cut(radius: float) -> float:
+    """Return where a map of this radius is cut: at the head, but for electrodes beyond it.
+
+    Parameters
+    ----------
+    radius : float
+        As `map_radius` returns it.
+
+    Returns
+    -------
+    float
+        In metres.
+    """
+    return HEAD_RADIUS if radius <= _HAIR * HEAD_RADIUS else radius
 
 
 def pixel_centres(resolution: int, radius: float) -> NDArray[np.float64]:
@@ -226,7 +242,7 @@ def _triangle_method(make_interpolator):
         """Return the function from points to weights ``(n_points, n_channels)``, for these electrodes."""
         if extrapolate == "hull":
             return _within_hull(positions, make_interpolator)
-        triangles = _triangulate_with_ring(positions)
+        triangles = triangulate(positions)
         return make_interpolator(triangles, _ring_values(triangles, len(positions)))
 
     return prepare
@@ -260,8 +276,19 @@ def _linear(triangles, values):
     return LinearNDInterpolator(triangles, values)
 
 
-def _triangulate_with_ring(positions):
-    """Triangles between the electrodes and a ring of points outside the map."""
+def triangulate(positions):
+    """Triangles between the electrodes and a ring of points outside the map.
+
+    Parameters
+    ----------
+    positions : ndarray of shape (n_channels, 2)
+        In metres.
+
+    Returns
+    -------
+    scipy.spatial.Delaunay
+        Its points are the electrodes, then the ring.
+    """
     from scipy.spatial import Delaunay, QhullError
 
     flat = on_a_line(positions) or len(positions) < 4

@@ -1,0 +1,123 @@
+"""The page in a browser: nothing is asked of a network, and hands change what is seen."""
+
+import shutil
+
+import pytest
+
+from eegexplain.report import Explorer
+from tests.report.test_explorer import explanation
+
+pytestmark = pytest.mark.browser
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The system's Chromium, without a window."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install 'eegexplain[browser]'")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright.sync_playwright() as running:
+        found = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Open an explorer in a window of some width; returns page, its messages and requests."""
+    contexts = []
+
+    def open_page(explorer, width=1440, **settings):
+        explorer.save(tmp_path / "map.html")
+        context = browser.new_context(viewport={"width": width, "height": 900}, **settings)
+        contexts.append(context)
+        page, told, asked = context.new_page(), [], []
+        page.on("console", lambda message: told.append(message.text))
+        page.on("pageerror", lambda error: told.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((tmp_path / "map.html").as_uri())
+        page.wait_for_function("document.querySelector('.readout')?.textContent.length > 0")
+        assert told == []
+        assert len(asked) == 1
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def scalp(page):
+    """The picture of the scalp, as it is now."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return page.evaluate("() => document.querySelector('canvas').toDataURL()")
+
+
+def test_hands_and_keys_change_what_is_seen(opened):
+    page = opened(Explorer({"network": explanation(), "data": explanation(seed=1)}, beside="data"))
+    readout, before = page.locator(".readout"), scalp(page)
+    assert readout.text_content().startswith("C3, 22 Hz: +3")
+    spectrum = page.locator("canvas").nth(1).bounding_box()
+    page.mouse.move(spectrum["x"] + 150, spectrum["y"] + 80)
+    page.mouse.down()
+    page.mouse.move(spectrum["x"] + 300, spectrum["y"] + 80)
+    page.mouse.up()
+    assert scalp(page) != before
+    assert "–" in readout.text_content().split(":")[0]
+    page.get_by_label("Band").select_option(label="beta 13–30 Hz")
+    scalp(page)
+    assert "13–30 Hz" in readout.text_content()
+    page.locator("canvas").nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    scalp(page)
+    assert readout.text_content().startswith("Cz")
+    page.locator("canvas").nth(2).focus()
+    page.keyboard.press("ArrowDown")
+    scalp(page)
+    assert not readout.text_content().startswith("Cz")
+    page.get_by_label("Show").select_option(label="data")
+    page.get_by_label("Fade below |z|").fill("0")
+    changed = scalp(page)
+    page.get_by_label("Class").select_option(label="left")
+    assert scalp(page) != changed
+
+
+def test_a_hovering_mouse_shows_and_leaving_takes_back(opened):
+    page = opened(Explorer(explanation()))
+    place = page.evaluate("""() => {
+        const one = document.querySelector("div.eegexplain-explorer").explorer.scalp;
+        const box = one.canvas.getBoundingClientRect(), [x, y] = one.place(one.data.channels.indexOf("O1"));
+        return [box.left + x, box.top + y];
+    }""")
+    page.mouse.move(*place)
+    scalp(page)
+    assert page.locator(".readout").text_content().startswith("O1")
+    page.mouse.move(5, 5)
+    scalp(page)
+    assert page.locator(".readout").text_content().startswith("C3")
+
+
+def test_the_map_is_saved(opened):
+    page = opened(Explorer(explanation(names=["=1+1", "C3", "C4"], frequencies=[10.0]), montage=None))
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="CSV").click()
+    lines = waiting.value.path().read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "channel,value,standard_error,z"
+    assert lines[1].startswith("\"'=1+1\",")
+    page = opened(Explorer(explanation()))
+    for kind, begin in (("PNG", b"\x89PNG"), ("SVG", b"<svg")):
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name=kind).click()
+        assert waiting.value.path().read_bytes().startswith(begin)
+
+
+def test_a_phone_and_the_dark_have_it_whole(opened):
+    page = opened(Explorer(explanation()), width=390, color_scheme="dark")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(20, 22, 26)"
+
+
+def test_names_do_not_run(opened):
+    names = ["<img src=x onerror=alert(1)>", "C3", "</script><script>alert(2)</script>"]
+    page = opened(Explorer(explanation(names=names, outputs=["<b>a", "b"])))
+    assert page.locator("img, .eegexplain-explorer script:not([type])").count() == 0
