@@ -22,13 +22,13 @@ from eegexplain import (
     FLEXAttributor,
     PerturbationCorrelator,
     ReverseCorrelator,
-    SinusoidFitter,
     SyncNetClassifier,
     TimeResolvedCoefficients,
 )
 from eegexplain.encoding import WeightFitter
 from eegexplain.information import InformationMapper, SynchronyMapper
 from eegexplain.inspection import cross_validate_explanations
+from eegexplain.sinusoid import fit_sinusoids
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "growth.md"
 SFREQ = 250.0
@@ -66,7 +66,7 @@ def of_data(estimator, target=None):
 
 def of_signals(n_trials, n_channels, n_times):
     """Sines in each channel of each trial."""
-    return functools.partial(SinusoidFitter(sfreq=SFREQ).fit, trials(n_trials, n_channels, n_times)[0])
+    return functools.partial(fit_sinusoids, trials(n_trials, n_channels, n_times)[0], sfreq=SFREQ)
 
 
 def of_responses(n_trials, n_channels, n_times):
