@@ -212,6 +212,7 @@ OF_NO_MODULE = {
     "plotting/test_displays.py",  # what all displays share
     "plotting/test_names.py",
     "report/test_report.py",  # the whole report, as a reader opens it
+    "report/test_browser.py",  # pages as a browser shows them
 }
 
 
