@@ -95,7 +95,12 @@ class Explorer:
         )
 
     def fragment(self) -> str:
-        """Markup of the explorer for a page that holds `style` and, after it, `script`."""
+        """Markup of the explorer for a page that holds `style` and, after it, `script`.
+
+        Returns
+        -------
+        str
+        """
         text = json.dumps(self._payload, separators=(",", ":"), allow_nan=False)
         for sign in "<>&\u2028\u2029":  # names from data never end the element, nor begin another
             text = text.replace(sign, f"\\u{ord(sign):04x}")
@@ -103,16 +108,31 @@ class Explorer:
 
     @staticmethod
     def style() -> str:
-        """Style sheet of all explorers of a page."""
+        """Style sheet of all explorers of a page.
+
+        Returns
+        -------
+        str
+        """
         return _page_file("explorer.css")
 
     @staticmethod
     def script() -> str:
-        """Script that brings all explorers of a page to life; to stand after them."""
+        """Script that brings all explorers of a page to life; to stand after them.
+
+        Returns
+        -------
+        str
+        """
         return '(function () {\n"use strict";\n' + "\n".join(map(_page_file, _SCRIPTS)) + "})();\n"
 
     def page(self) -> str:
-        """Return the whole page."""
+        """Return the whole page.
+
+        Returns
+        -------
+        str
+        """
         title = html.escape(self.title or "Explorer")
         return (
             '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
