@@ -225,7 +225,10 @@ def capture(module, layers):
     with _lock_of(module), contextlib.ExitStack() as stack:
         for name in layer_names(module, layers).values():
             child = module.get_submodule(name.module)
-            handle = child.register_forward_hook(lambda _, __, out, name=name: seen[name.text].append(name.of(out)))
+            # a copy: what follows may work in place, as nn.ReLU(inplace=True) does
+            handle = child.register_forward_hook(
+                lambda _, __, out, name=name: seen[name.text].append(name.of(out).clone())
+            )
             stack.callback(handle.remove)
         yield seen
 

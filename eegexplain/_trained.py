@@ -96,7 +96,7 @@ class TrainedModule(BaseEstimator):
     Attributes
     ----------
     classes_ : ndarray of shape (n_outputs,)
-        Labels; not of a regressor. Where `classes` is None it is known from the first trials on.
+        Labels, sorted; not of a regressor. Where `classes` is None it is known from the first trials on.
     """
 
     def __init__(self, module, *, classes=None, output=None, sfreq=None, add_axis=False):
@@ -132,11 +132,11 @@ class TrainedModule(BaseEstimator):
 
     @property
     def classes_(self) -> NDArray:
-        """Labels in the order of the outputs."""
+        """Labels, sorted as those of scikit-learn; outputs of the module follow them."""
         if self.classes is False:
             raise AttributeError("The outputs of this module are numbers: it has no classes.")
         if self.classes is not None:
-            return np.asarray(self.classes)
+            return np.sort(np.asarray(self.classes))
         width = vars(self).get("_n_outputs", getattr(self.module, "n_outputs", None))  # braindecode's networks know it
         if width is None:
             raise AttributeError("How many outputs the module has is known from its first trials on: call fit(X).")
@@ -235,7 +235,18 @@ class TrainedModule(BaseEstimator):
         return HeldModule(self.module, (1, *shape) if self.add_axis else shape, self._emission, self._pick)
 
     def _pick(self, returned):
-        """The explained part of what the module returns."""
+        """The explained part of what the module returns, its outputs in the order of the classes."""
+        part = self._part(returned)
+        order = np.argsort(np.asarray(self.classes)) if self.classes not in (None, False) else np.arange(1)
+        if part.ndim != 2 or np.array_equal(order, np.arange(len(order))):
+            return part
+        if part.shape[1] == len(order):
+            return part[:, order.tolist()]
+        if part.shape[1] == 1:  # for the second of two classes, which is the first by name
+            return 1 - part if isinstance(_last_layer(self.module), nn.Sigmoid) else -part
+        return part
+
+    def _part(self, returned):
         if callable(self.output):
             return self.output(returned)
         if self.output is None and not isinstance(returned, dict):

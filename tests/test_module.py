@@ -20,6 +20,14 @@ from tests.estimators import trials
 N_THREADS = 8
 
 
+def test_what_works_in_place_behind_a_layer_does_not_change_what_was_seen():
+    net = nn.Sequential(nn.Conv1d(2, 3, 5), nn.ReLU(inplace=True), nn.Flatten(), nn.LazyLinear(2))
+    x = torch.randn(4, 2, 20, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad(), m.capture(net, ["0"]) as seen:
+        net(x)
+    torch.testing.assert_close(seen["0"][0], net[0](x).detach())
+
+
 def test_seeded_sections_are_serial_and_leave_the_generator():
     state = torch.get_rng_state()
     draws = []

@@ -93,6 +93,34 @@ def test_whatever_closes_the_module_its_probabilities_are_right(end, n_outputs, 
     np.testing.assert_array_equal(trained.predict(X), np.where(probability(raw(module)) > 0.5, "b", "a"))
 
 
+@pytest.mark.parametrize("made", [
+    lambda net: PerturbationCorrelator(net, random_state=0),
+    lambda net: ReverseCorrelator(net, layer="0", per_class=True),
+    lambda net: FLEXAttributor(net, basis="bands", sfreq=64.0),
+], ids=["perturbation", "reverse", "flex"])  # fmt: skip
+def test_classes_in_any_order_are_the_same_answers(made):
+    module, swapped, labels = network(), network(), np.array(["a", "z"])[y]
+    with torch.no_grad():
+        for parameter in swapped[-1].parameters():
+            parameter.copy_(parameter.flip(0))
+    ordered, other = as_estimator(module, classes=["a", "z"]), as_estimator(swapped, classes=["z", "a"])
+    assert other.classes_.tolist() == ["a", "z"]
+    np.testing.assert_array_equal(other.predict(X), ordered.predict(X))
+    np.testing.assert_allclose(other.predict_proba(X), ordered.predict_proba(X), rtol=1e-6)
+    one, two = made(ordered).fit(X, labels).explanation_, made(other).fit(X, labels).explanation_
+    for name in one:
+        if one[name].dtype.kind == "f":
+            np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("end", [None, nn.Sigmoid()])
+def test_one_output_for_the_first_class_by_name(end):
+    module = network(1, end)
+    ordered, other = as_estimator(module, classes=["a", "z"]), as_estimator(module, classes=["z", "a"])
+    np.testing.assert_allclose(other.predict_proba(X), ordered.predict_proba(X)[:, ::-1], rtol=1e-5)
+    np.testing.assert_allclose(other.decision_function(X), -ordered.decision_function(X), rtol=1e-4, atol=1e-6)
+
+
 def test_numbers_are_a_regressors_predictions():
     module = network(1)
     trained = as_estimator(module, classes=False)
