@@ -15,7 +15,7 @@ import torch
 
 from eegexplain._torch import differentiate
 from eegexplain.attribution import _nodes
-from eegexplain.attribution._sketch import N_SUMS, expected, missing_share, signed, sketch
+from eegexplain.attribution._sketch import N_SUMS, margin, missing_share, signed, sketch, variances
 
 # Rounding of an output, in units of its machine epsilon: below this a change is noise.
 _ROUNDING = 50.0
@@ -273,11 +273,12 @@ class Integral:
         moved, jumps = [], []
         for rule in (level - 1, level):
             inside = rules.brought(0, rule)
-            jumps.append(expected(sketches[:, inside], self.nodes[trials][:, inside]))
+            jumps.append(variances(sketches[:, inside], self.nodes[trials][:, inside]))
             weights = self.weights[trials, rule] - (self.weights[trials, rule - 1] if rule else 0)
             moved.append(np.linalg.norm(np.einsum("nj,njkb->nkb", weights, sketches), axis=2))
         before = np.full_like(moved[0], np.inf) if level == 1 else moved[0]  # the first rule has nothing to move from
-        return missing_share(moved[1], before, *reversed(jumps))
+        sizes = [np.sqrt(found.sum(1)) for found in reversed(jumps)]
+        return margin(jumps[1]) * missing_share(moved[1], before, *sizes)
 
     def open(self, tol):
         """Trials to refine further: those of the lowest level whose map, or its sum, is not right to `tol`."""

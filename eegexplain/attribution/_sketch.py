@@ -13,7 +13,7 @@ N_SUMS = 32
 _SMOOTH = 0.3
 # Of two rules the second is off by this share of the move, where nothing else is known.
 _SHARE, _FIRST_SHARE = 0.45, 0.6
-# So much above what is right on average (chosen on fifteen networks of two seeds, confirmed on others).
+# At most so much above what is right on average (chosen on networks of two seeds, confirmed on others).
 _MARGIN = 1.5
 
 
@@ -45,8 +45,8 @@ def sketch(gradients, change):
     return torch.nn.functional.pad(cells, (0, -cells.shape[2] % N_SUMS)).unflatten(2, (N_SUMS, -1)).sum(3)
 
 
-def expected(sketches, positions):
-    """Size of the error of a rule whose map jumps somewhere between neighboring nodes, and is constant elsewhere.
+def variances(sketches, positions):
+    """Squared error of a rule whose map jumps somewhere between neighboring nodes, and is constant elsewhere.
 
     Each jump is off by its distance from the middle of the gap: a variance of a twelfth of the gap squared.
 
@@ -58,14 +58,32 @@ def expected(sketches, positions):
 
     Returns
     -------
-    ndarray of shape (n_trials, n_targets)
+    ndarray of shape (n_trials, n_nodes - 1, n_targets)
+        What each gap adds.
     """
     jumps = np.diff(sketches, axis=1) * np.diff(positions, axis=1)[:, :, None, None]
-    return np.sqrt((jumps**2).sum((1, 3)) / 12)
+    return (jumps**2).sum(3) / 12
+
+
+def margin(variances):
+    """Say how far above its estimate an error may be: the less, the more gaps share in it.
+
+    Of errors that n gaps share evenly, the size scatters by about one over the root of n; shared unevenly, they count
+    as (sum of variances)^2 / (sum of their squares).
+
+    Parameters
+    ----------
+    variances : ndarray of shape (n_trials, n_gaps, n_targets)
+
+    Returns
+    -------
+    ndarray of shape (n_trials, n_targets)
+    """
+    return np.minimum(_MARGIN, 1 + _ratio(np.sqrt((variances**2).sum(1)), variances.sum(1)))
 
 
 def missing_share(moved, before, jumps, jumps_before):
-    """Estimate what share of the last move of a map is still missing: at most this in 19 of 20 trials.
+    """Estimate what share of the last move of a map is still missing, before any margin.
 
     Where gradients are smooth, errors of nested rules fall at least as fast as moves do. How smooth they are is seen in
     the move as a share of what jumps would have done, not in two moves alone.
@@ -75,7 +93,7 @@ def missing_share(moved, before, jumps, jumps_before):
     moved, before : ndarray
         Size of the move at the last rule, and at the one before (infinity: unknown).
     jumps, jumps_before : ndarray
-        What `expected` says of these rules.
+        Size of the error by `variances` of these rules.
 
     Returns
     -------
@@ -83,7 +101,7 @@ def missing_share(moved, before, jumps, jumps_before):
     """
     rough = np.minimum(_ratio(moved, _SMOOTH * jumps_before), 1.0)
     falling = np.maximum(np.minimum(_ratio(moved, before), _SHARE), _ratio(jumps, moved) * rough**2)
-    return _MARGIN * np.where(np.isinf(before), _FIRST_SHARE * rough**2, falling)
+    return np.where(np.isinf(before), _FIRST_SHARE * rough**2, falling)
 
 
 def _ratio(part, whole):

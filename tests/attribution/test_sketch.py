@@ -37,9 +37,17 @@ def test_the_expected_error_is_that_of_jumps_anywhere(n_jumps):
     jump = rng.normal(size=(n_trials, n_jumps, _sketch.N_SUMS))
     sketches = np.einsum("njp,njb->npb", corner[:, :, None] < nodes, jump)[:, :, None]
     error = sketches[:, :, 0].mean(1) - np.einsum("nj,njb->nb", 1 - corner, jump)
-    expected = _sketch.expected(sketches, np.tile(nodes, (n_trials, 1)))
-    assert expected.shape == (n_trials, 1)
-    np.testing.assert_allclose((error**2).sum(1).mean(), (expected**2).mean(), rtol=0.03)
+    expected = _sketch.variances(sketches, np.tile(nodes, (n_trials, 1)))
+    assert expected.shape == (n_trials, 7, 1)
+    np.testing.assert_allclose((error**2).sum(1).mean(), expected.sum(1).mean(), rtol=0.03)
+
+
+def test_the_margin_falls_with_the_number_of_gaps_that_share_an_error():
+    even = np.where(np.arange(64) < np.array([1, 4, 16, 64])[:, None], 3.0, 0.0)[:, :, None]
+    np.testing.assert_allclose(_sketch.margin(even)[:, 0], [1.5, 1.5, 1.25, 1.125])
+    uneven = np.concatenate([np.full(16, 3.0), np.full(9, 2.0)])[None, :, None]
+    np.testing.assert_allclose(_sketch.margin(uneven), [[1 + np.sqrt(180) / 66]])
+    assert _sketch.margin(np.zeros((2, 5, 3))).tolist() == [[1.5] * 3] * 2
 
 
 def test_the_missing_share_by_hand():
@@ -48,7 +56,7 @@ def test_the_missing_share_by_hand():
     jumps, jumps_before = np.array([2.5, 2.5, 5.0, 0.0]), np.array([6.0, 6.0, 10.0, 0.0])
     found = _sketch.missing_share(moved, before, jumps, jumps_before)
     smooth = max(0.3 / 3.0, 5.0 / 0.3 * 0.1**2)
-    np.testing.assert_allclose(found[:3], 1.5 * np.array([2.5 / 4, 0.6, smooth]))
-    assert found[3] == 1.5 and np.isfinite(found).all()
+    np.testing.assert_allclose(found[:3], [2.5 / 4, 0.6, smooth])
+    assert found[3] == 1.0 and np.isfinite(found).all()
     first = _sketch.missing_share(np.array([0.3]), np.array([np.inf]), np.array([5.0]), np.array([10.0]))
-    np.testing.assert_allclose(first, 1.5 * 0.6 * 0.1**2)
+    np.testing.assert_allclose(first, 0.6 * 0.1**2)
