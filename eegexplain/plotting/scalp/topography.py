@@ -276,7 +276,7 @@ def _linear(triangles, values):
     return LinearNDInterpolator(triangles, values)
 
 
-def triangulate(positions):
+def triangulate(positions: NDArray[Any]) -> Any:
     """Triangles between the electrodes and a ring of points outside the map.
 
     Parameters
