@@ -227,10 +227,17 @@ def capture(module, layers):
             child = module.get_submodule(name.module)
             # a copy: what follows may work in place, as nn.ReLU(inplace=True) does
             handle = child.register_forward_hook(
-                lambda _, __, out, name=name: seen[name.text].append(name.of(out).clone())
+                lambda _, __, out, name=name: seen[name.text].append(_copied(name.of(out)))
             )
             stack.callback(handle.remove)
         yield seen
+
+
+def _copied(output):
+    """Tensors anew; what holds several in a tuple or list is refused, or picked from, by those who ask."""
+    if isinstance(output, (tuple, list)):
+        return type(output)(map(_copied, output)) if type(output) in (tuple, list) else output
+    return output.clone() if isinstance(output, torch.Tensor) else output
 
 
 class _Reached(Exception):  # not an error: carries the layer's output out of the forward pass

@@ -50,14 +50,20 @@ def named(check):
     return getattr(check, "__name__", getattr(getattr(check, "func", None), "__name__", str(check)))
 
 
-def tier(check):
+QUICK = {"SyncNetClassifier", "EEGNetRegressor", "EnsembleClassifier", "PerturbationCorrelator", "FLEXAttributor",
+         "ReverseCorrelator", "TimeResolvedCoefficients"}  # one of each kind of machinery: the others stand on the same
+
+
+def tier(case, check):
     """Slow where a sibling says the same: training on mapped trials, beside mapped ones in single precision."""
+    if case.name not in QUICK:
+        return pytest.mark.slow
     mapped = getattr(check, "keywords", None) == {"readonly_memmap": True}
     return pytest.mark.slow if mapped and named(check).endswith("_train") else ()
 
 
 PAIRS = [
-    pytest.param(estimator, check, id=f"{case.name}-{i}-{named(check)}", marks=tier(check))
+    pytest.param(estimator, check, id=f"{case.name}-{i}-{named(check)}", marks=tier(case, check))
     for case in CASES
     for i, (estimator, check) in enumerate(collected(case))
 ]
@@ -77,7 +83,9 @@ def test_number_of_checks(case):
 @pytest.mark.filterwarnings("ignore:The whole map is 0")  # relations of one channel
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")  # the checks do so on purpose
 @pytest.mark.parametrize("check", EXTRA, ids=named)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.name, marks=() if case.name in QUICK else pytest.mark.slow) for case in CASES]
+)
 def test_extra_check(case, check):
     if not hasattr(case.make(), "transform") and ("transform" in named(check) or "feature_names" in named(check)):
         pytest.skip("no transformer")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eegexplain._explanation import order_by_content
 from eegexplain._validation import check_option, mean_trial
 
 BASELINES = ("zeros", "mean", "surrogate", "trials")
@@ -77,7 +78,8 @@ def make_bank(baseline, X, trial_shape, n_draws, rng):
             return Bank(baseline, mean_trial(X)[None])
         if baseline == "trials":
             chosen = np.sort(rng.choice(len(X), size=min(n_draws, len(X)), replace=False))
-            return Bank(baseline, np.array(X[chosen], dtype=float))
+            chosen = order_by_content(X)[chosen]  # the same trials, wherever they stand
+            return Bank(baseline, np.stack([np.asarray(X[number], dtype=float) for number in chosen]))
         return Bank(baseline, phase_factors(n_draws, X.shape[-1], rng))
     values = np.asarray(baseline, dtype=float)
     if not np.isfinite(values).all():

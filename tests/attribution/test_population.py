@@ -68,7 +68,8 @@ def test_the_standard_errors_are_those_of_the_trials(net):
     np.testing.assert_allclose(found.class_attributions_[1], maps[CODES == 1, 1].mean(0), atol=1e-10)
 
 
-@pytest.mark.parametrize("change", [{"memory_limit": 200_000}, {"memory_limit": 2_000_000}, {"batch_size": 7},
+@pytest.mark.parametrize("change", [pytest.param({"memory_limit": 200_000}, marks=pytest.mark.slow),
+                                    {"memory_limit": 2_000_000}, {"batch_size": 7},
                                     pytest.param({"n_jobs": 2}, marks=pytest.mark.slow)], ids=str)
 def test_blocks_batches_and_processes_do_not_matter(net, change):
     """What is held from rule to rule, and what is evaluated again, gives the same maps."""

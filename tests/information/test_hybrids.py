@@ -50,6 +50,7 @@ def test_cells_that_do_not_fit_together_are_not_kept_in_turn(monkeypatch):
     assert list(parts._kept) == CELLS[:1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alone", [False, True])
 def test_effects_are_those_of_all_hybrids_at_once_whatever_is_kept(alone, monkeypatch):
     few = X[:300]

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 
 from eegexplain import plotting
 from eegexplain._text import plain, readable
+from eegexplain.inspection import confusion_table
 
 NASTY = ["a$b$", "$x_{$", "\ud800", "_$\\frac$", "n\nl"]
 RNG = np.random.default_rng(0)
@@ -102,6 +103,12 @@ def permutation():
     yield plotting.PermutationDisplay(null, null[:, 0], NASTY, null[:, 0] ** 2).plot().figure_, NASTY
 
 
+def confusion():
+    labels = np.array(NASTY * 4, dtype=object)
+    found = confusion_table(labels, np.roll(labels, 1), n_permutations=19, random_state=0)
+    yield plotting.ConfusionDisplay(found).plot().figure_, NASTY
+
+
 def patching():
     value = RNG.normal(size=(5, 5))
     yield plotting.PatchingDisplay(value, value**2, NASTY, NASTY, 9, label=NASTY[0]).plot().figure_, NASTY
@@ -133,7 +140,7 @@ DRAWN = {
     "SynchronyDisplay": synchrony,
     "InformationDisplay": information,
     "CrossValidatedDisplay": cross_validated, "PermutationDisplay": permutation,
-    "PatchingDisplay": patching,
+    "PatchingDisplay": patching, "ConfusionDisplay": confusion,
     "TopomapDisplay": topomap, "SpectralMapDisplay": spectral_map, "TemplateDisplay": template,
     "TimeFrequencyDisplay": time_frequency, "TrialMapDisplay": trial_map, "FaithfulnessDisplay": faithfulness,
     "HRFDisplay": hrf, "TuningCurveDisplay": tuning, "R2Display": r2, "TRFDisplay": trf,
