@@ -332,6 +332,7 @@ PRIVATE_IMPORTS = {
         "perturbation/test_kinds.py": "what a kind changes, without a model",
     },
     "plotting.motion._scene": {"plotting/motion/test_animation.py": "pictures as palette indices"},
+    "report._analyses": {"report/test_conclusion.py": "maps made by hand"},
     "report._filters": {"report/test_report.py": "a share of a logit against a filter set to zero"},
     "report._models": {
         "report/test_findings.py": "networks that train for no time",

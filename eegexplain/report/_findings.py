@@ -41,6 +41,10 @@ class Findings:
         Facts of the analysis, which go there, too.
     summary : dict
         Numbers, which go into ``summary.json``.
+    maps : dict of str to xarray.Dataset
+        Maps over channels and frequencies that a reader can touch at the top of the page, by title.
+    conclusion : str
+        What the page opens with.
     """
 
     lines: Sequence[str] = ()
@@ -50,6 +54,8 @@ class Findings:
     variables: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
+    maps: Mapping[str, Any] = field(default_factory=dict)
+    conclusion: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,11 +100,12 @@ def joined(findings: Iterable[Findings]) -> Findings:
     figures = [figure for found in findings for figure in found.figures]
     _refuse_repeated("figures", [figure.name for figure in figures])
     named: dict[str, Any] = {}
-    for part in ("tables", "variables", "attributes", "summary"):
+    for part in ("tables", "variables", "attributes", "summary", "maps"):
         items = [item for found in findings for item in getattr(found, part).items()]
         _refuse_repeated(part, [name for name, _ in items])
         named[part] = dict(items)
-    return Findings(**together, figures=figures, **named)
+    conclusion = " ".join(found.conclusion for found in findings if found.conclusion)
+    return Findings(**together, figures=figures, **named, conclusion=conclusion)
 
 
 def _refuse_repeated(part, names):

@@ -52,6 +52,7 @@ def attribution(job):
             "attribution": {str(name): float(total) for name, total in zip(outputs, totals, strict=True)},
             "evidence_in_unseen_trials": significance,
         },
+        maps={"What the evidence is made of (attribution)": shown.by_bin},
     )
 
 

@@ -7,9 +7,11 @@ import numpy as np
 from eegexplain._text import plain, readable
 from eegexplain.inspection._errors import SMALLEST, beyond_zero, familywise_limit
 from eegexplain.report._artifacts import audit, numbers
+from eegexplain.report._conclusion import conclude
 from eegexplain.report._findings import Figure, Findings
 
 N_STRONGEST = 3
+OF_DATA = "How the data differ (log power)"
 LOWEST = 3.2  # inches: the label of a colour bar has room beside few channels
 NUMBERS = {  # of a cell, as a table calls them
     "value": "value",
@@ -39,7 +41,7 @@ def perturbation(job):
     """Perturbation correlation on held-out trials, by band and by frequency, beside the class difference."""
     by_band, label = job.perturbation.by_band, job.perturbation.by_band.attrs["label"]
     facts, cells = {name: by_band.attrs[name] for name in FACTS}, strongest(by_band)
-    artifacts = audit(job)
+    artifacts, conclusion = audit(job), conclude(job)
     text = (
         "<p>Correlation of small changes of amplitude with the change of the centred logit: "
         f"{NOISE_MEANING[job.options.noise]}. Mean of {len(job.folds)} networks, each on trials it never saw. "
@@ -53,7 +55,9 @@ def perturbation(job):
         variables=named_maps(job.perturbation) | named_maps(job.contrast, "contrast_"),
         attributes=facts,
         summary={"strongest": cells, "perturbed_score": facts["perturbed_score"], "errors_over": job.errors_over}
-        | {"artifacts": numbers(artifacts)},
+        | {"artifacts": numbers(artifacts), "conclusion": conclusion},
+        maps={f"What the network uses ({label})": job.perturbation.by_bin, OF_DATA: job.contrast.by_bin},
+        conclusion=conclusion,
     )
 
 

@@ -15,8 +15,11 @@ from eegexplain._io import save_explanation
 from eegexplain._text import plain, write_csv
 from eegexplain.report._findings import Findings, Section, joined
 from eegexplain.report._job import Options, run_job
+from eegexplain.report._maps import OF_DATA
+from eegexplain.report._page import Page, facts_of, scores_of
 from eegexplain.report._sections import SECTIONS
 from eegexplain.report._verdict import headline
+from eegexplain.report.explorer import Explorer
 
 WARNING_COLOR = "#b3261e"
 FILES = ("report.html", "summary.json", "explanation.nc", "filters.csv", "figures/")  # the most telling first
@@ -82,13 +85,11 @@ def write_job(job, folder, notify=None, sections=SECTIONS):
     Findings
     """
     import matplotlib
-    import mne
 
-    findings = []
+    from eegexplain import __version__
+
+    findings, shown = [], []
     with matplotlib.rc_context({"savefig.dpi": 150}):
-        report = mne.Report(title=job.options.title, image_format="png", verbose=False)
-        if job.banner:
-            report.add_html(_banner(job.banner), title="Read this first", section="Decoding")
         (folder / "figures").mkdir()
         for section in sections:
             if not section.needed(job):
@@ -98,11 +99,11 @@ def write_job(job, folder, notify=None, sections=SECTIONS):
             found = section.find(job)
             if not isinstance(found, Findings):
                 raise TypeError(f"the section {section.title!r} must return Findings, got {type(found).__name__}")
-            for text in found.html:
-                report.add_html(text, title=section.title, section=section.title)
-            for figure in found.figures:
-                file = _write_figure(figure, folder / "figures", headline(job.decoding))
-                report.add_image(file, title=figure.caption, section=section.title)
+            pictures = [
+                (_write_figure(figure, folder / "figures", headline(job.decoding)), figure.caption)
+                for figure in found.figures
+            ]
+            shown.append((section.title, list(found.html), pictures))
             findings.append(found)
             release_memory()
         together = joined(findings)
@@ -110,8 +111,25 @@ def write_job(job, folder, notify=None, sections=SECTIONS):
             write_csv(table, folder / name)
         _write_explanation(job, together, folder)
         (folder / "summary.json").write_text(json.dumps(_summary(job, together), indent=2) + "\n", encoding="utf-8")
-        report.save(folder / "report.html", open_browser=False, verbose=False)
+        page = Page(
+            job.options.title,
+            job.decoding.verdict,
+            scores_of(job.decoding),
+            job.banner,
+            together.conclusion,
+            _explorer(together.maps),
+            shown,
+            facts_of(job, __version__),
+        )
+        (folder / "report.html").write_text(page.render(), encoding="utf-8")
     return together
+
+
+def _explorer(maps):
+    """The maps that a reader can touch, up to 45 Hz; the data's own difference beside the others."""
+    if not maps:
+        return None
+    return Explorer(dict(maps), fmin=0.5, fmax=45.0, beside=OF_DATA if OF_DATA in maps else None)
 
 
 def release_memory() -> None:
@@ -136,11 +154,6 @@ def _write_figure(figure, folder, warning):
     figure.figure.savefig(file)
     plt.close(figure.figure)
     return file
-
-
-def _banner(text):
-    """The banner of the report."""
-    return f'<div style="border:3px solid {WARNING_COLOR};padding:1em;font-size:120%"><b>{text}</b></div>'
 
 
 def _write_explanation(job, findings, folder):

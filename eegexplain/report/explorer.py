@@ -114,7 +114,7 @@ class Explorer:
         -------
         str
         """
-        return _page_file("explorer.css")
+        return page_file("explorer.css")
 
     @staticmethod
     def script() -> str:
@@ -124,7 +124,7 @@ class Explorer:
         -------
         str
         """
-        return '(function () {\n"use strict";\n' + "\n".join(map(_page_file, _SCRIPTS)) + "})();\n"
+        return '(function () {\n"use strict";\n' + "\n".join(map(page_file, _SCRIPTS)) + "})();\n"
 
     def page(self) -> str:
         """Return the whole page.
@@ -173,7 +173,7 @@ class Explorer:
 
 
 @cache
-def _page_file(name):
+def page_file(name):
     """A file of the page, without its indentation: a sixth of what is sent."""
     text = (resources.files("eegexplain.report") / "page" / name).read_text(encoding="utf-8")
     return "".join(f"{line.strip()}\n" for line in text.splitlines())

@@ -1,0 +1,108 @@
+"""Two sentences that say what was found, from the numbers alone; or that nothing can be concluded."""
+
+import numpy as np
+
+from eegexplain._text import readable
+from eegexplain.inspection._errors import beyond_zero
+
+N_NAMED = 4
+
+
+def conclude(job):
+    """What the networks use, and whether folds and data agree.
+
+    Parameters
+    ----------
+    job : Job
+
+    Returns
+    -------
+    str
+    """
+    if job.banner:
+        return "No conclusion about the classes: what the maps show need not concern them."
+    maps, contrast = job.perturbation, job.contrast
+    cells = used_cells(maps, job.data.bands)
+    if not cells:
+        return (
+            "No conclusion about rhythms: no channel and band of the map is shown to differ from zero (5 % for all "
+            f"cells together, over {len(job.folds)} folds). {agreement(maps.by_band)}"
+        )
+    return f"The networks use {phrase(cells)}{beside_data(cells, contrast.by_band)}. {agreement(maps.by_band)}".strip()
+
+
+def used_cells(maps, bands):
+    """The strongest cells beyond zero, as dicts of output, channel, band, frequency and value.
+
+    Parameters
+    ----------
+    maps : Maps
+    bands : dict of str to (float, float)
+
+    Returns
+    -------
+    list of dict
+        Of two classes those of the second, which the first mirrors.
+    """
+    from eegexplain.report._maps import shown_outputs
+
+    shown = maps.by_band.sel(output=shown_outputs(maps.by_band)).transpose("output", "channel", "band", ...)
+    value = shown["value"].to_numpy()
+    beyond = beyond_zero(value, shown["standard_error"].to_numpy(), shown.attrs["degrees_of_freedom"])
+    places = np.argwhere(beyond)
+    places = places[np.argsort(-np.abs(value[tuple(places.T)]), kind="stable")][:N_NAMED]
+    found = []
+    for output, channel, band in places:
+        names = {"output": shown["output"].values[output], "channel": shown["channel"].values[channel]}
+        course = maps.by_bin["value"].sel(names)
+        low, high = bands[str(shown["band"].values[band])]
+        course = course.sel(frequency=(course["frequency"] >= low) & (course["frequency"] < high))
+        peak = float(course["frequency"][int(np.abs(course.to_numpy()).argmax())]) if course.size else np.nan
+        where = {"band": shown["band"].values[band], "frequency": peak}
+        found.append(names | where | {"value": float(value[output, channel, band])})
+    return found
+
+
+def phrase(cells):
+    """Cells in words: "less 10 Hz power at O1 and O2 and more 22 Hz power at C3 for class 1"."""
+    by_output = {}
+    for cell in cells:
+        place = (cell["value"] > 0, cell["band"])
+        by_output.setdefault(str(cell["output"]), {}).setdefault(place, []).append(cell)
+    told = []
+    for output, groups in by_output.items():
+        parts = []
+        for (more, band), group in groups.items():
+            peak = group[0]["frequency"]
+            what = f"{peak:.0f} Hz" if np.isfinite(peak) else readable(str(band))
+            parts.append(f"{'more' if more else 'less'} {what} power at {listed([cell['channel'] for cell in group])}")
+        told.append(f"{listed(parts)} for class {readable(output)}")
+    return "; ".join(told)
+
+
+def beside_data(cells, contrast):
+    """Whether the classes differ by the same sign in the data."""
+    names = ("output", "channel", "band")
+    values = [float(contrast["value"].sel({name: cell[name] for name in names})) for cell in cells]
+    same = sum(np.sign(there) == np.sign(cell["value"]) for there, cell in zip(values, cells, strict=True))
+    if same == len(cells):
+        return ", with the signs by which the classes differ in the data"
+    return f"; {len(cells) - same} of {len(cells)} with another sign than the data's own difference"
+
+
+def agreement(by_band):
+    """Mean correlation of the maps of two folds, in a sentence; empty where there are none."""
+    if "fold_value" not in by_band:
+        return ""
+    folds = by_band["fold_value"].mean("seed").transpose("fold", ...).to_numpy()
+    folds = folds.reshape(len(folds), -1)
+    if len(folds) < 2 or not np.isfinite(folds).all() or not folds.std(axis=1).all():
+        return ""
+    pairs = np.corrcoef(folds)[np.triu_indices(len(folds), 1)]
+    return f"Maps of two folds correlate by {pairs.mean():.2f} on average, by {pairs.min():.2f} at least."
+
+
+def listed(names):
+    """Names with commas, and an "and" before the last."""
+    names = [readable(str(name)) for name in names]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
