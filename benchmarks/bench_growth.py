@@ -124,7 +124,7 @@ def main(wanted):
     """Measure the analyses, writing each row as it comes."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # of networks that decode noise all analyses warn
-    kept = dict(line[2:].split(" | ", 1) for line in RESULTS.read_text().splitlines()[9:]) if RESULTS.exists() else {}
+    kept = dict(line[2:].split(" | ", 1) for line in RESULTS.read_text().splitlines()[8:]) if RESULTS.exists() else {}
     for name, prepare in ANALYSES.items():
         if wanted and not any(part in name for part in wanted):
             continue
