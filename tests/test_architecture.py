@@ -333,6 +333,7 @@ PRIVATE_IMPORTS = {
     },
     "plotting.motion._scene": {"plotting/motion/test_animation.py": "pictures as palette indices"},
     "report._analyses": {"report/test_conclusion.py": "maps made by hand"},
+    "report._trust": {"report/test_page.py": "lines of the panel"},
     "report._filters": {"report/test_report.py": "a share of a logit against a filter set to zero"},
     "report._models": {
         "report/test_findings.py": "networks that train for no time",

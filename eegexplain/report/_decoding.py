@@ -8,6 +8,7 @@ from eegexplain._text import plain
 from eegexplain.inspection import balanced_accuracy
 from eegexplain.report._findings import Figure, Findings
 from eegexplain.report._references import decoder_table, numbers, tell_information, tell_references
+from eegexplain.report._trust import of_decoding
 from eegexplain.report._verdict import sentence
 
 SHARED_SUBJECTS = (
@@ -49,6 +50,7 @@ def decoding(job):
         html=["".join(f"<p>{html.escape(line)}.</p>" for line in written) + decoder_table(job.decoding)],
         figures=[Figure("accuracy", _draw_accuracy(job), caption)],
         summary={"decoding": summary},
+        checks=of_decoding(job),
     )
 
 

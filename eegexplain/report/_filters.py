@@ -10,6 +10,7 @@ from eegexplain._text import legend_name
 from eegexplain._torch import TorchNet
 from eegexplain.inspection.coverage import class_rhythms, passes
 from eegexplain.report._findings import Figure, Findings
+from eegexplain.report._trust import Check
 
 N_SHOWN = 4
 
@@ -68,6 +69,8 @@ def filters(job):
             "filters": [{"filter": int(k), **table.iloc[k][COLUMNS].to_dict()} for k in order],
             "uncovered_bands": [asdict(rhythm) | {"n_networks": n} for rhythm, n in missed.items()],
         },
+        checks=[Check("doubt", "Rhythms", f"{warned[0]}.") if warned else
+                Check("good", "Rhythms", "a filter passes every rhythm that tells the classes apart in the data.")],
     )
 
 

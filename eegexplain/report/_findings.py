@@ -45,6 +45,8 @@ class Findings:
         Maps over channels and frequencies that a reader can touch at the top of the page, by title.
     conclusion : str
         What the page opens with.
+    checks : sequence of Check
+        What speaks for the maps and what against: lines of the panel below it.
     """
 
     lines: Sequence[str] = ()
@@ -56,6 +58,7 @@ class Findings:
     summary: Mapping[str, Any] = field(default_factory=dict)
     maps: Mapping[str, Any] = field(default_factory=dict)
     conclusion: str = ""
+    checks: Sequence[Any] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def joined(findings: Iterable[Findings]) -> Findings:
     """
     findings = list(findings)
     together: dict[str, Any] = {
-        part: [item for found in findings for item in getattr(found, part)] for part in ("lines", "html")
+        part: [item for found in findings for item in getattr(found, part)] for part in ("lines", "html", "checks")
     }
     figures = [figure for found in findings for figure in found.figures]
     _refuse_repeated("figures", [figure.name for figure in figures])

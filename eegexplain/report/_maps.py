@@ -9,6 +9,7 @@ from eegexplain.inspection._errors import SMALLEST, beyond_zero, familywise_limi
 from eegexplain.report._artifacts import audit, numbers
 from eegexplain.report._conclusion import conclude
 from eegexplain.report._findings import Figure, Findings
+from eegexplain.report._trust import of_maps
 
 N_STRONGEST = 3
 OF_DATA = "How the data differ (log power)"
@@ -58,6 +59,7 @@ def perturbation(job):
         | {"artifacts": numbers(artifacts), "conclusion": conclusion},
         maps={f"What the network uses ({label})": job.perturbation.by_bin, OF_DATA: job.contrast.by_bin},
         conclusion=conclusion,
+        checks=of_maps(job, artifacts),
     )
 
 

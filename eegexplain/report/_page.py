@@ -6,6 +6,7 @@ import pathlib
 from dataclasses import dataclass, field
 
 from eegexplain._text import readable
+from eegexplain.report._trust import MARKS, Check
 from eegexplain.report.explorer import Explorer, page_file
 
 PILLS = {"decodes": "good", "may recognize subjects": "doubt", "not shown to decode": "bad"}
@@ -26,6 +27,8 @@ class Page:
         What a reader must know before all else, or empty.
     conclusion : str
     explorer : Explorer or None
+    checks : list of Check
+        What speaks for the maps and what against.
     sections : list of tuple
         Title, paragraphs as markup, and pictures as (file, caption).
     facts : dict of str to str
@@ -38,6 +41,7 @@ class Page:
     banner: str = ""
     conclusion: str = ""
     explorer: Explorer | None = None
+    checks: list[Check] = field(default_factory=list)
     sections: list[tuple] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
 
@@ -52,7 +56,7 @@ class Page:
         return (
             '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
             f'content="width=device-width, initial-scale=1"><title>{title}</title>\n<style>\n{style}</style></head>\n'
-            f"<body><main>\n<header><h1>{title}</h1>\n{self._verdict()}{self._sentences()}</header>\n"
+            f"<body><main>\n<header><h1>{title}</h1>\n{self._verdict()}{self._sentences()}{self._checks()}</header>\n"
             f'<nav aria-label="Sections"><ul>{links}</ul></nav>\n{explorer}\n'
             f"{''.join(map(self._section, range(len(self.sections))))}{self._facts()}</main>\n{script}</body></html>\n"
         )
@@ -66,6 +70,15 @@ class Page:
         text = html.escape(self.banner, quote=False)
         banner = f'<p class="banner" role="note"><b>{text}</b></p>\n' if text else ""
         return banner + (f'<p class="conclusion">{html.escape(self.conclusion)}</p>\n' if self.conclusion else "")
+
+    def _checks(self):
+        lines = "".join(
+            f'<li class="{one.mark}"><span role="img" aria-label="{one.mark}">{MARKS[one.mark]}</span>'
+            f"<b>{html.escape(one.name)}</b> {html.escape(readable(one.told))}</li>\n"
+            for one in self.checks
+        )
+        label = "What speaks for the maps and what against"
+        return f'<ul class="checks" aria-label="{label}">{lines}</ul>' if lines else ""
 
     def _section(self, number):
         title, paragraphs, pictures = self.sections[number]

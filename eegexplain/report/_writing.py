@@ -118,6 +118,7 @@ def write_job(job, folder, notify=None, sections=SECTIONS):
             job.banner,
             together.conclusion,
             _explorer(together.maps),
+            list(together.checks),
             shown,
             facts_of(job, __version__),
         )
