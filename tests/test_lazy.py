@@ -22,6 +22,7 @@ AT_ONCE = 256  # less than half of the trials: a training part is told from a bl
 OTHERS = {
     "EnsembleClassifier": "what others wrote gets an array of all",
     "PerturbationCorrelator-sampling": "what others wrote gets an array of all",
+    "OcclusionAttributor": "what others wrote gets an array of all",
     "InformationMapper": "blocks by bytes: 512 of such small trials",
     "InformationMapper-numbers": "blocks by bytes: 512 of such small trials",
 }
