@@ -24,20 +24,23 @@ def conclude(job):
     maps, contrast = job.perturbation, job.contrast
     cells = used_cells(maps, job.data.bands)
     if not cells:
+        largest = phrase(used_cells(maps, job.data.bands, beyond=False)) or "none: the map is 0"
         return (
             "No conclusion about rhythms: no channel and band of the map is shown to differ from zero (5 % for all "
-            f"cells together, over {len(job.folds)} folds). {agreement(maps.by_band)}"
-        )
+            f"cells together, over {len(job.folds)} folds: with more, fewer errors are enough). Largest, but not "
+            f"shown, is {largest}. {agreement(maps.by_band)}"
+        ).strip()
     return f"The networks use {phrase(cells)}{beside_data(cells, contrast.by_band)}. {agreement(maps.by_band)}".strip()
 
 
-def used_cells(maps, bands):
-    """The strongest cells beyond zero, as dicts of output, channel, band, frequency and value.
+def used_cells(maps, bands, beyond=True):
+    """The strongest cells beyond zero, or simply the strongest: output, channel, band, frequency and value.
 
     Parameters
     ----------
     maps : Maps
     bands : dict of str to (float, float)
+    beyond : bool, default=True
 
     Returns
     -------
@@ -48,9 +51,11 @@ def used_cells(maps, bands):
 
     shown = maps.by_band.sel(output=shown_outputs(maps.by_band)).transpose("output", "channel", "band", ...)
     value = shown["value"].to_numpy()
-    beyond = beyond_zero(value, shown["standard_error"].to_numpy(), shown.attrs["degrees_of_freedom"])
-    places = np.argwhere(beyond)
-    places = places[np.argsort(-np.abs(value[tuple(places.T)]), kind="stable")][:N_NAMED]
+    asked = np.isfinite(value) & (value != 0)
+    if beyond:
+        asked = beyond_zero(value, shown["standard_error"].to_numpy(), shown.attrs["degrees_of_freedom"])
+    places = np.argwhere(asked)
+    places = places[np.argsort(-np.abs(value[tuple(places.T)]), kind="stable")][: N_NAMED if beyond else 1]
     found = []
     for output, channel, band in places:
         names = {"output": shown["output"].values[output], "channel": shown["channel"].values[channel]}
