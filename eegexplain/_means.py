@@ -5,6 +5,13 @@ import numpy as np
 from eegexplain._explanation import RunningMean, make_explanation
 
 
+def places_among(classes, labels):
+    """Position of each label among classes in any order, -1 for one that is none of them."""
+    order = np.argsort(classes)
+    place = order[np.searchsorted(classes, labels, sorter=order).clip(max=len(order) - 1)]
+    return np.where(classes[place] == labels, place, -1)
+
+
 def label_index(labels, classes):
     """Position of each label among the classes; None without labels, and for models that have no classes.
 
@@ -12,7 +19,7 @@ def label_index(labels, classes):
     ----------
     labels : ndarray of shape (n_trials,), or None
     classes : ndarray of shape (n_classes,), or None
-        Sorted.
+        In any order: that of the outputs.
 
     Returns
     -------
@@ -23,7 +30,7 @@ def label_index(labels, classes):
     unknown = np.setdiff1d(labels, classes).tolist()
     if unknown:
         raise ValueError(f"y holds {unknown[0]!r}, which is not one of the classes {classes.tolist()}")
-    return np.searchsorted(classes, labels)
+    return places_among(classes, labels)
 
 
 def class_variables(means, dims, shape):

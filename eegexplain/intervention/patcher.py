@@ -9,6 +9,7 @@ from sklearn.base import is_classifier
 
 from eegexplain._explanation import make_explanation, order_by_content
 from eegexplain._inner import check_known, is_continuous
+from eegexplain._means import label_index
 from eegexplain._meta import Explainer
 from eegexplain._module import inference
 from eegexplain._nets import frozen
@@ -238,8 +239,7 @@ class ActivationPatcher(Explainer):
     def _codes(self, y):
         """Place of each label among the classes, in the order of the outputs."""
         check_known(self.estimator_, self.classes_, y)
-        places = {label: code for code, label in enumerate(np.asarray(self.classes_).tolist())}
-        return np.array([places[label] for label in np.asarray(y).tolist()])
+        return label_index(np.asarray(y), np.asarray(self.classes_))
 
     def _rest(self, net, name):
         """The network from a layer on, looked at on trials that do not depend on the order of all."""

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from eegexplain._bands import band_masks
+from eegexplain._means import places_among
 from eegexplain._meta import Explainer
 from eegexplain._outputs import RESPONSES
 from eegexplain._settings import AT_LEAST_ONE, Number
@@ -309,8 +310,7 @@ class PerturbationCorrelator(Explainer):
 
     def _truth(self, y):
         """Position of each label among the classes; -1 for a label not seen in ``fit``."""
-        place = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
-        return np.where(self.classes_[place] == y, place, -1)
+        return places_among(self.classes_, y)
 
     def _label(self, maps, model, X, n_outputs, estimation):
         """Labelled result of the pooled maps."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from eegexplain._means import label_index
 from eegexplain.reverse_correlation.receptive_field import time_field
 
 
@@ -33,4 +34,4 @@ def class_codes(explainer, y, n_trials):
     labels = getattr(explainer, "classes_", None)
     if labels is None:
         raise ValueError("per_class=True needs a classifier: a regressor has no classes to split by.")
-    return np.searchsorted(labels, y), explainer.output_names_
+    return label_index(y, labels), explainer.output_names_
