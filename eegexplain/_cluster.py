@@ -72,10 +72,12 @@ def run_on_cluster(
         return _round(client, function, {place: calls[place] for place in places}, timeout, told)
 
     # All that lay on a worker when it died is suspected, and innocent ones as often as the killer that they lay beside
+    guilty = dict[int, str]()
     for suspect in (yield from run(calls)):
-        again = yield from run([suspect])
-        if again:
-            raise RuntimeError(f"{told([suspect])} {again[suspect]}") from None
+        guilty |= yield from run([suspect])
+    if guilty:
+        place, how = next(iter(guilty.items()))
+        raise RuntimeError(f"{told([place])} {how}") from None
 
 
 def _round(client, function, calls, timeout, told):
