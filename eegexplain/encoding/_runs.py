@@ -1,5 +1,8 @@
 """Runs: stretches of time that convolutions and lags never cross."""
 
+import sys
+import warnings
+
 import numpy as np
 from scipy.fft import next_fast_len
 
@@ -37,6 +40,35 @@ def check_run_labels(groups, n_times):
     if groups.dtype.kind == "c" or (groups.dtype.kind == "f" and np.isnan(groups).any()):
         raise ValueError("groups must name the run of every sample, but holds NaN or complex numbers.")
     return groups
+
+
+def warn_of_unknown_runs(model, groups):
+    """Warn where scikit-learn's cross-validation cuts samples out of their runs, and did not say which these are.
+
+    What it hands to an estimator are rows: neither runs nor held-out folds can be seen in them, so lags and responses
+    would be laid across both. Who called is the only sign of it.
+
+    Parameters
+    ----------
+    model : EncodingModel
+        Models without memory are safe.
+    groups : array-like or None
+        Runs; who gives them is safe, too.
+    """
+    if groups is not None or not model.has_memory:
+        return
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "sklearn.model_selection._validation":
+            warnings.warn(
+                f"{type(model).__name__} looks beyond single samples, but cross-validation handed it rows without "
+                "their runs: lags cross from one run, or from one side of a held-out fold, to the next. Let groups "
+                "through: sklearn.set_config(enable_metadata_routing=True), then set_fit_request(groups=True), "
+                "set_score_request(groups=True) and set_predict_request(groups=True) of the fitter.",
+                stacklevel=3,
+            )
+            return
+        frame = frame.f_back
 
 
 def run_slices(groups, n_times):

@@ -4,6 +4,8 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
 
+from eegexplain.encoding._tables import check_same_index
+
 
 class EncodingRegressorMixin(MultiOutputMixin, RegressorMixin):
     """A regressor of many targets over time, whose runs have edges."""
@@ -27,7 +29,13 @@ class EncodingRegressorMixin(MultiOutputMixin, RegressorMixin):
         r2 : float or ndarray of shape (n_targets,)
             R2; samples whose lags reach beyond their run are left out like in ``fit``. Targets without a prediction
             (they never varied in ``fit``) are NaN among the raw values and left out of means.
+
+        Raises
+        ------
+        ValueError
+            For pandas objects whose indices differ, and what ``predict`` refuses.
         """
+        check_same_index(X=X, y=y, groups=groups)
         prediction = np.asarray(self.predict(X, groups=groups))
         valid = self._encoding_model().valid_samples(len(prediction), groups)
         weight = None if sample_weight is None else np.asarray(sample_weight)[valid]

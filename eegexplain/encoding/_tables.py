@@ -61,6 +61,39 @@ def read_table(data, name):
     return Table(values, index, columns) if labelled else Table(values)
 
 
+def check_same_index(**tables):
+    """Refuse pandas objects of as many rows with other labels: rows are matched by position, and one was reordered.
+
+    Parameters
+    ----------
+    **tables : DataFrame, Series, array-like or None
+        By name; what has no labels is not looked at.
+
+    Raises
+    ------
+    ValueError
+        If labels differ, with the first row where they do.
+    """
+    labelled = [(name, table.index) for name, table in tables.items() if hasattr(table, "iloc")]
+    for name, index in labelled[1:]:
+        first, known = labelled[0]
+        if len(index) == len(known) and not _same_labels(known, index):
+            row = next((i for i, pair in enumerate(zip(known, index, strict=True)) if pair[0] != pair[1]), 0)
+            raise ValueError(
+                f"The indices of {first} and {name} differ: row {row} is {known[row]!r} in {first} and {index[row]!r} "
+                f"in {name}. Rows are matched by position: bring both into one order, for example {name} = "
+                f"{name}.loc[{first}.index], or give arrays where positions do agree."
+            )
+
+
+def _same_labels(one, other):
+    """Whether labels are the same; times may differ by rounding."""
+    if one.equals(other):
+        return True
+    numeric = all(index.nlevels == 1 and index.dtype.kind in "iuf" for index in (one, other))
+    return numeric and np.allclose(one.to_numpy(float), other.to_numpy(float), rtol=1e-9, atol=0.0)
+
+
 def frame(values, index=None, columns=None):
     """Make a DataFrame; ``index`` and ``columns`` default to positions."""
     import pandas as pd

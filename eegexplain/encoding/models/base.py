@@ -9,11 +9,12 @@ from sklearn.base import BaseEstimator
 from eegexplain._validation import check_array_like
 from eegexplain.encoding._tables import check_finite_targets, frame, read_table
 from eegexplain.encoding.models._differences import central_differences
+from eegexplain.encoding.models._field import FieldMixin
 from eegexplain.encoding.models._noise import draw_noise, stack_repeats
 from eegexplain.encoding.models.parameter import Parameter
 
 
-class EncodingModel(BaseEstimator):
+class EncodingModel(FieldMixin, BaseEstimator):
     """Predict responses ``amplitude * basis(paradigm, shape parameters) + baseline`` for every target.
 
     Subclasses declare ``parameter_space``, a tuple of ``Parameter``, and one function ``basis``. Everything else -
@@ -53,7 +54,6 @@ class EncodingModel(BaseEstimator):
     """
 
     parameter_space: tuple[Parameter, ...] = ()
-    linear_in_stimulus = False
 
     def __init__(
         self,
@@ -90,8 +90,10 @@ class EncodingModel(BaseEstimator):
         Raises
         ------
         NotImplementedError
-            If the subclass has none.
+            If the subclass has neither it nor a ``field``.
         """
+        if self.has_field:
+            return paradigm @ self.field(*shape, xp=xp)
         raise NotImplementedError(f"{type(self).__name__} must define basis(paradigm, *shape, xp=np).")
 
     def basis_gradient(self, paradigm, *shape):
@@ -326,23 +328,6 @@ class EncodingModel(BaseEstimator):
             Samples that a fit may use.
         """
         return np.ones(n_times, dtype=bool)
-
-    def filtered_stimulus(self, paradigm, groups=None):
-        """Return what the model's ``field`` weighs, or None for a model that is not linear in its stimulus.
-
-        Parameters
-        ----------
-        paradigm : ndarray of shape (n_times, n_features)
-            Stimulus.
-        groups : array-like of shape (n_times,), default=None
-            Label of the run of each sample.
-
-        Returns
-        -------
-        stimulus : ndarray of shape (n_times, n_features) or None
-            What the ``field`` weighs.
-        """
-        return paradigm if self.linear_in_stimulus else None
 
     def candidate_grid(self, paradigm):
         """Return candidate values of each shape parameter, by label; a search needs them from here or from the user.

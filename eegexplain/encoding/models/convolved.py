@@ -125,7 +125,7 @@ class HRFEncodingModel(EncodingModel):
         stimulus : ndarray of shape (n_times, n_features) or None
             What the ``field`` weighs.
         """
-        return self._convolve(paradigm, groups=groups) if self.linear_in_stimulus and not self._hrf_space() else None
+        return self._convolve(paradigm, groups=groups) if self.has_field and not self._hrf_space() else None
 
     def _basis_space(self):
         return tuple(self.parameter_space)

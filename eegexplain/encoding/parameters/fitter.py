@@ -11,9 +11,16 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from eegexplain._settings import AT_LEAST_ONE, Number, check_numbers
-from eegexplain.encoding._runs import check_run_labels
+from eegexplain.encoding._runs import check_run_labels, warn_of_unknown_runs
 from eegexplain.encoding._scoring import EncodingRegressorMixin
-from eegexplain.encoding._tables import check_finite_targets, frame, read_table, series, varying_targets
+from eegexplain.encoding._tables import (
+    check_finite_targets,
+    check_same_index,
+    frame,
+    read_table,
+    series,
+    varying_targets,
+)
 from eegexplain.encoding.models.base import EncodingModel
 from eegexplain.encoding.models.linear import LinearModelWithBaseline
 from eegexplain.encoding.parameters._layout import Layout
@@ -234,6 +241,7 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
             The responses; without confounds.
         """
         check_is_fitted(self)
+        warn_of_unknown_runs(self.model, groups)
         prediction = self.model.predict(X, self.parameters_, self.weights_, groups=groups)
         if not self._y_is_1d:
             return prediction
@@ -316,6 +324,8 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         if y is None:
             raise ValueError("There are no data: give y here, or data to the model.")
         data = read_table(y, "data")
+        check_same_index(paradigm=self.model.get_paradigm(X), data=y, confounds=confounds, groups=groups)
+        warn_of_unknown_runs(self.model, groups)
         n_times = len(data.values)
         confounds = np.empty((n_times, 0)) if confounds is None else read_table(confounds, "confounds").values
         for name, table in (("paradigm", stimulus.values), ("confounds", confounds)):

@@ -14,9 +14,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from eegexplain._settings import AT_LEAST_ONE, as_splits, check_numbers
 from eegexplain._validation import check_array_like, refuse_masked, refuse_text
 from eegexplain.encoding._chunks import CHUNK_BYTES, target_chunks
-from eegexplain.encoding._runs import check_run_labels
+from eegexplain.encoding._runs import check_run_labels, warn_of_unknown_runs
 from eegexplain.encoding._scoring import EncodingRegressorMixin
-from eegexplain.encoding._tables import check_targets, frame
+from eegexplain.encoding._tables import check_same_index, check_targets, frame
 from eegexplain.encoding.models.base import EncodingModel
 from eegexplain.encoding.models.linear import LinearModelWithBaseline
 from eegexplain.encoding.weights._ridge import BLOCK, ClosedFit, decompose, fit_closed, residual_squares, solve
@@ -160,6 +160,8 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         alphas = self._check_alphas()
         self.model_ = LinearModelWithBaseline() if self.model is None else self.model
         read = self._read(X, y)
+        check_same_index(X=self.model_.get_paradigm(X), y=y, groups=groups)
+        warn_of_unknown_runs(self.model_, groups)
         stimulus, data = read.stimulus, read.data
         groups = None if groups is None else check_run_labels(groups, len(stimulus))
         valid = self.model_.valid_samples(len(stimulus), groups)
@@ -201,6 +203,7 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
             and lags or responses longer than a run.
         """
         check_is_fitted(self)
+        warn_of_unknown_runs(self.model_, groups)
         given = self.model_.get_paradigm(X)
         X = validate_data(self, given, reset=False, dtype=float)
         groups = None if groups is None else check_run_labels(groups, len(X))

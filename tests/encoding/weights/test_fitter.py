@@ -237,7 +237,9 @@ def test_grid_search_over_lags_through_a_pipeline():
     X = rng.standard_normal((300, 1))
     Y = DelayedModel(tmax=3.0).predict(X, weights=np.array([[0.0], [0.0], [0.0], [1.0]]))
     pipeline = make_pipeline(StandardScaler(), WeightFitter(DelayedModel(tmax=1.0), alpha=1.0))
-    search = GridSearchCV(pipeline, {"weightfitter__model__tmax": [1.0, 2.0, 3.0, 9.0]}, cv=3).fit(X, Y)
+    search = GridSearchCV(pipeline, {"weightfitter__model__tmax": [1.0, 2.0, 3.0, 9.0]}, cv=3)
+    with pytest.warns(UserWarning, match="without their runs"):
+        search.fit(X, Y)
     assert search.best_params_["weightfitter__model__tmax"] in (3.0, 9.0)
     assert search.best_score_ > 0.9
 
@@ -251,6 +253,23 @@ def test_runs_are_routed_to_fit_and_score_in_cross_validation():
         fitter = WeightFitter(model).set_fit_request(groups=True).set_score_request(groups=True)
         scores = cross_val_score(fitter, X, Y, cv=GroupKFold(3), params={"groups": groups})
     assert_allclose(scores, 1.0)
+
+
+def test_rows_of_other_labels_are_refused(regression):
+    """A shuffled paradigm: positions agree, labels tell that they must not."""
+    X, Y, groups = regression
+    X, Y = pd.DataFrame(X), pd.DataFrame(Y)
+    shuffled = X.sample(frac=1.0, random_state=0)
+    with pytest.raises(ValueError, match=r"indices of X and y differ: row 0 is .* bring both into one order"):
+        WeightFitter().fit(shuffled, Y)
+    with pytest.raises(ValueError, match="indices of X and groups differ"):
+        WeightFitter().fit(X, Y, pd.Series(groups, index=shuffled.index))
+    fit = WeightFitter().fit(shuffled, Y.loc[shuffled.index])
+    with pytest.raises(ValueError, match="indices of X and y differ"):
+        fit.score(shuffled, Y)
+    assert_allclose(fit.weights_, WeightFitter().fit(X, Y.to_numpy()).weights_, atol=1e-10)
+    seconds = np.arange(120) / 128
+    WeightFitter().fit(X.set_index(seconds), Y.set_index(seconds * (1 + 1e-12)))  # times that rounding tells apart
 
 
 def test_a_constant_target_warns_once_and_leaves_others_alone(regression):
