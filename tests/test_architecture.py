@@ -306,6 +306,9 @@ PRIVATE_IMPORTS = {
         "encoding/parameters/test_descent.py": "one step of a solver with given settings",
         "encoding/parameters/test_log.py": "what is noted with given settings",
     },
+    "encoding.weights._bands": {"encoding/weights/test_paths.py": "a task is put together from its parts"},
+    "encoding.weights._criteria": {"encoding/weights/test_paths.py": "a task is put together from its parts"},
+    "encoding.weights._sums": {"encoding/weights/test_paths.py": "a task is put together from its parts"},
     "information._asked": {
         "information/test_rotations.py": "functions instead of decoders",
         "information/test_hybrids.py": "functions instead of decoders",

@@ -140,6 +140,11 @@ def check_targets(data, columns=None, name="y"):
     name : str
         Name of the data in messages.
 
+    Returns
+    -------
+    varies : ndarray of bool, shape (n_targets,)
+        Whether a target has variance.
+
     Raises
     ------
     ValueError
@@ -150,7 +155,7 @@ def check_targets(data, columns=None, name="y"):
     if not np.isfinite(largest):
         check_finite_targets(data, columns, name)
     check_largest(name, abs(largest))
-    _warn_of_constant(high > low, np.arange(data.shape[1]) if columns is None else columns)
+    return _warn_of_constant(high > low, np.arange(data.shape[1]) if columns is None else columns)
 
 
 def _warn_of_constant(varies, columns):

@@ -8,13 +8,14 @@ from sklearn.base import BaseEstimator
 
 from eegexplain._validation import check_array_like
 from eegexplain.encoding._tables import check_finite_targets, frame, read_table
+from eegexplain.encoding.models._design import DesignMixin
 from eegexplain.encoding.models._differences import central_differences
 from eegexplain.encoding.models._field import FieldMixin
 from eegexplain.encoding.models._noise import draw_noise, stack_repeats
 from eegexplain.encoding.models.parameter import Parameter
 
 
-class EncodingModel(FieldMixin, BaseEstimator):
+class EncodingModel(DesignMixin, FieldMixin, BaseEstimator):
     """Predict responses ``amplitude * basis(paradigm, shape parameters) + baseline`` for every target.
 
     Subclasses declare ``parameter_space``, a tuple of ``Parameter``, and one function ``basis``. Everything else -
@@ -286,48 +287,6 @@ class EncodingModel(FieldMixin, BaseEstimator):
         """
         known = self.basis_gradient(paradigm, *shape)
         return central_differences(lambda *pars: self.basis(paradigm, *pars), shape) if known is None else known
-
-    def design(self, paradigm, groups=None):
-        """Return the columns that weights multiply.
-
-        Parameters
-        ----------
-        paradigm : ndarray of shape (n_times, n_features)
-            Stimulus.
-        groups : array-like of shape (n_times,), default=None
-            Label of the run of each sample.
-
-        Returns
-        -------
-        design : ndarray of shape (n_times, n_columns)
-            The response of each row of the stored parameters.
-
-        Raises
-        ------
-        ValueError
-            If there are no parameters.
-        """
-        parameters = self._read_parameters(self.parameters)
-        if parameters is None:
-            raise ValueError(f"{type(self).__name__} needs parameters, one row per basis function, to have weights.")
-        return self._predict(paradigm, parameters.values, None, groups)
-
-    def valid_samples(self, n_times, groups=None):
-        """Which samples a fit may use: all, unless a subclass has edges.
-
-        Parameters
-        ----------
-        n_times : int
-            Number of samples.
-        groups : array-like of shape (n_times,), default=None
-            Label of the run of each sample.
-
-        Returns
-        -------
-        valid : ndarray of bool, shape (n_times,)
-            Samples that a fit may use.
-        """
-        return np.ones(n_times, dtype=bool)
 
     def candidate_grid(self, paradigm):
         """Return candidate values of each shape parameter, by label; a search needs them from here or from the user.

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eegexplain._validation import check_number, check_sfreq
+from eegexplain.encoding._lags import lagged_windows, spans_of, window_order
 from eegexplain.encoding._runs import check_run_lengths, run_slices
 from eegexplain.encoding.models.base import EncodingModel
 from eegexplain.encoding.models.hrf import HRFModel
@@ -64,13 +65,13 @@ class LinearModelWithBaseline(EncodingModel):
 
     def _predict(self, paradigm, parameters, weights, groups):
         """Predict from arrays; no parameters are a baseline of zero."""
-        design = self.design(paradigm, groups)
-        prediction = design if weights is None else design @ weights.values
-        return (
-            prediction
-            if parameters is None
-            else prediction + self.measured_baseline(parameters[:, 0], len(design), groups)
-        )
+        if weights is None:
+            prediction = self.design(paradigm, groups)
+        else:
+            prediction = self.weighted_design(paradigm, weights.values, groups)
+        if parameters is None:
+            return prediction
+        return prediction + self.measured_baseline(parameters[:, 0], len(prediction), groups)
 
     def measured_baseline(self, baseline, n_times, groups):
         """Return the baseline as it is measured.
@@ -308,6 +309,47 @@ class DelayedModel(LinearModelWithBaseline):
                     run.start + first - lag : run.start + last - lag
                 ]
         return design.reshape(n_times, -1)
+
+    @property
+    def only_lags(self):
+        """Whether the design is the paradigm's lags and nothing else: a subclass may make another."""
+        return type(self).design is DelayedModel.design
+
+    def weighted_design(self, paradigm, weights, groups=None):
+        """Return the weighted sums of the lagged features, some samples at a time.
+
+        Parameters
+        ----------
+        paradigm, groups
+            As for ``design``.
+        weights : ndarray of shape (n_features * n_lags, n_targets)
+            Weights; lags run fastest.
+
+        Returns
+        -------
+        sums : ndarray of shape (n_times, n_targets)
+            ``design @ weights``.
+
+        Raises
+        ------
+        ValueError
+            For weights of another number of rows, and lags longer than a run.
+        """
+        n_times, n_features = paradigm.shape
+        lags = self.get_lags()
+        if not self.only_lags:
+            return super().weighted_design(paradigm, weights, groups)
+        if len(weights) != n_features * len(lags):
+            raise ValueError(
+                f"weights have {len(weights)} rows, but {n_features} features at {len(lags)} lags are "
+                f"{n_features * len(lags)} columns."
+            )
+        sums = np.empty((n_times, weights.shape[1]))
+        ordered = weights[window_order(n_features, len(lags))]
+        spans = spans_of(np.arange(n_times), self._check_runs(n_times, groups))
+        for windows, samples in lagged_windows(np.ascontiguousarray(paradigm), lags, spans):
+            sums[samples[0] : samples[-1] + 1] = windows @ ordered
+        return sums
 
     def valid_samples(self, n_times, groups=None):
         """Which samples have all their lags inside their run; all, with ``edges="zero"``.

@@ -1,15 +1,17 @@
 """Ridge regression for many targets: every target its own penalty, one decomposition for all of them."""
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import eigh, svd
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, svd
 
-BLOCK = 1024  # targets whose weights for one penalty stay in the cache
 FAR = 100.0  # above this ratio of squared mean to variance, a target is centred before its squares are summed
 
 # Above this ratio of the smallest penalty to the largest eigenvalue, rounding in the Gram matrix does no harm.
 SAFE_DAMPING = 1e-9
+FEW_PENALTIES = 5  # above, one decomposition is cheaper than a Cholesky factor for each
+UNPENALIZED = 1e-12  # least share of a penalty in a direction, so that its weights stay finite
 
 
 class Spectrum(NamedTuple):
@@ -17,14 +19,6 @@ class Spectrum(NamedTuple):
 
     values: np.ndarray
     vectors: np.ndarray
-
-
-class Sums(NamedTuple):
-    """Sums over samples: the Gram matrix, products with the data, and squares of the data."""
-
-    gram: np.ndarray | None
-    products: np.ndarray
-    total: np.ndarray
 
 
 def decompose(design, least_alpha, gram=None):
@@ -35,7 +29,8 @@ def decompose(design, least_alpha, gram=None):
     design : ndarray of shape (n_samples, n_columns)
         Centred columns.
     least_alpha : float
-        Smallest penalty that will be used. If it is large enough, the cheap Gram matrix serves instead of an SVD.
+        Smallest penalty that will be used. If it is large enough, the cheap Gram matrix serves instead of an SVD: of
+        columns (primal) or, where these are more than samples, of samples (dual).
     gram : ndarray of shape (n_columns, n_columns), default=None
         Gram matrix of the design, if known.
 
@@ -45,29 +40,87 @@ def decompose(design, least_alpha, gram=None):
         Numerically zero dimensions are left out, so rank deficiency is no special case.
     """
     n_samples, n_columns = design.shape
-    if n_columns < n_samples and least_alpha > SAFE_DAMPING * np.vdot(design, design):
-        return decompose_gram(design.T @ design if gram is None else gram)
+    if least_alpha > SAFE_DAMPING * np.vdot(design, design):
+        if n_columns < n_samples:
+            return decompose_gram(design.T @ design if gram is None else gram)
+        values, axes = decompose_gram(design @ design.T)
+        return Spectrum(values, design.T @ (axes / values))
     values, vectors = svd(design, full_matrices=False, check_finite=False)[1:]
     kept = values > values.max(initial=0.0) * max(design.shape) * np.finfo(float).eps
     return Spectrum(values[kept], vectors[kept].T)
 
 
-def decompose_gram(gram):
+def decompose_gram(gram, penalty=None):
     """Decompose a centred design, given its Gram matrix.
 
     Parameters
     ----------
     gram : ndarray of shape (n_columns, n_columns)
         ``X' X``.
+    penalty : ndarray of shape (n_columns, n_columns), default=None
+        What penalties multiply, instead of the identity; it may be singular.
 
     Returns
     -------
     spectrum : Spectrum
-        Of the design.
+        Of the design; with a penalty, ``V' penalty V`` is the identity, and ``V' gram V`` the squared values.
     """
-    values, vectors = eigh(gram, check_finite=False)
+    if penalty is not None:
+        return _decompose_pair(gram, penalty)
+    values, vectors = eigh(gram, check_finite=False, driver="evd")
     kept = values > values.max(initial=0.0) * 10 * len(gram) * np.finfo(float).eps
     return Spectrum(np.sqrt(values[kept]), vectors[:, kept])
+
+
+def _decompose_pair(gram, penalty):
+    """Diagonalise Gram matrix and penalty together, where both may be singular, but not in one direction."""
+    # With B = G + c P, the pencil G v = t B v, v'Bv = 1 has t in [0, 1], and v'(G + a P)v = t + a (1 - t) / c: so with
+    # w = v sqrt(c / (1 - t)) the penalty is the identity and G is c t / (1 - t). What no penalty reaches has t = 1.
+    scale, size = np.trace(gram) / np.trace(penalty), len(gram)
+    tiny = 10 * size * np.finfo(float).eps
+    both = gram + scale * penalty
+    both.flat[:: size + 1] += tiny * np.trace(both) / size  # columns of zeros
+    share, vectors = eigh(gram, both, check_finite=False, driver="gvd")
+    kept = share > tiny
+    left = np.maximum(1 - share[kept], UNPENALIZED)
+    return Spectrum(np.sqrt(scale * share[kept] / left), vectors[:, kept] * np.sqrt(scale / left))
+
+
+def solve_damped(gram, products, alpha, penalty=None):
+    """Solve ``(gram + alpha penalty) w = products``, one penalty per target.
+
+    Few penalties are solved one by one, which is cheaper than to decompose the matrix.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n, n)
+        Gram matrix: of columns for weights, of samples for dual coefficients.
+    products : ndarray of shape (n, n_targets)
+        Right sides.
+    alpha : ndarray of shape (n_targets,)
+        Penalties.
+    penalty : ndarray of shape (n, n), default=None
+        What they multiply; None is the identity.
+
+    Returns
+    -------
+    solution : ndarray of shape (n, n_targets)
+    """
+    distinct = np.unique(alpha)
+    if len(distinct) <= FEW_PENALTIES and distinct[0] > SAFE_DAMPING * np.trace(gram):
+        with suppress(LinAlgError):  # a penalty that leaves a direction free, in which the design is constant
+            return _solve_each(gram, products, alpha, np.eye(len(gram)) if penalty is None else penalty)
+    return solve(decompose_gram(gram, penalty), products, alpha)
+
+
+def _solve_each(gram, products, alpha, penalty):
+    """Factorise for each penalty."""
+    solution = np.empty_like(products)
+    for each in np.unique(alpha):
+        factor = cho_factor(gram + each * penalty, overwrite_a=True, check_finite=False)
+        some = alpha == each
+        solution[:, some] = cho_solve(factor, products[:, some], check_finite=False)
+    return solution
 
 
 def solve(spectrum, products, alpha):
@@ -89,31 +142,6 @@ def solve(spectrum, products, alpha):
     """
     rotated = spectrum.vectors.T @ products
     return spectrum.vectors @ (rotated / (spectrum.values[:, None] ** 2 + alpha))
-
-
-def residual_squares(spectrum, weights, sums):
-    """Sums of squared residuals, without the samples: ``|y - X w|^2 = y'y - 2 w'X'y + |S V'w|^2``.
-
-    Parameters
-    ----------
-    spectrum : Spectrum
-        Of the centred design.
-    weights : ndarray of shape (n_columns, n_targets)
-        Weights.
-    sums : Sums
-        Of centred design and data.
-
-    Returns
-    -------
-    residual : ndarray of shape (n_targets,)
-        At least zero.
-    """
-    residual = sums.total - 2 * np.einsum("pv,pv->v", weights, sums.products)
-    for start in range(0, len(residual), BLOCK):
-        some = slice(start, start + BLOCK)
-        fitted = spectrum.values[:, None] * (spectrum.vectors.T @ weights[:, some])
-        residual[some] += np.einsum("pv,pv->v", fitted, fitted)
-    return np.maximum(residual, 0.0)
 
 
 def residuals_by_penalty(spectrum, rotated, total, alphas):
@@ -176,41 +204,45 @@ def generalized_cross_validation(spectrum, residual, total, alphas, n_samples, n
     return scores
 
 
-class ClosedFit(NamedTuple):
-    """Ridge regressions whose penalties generalised cross-validation chose, all in one pass over the targets.
+class Fit(NamedTuple):
+    """Ridge regressions.
 
     Parameters
     ----------
     alpha : ndarray of shape (n_targets,)
         Penalty.
     scores : ndarray of shape (n_alphas, n_targets) or None
-        Estimated R2 on unseen data of each penalty; None for a single one.
+        Estimate for unseen data of each penalty; None for a single one.
     weights : ndarray of shape (n_columns, n_targets)
         Weights.
-    mean : ndarray of shape (n_targets,)
-        Of the data; zeros without intercept.
+    mean_x, mean_y : ndarray of shape (n_columns,) and (n_targets,)
+        Of design and data; zeros without intercept.
     total, residual : ndarray of shape (n_targets,)
-        Sums of squares of the centred data, and of what the weights leave of them.
-    spectrum : Spectrum
-        Of the design.
+        Sums of squares of the data about their mean, and of what the weights leave of them.
+    moments : Spectrum or ndarray of shape (n_columns, n_columns)
+        Of the centred design: decomposed, or its Gram matrix.
+    shares : ndarray of shape (n_bands, n_targets) or None
+        How bands share the penalty: each band's is divided by its share.
     """
 
     alpha: np.ndarray
     scores: np.ndarray | None
     weights: np.ndarray
-    mean: np.ndarray
+    mean_x: np.ndarray
+    mean_y: np.ndarray
     total: np.ndarray
     residual: np.ndarray
-    spectrum: Spectrum
+    moments: Spectrum | np.ndarray
+    shares: np.ndarray | None = None
 
 
 def fit_closed(design, data, alphas, *, fit_intercept, chunks):
-    """Choose the penalty of each target by generalised cross-validation, and fit.
+    """Choose the penalty of each target by generalised cross-validation, and fit, in one pass over the targets.
 
     Parameters
     ----------
     design : ndarray of shape (n_samples, n_columns)
-        Centred design.
+        Design as it is.
     data : ndarray of shape (n_samples, n_targets)
         Data as they are.
     alphas : ndarray of shape (n_alphas,)
@@ -222,9 +254,11 @@ def fit_closed(design, data, alphas, *, fit_intercept, chunks):
 
     Returns
     -------
-    fit : ClosedFit
+    fit : Fit
     """
     n_samples, n_targets = data.shape
+    mean_x = design.mean(axis=0) if fit_intercept else np.zeros(design.shape[1])
+    design = design - mean_x
     spectrum = decompose(design, alphas.min())
     axes = design @ spectrum.vectors  # rotated first, so that one product with the data is all that is read of them
     if fit_intercept:
@@ -244,7 +278,8 @@ def fit_closed(design, data, alphas, *, fit_intercept, chunks):
         squares[chunk] = np.take_along_axis(residual, best[None], axis=0)[0]
         rotated /= spectrum.values[:, None] ** 2 + alpha[chunk]
         np.matmul(spectrum.vectors, rotated, out=weights[:, chunk])
-    return ClosedFit(alpha, scores if len(alphas) > 1 else None, weights, mean, total, squares, spectrum)
+    varied = total if fit_intercept else data.var(axis=0) * n_samples
+    return Fit(alpha, scores if len(alphas) > 1 else None, weights, mean_x, mean, varied, squares, spectrum)
 
 
 def _rotate(axes, y, centre):

@@ -1,36 +1,27 @@
 """`WeightFitter`: the weights of linear encoding models, with a penalty for every target."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupKFold
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from eegexplain._settings import AT_LEAST_ONE, as_splits, check_numbers
-from eegexplain._validation import check_array_like, refuse_masked, refuse_text
-from eegexplain.encoding._chunks import CHUNK_BYTES, target_chunks
+from eegexplain._validation import check_array_like, check_option, lookup
 from eegexplain.encoding._runs import check_run_labels, warn_of_unknown_runs
 from eegexplain.encoding._scoring import EncodingRegressorMixin
-from eegexplain.encoding._tables import check_same_index, check_targets, frame
+from eegexplain.encoding._stacks import stack_runs
+from eegexplain.encoding._tables import check_same_index, frame
 from eegexplain.encoding.models.base import EncodingModel
 from eegexplain.encoding.models.linear import LinearModelWithBaseline
-from eegexplain.encoding.weights._ridge import BLOCK, ClosedFit, decompose, fit_closed, residual_squares, solve
-from eegexplain.encoding.weights._selection import select
-
-
-@dataclass(frozen=True, eq=False)
-class _Read:
-    """What ``fit`` was given, as arrays, with the names of features and targets where it had any."""
-
-    stimulus: np.ndarray
-    data: np.ndarray
-    features: Any
-    targets: Any
+from eegexplain.encoding.weights._bands import read_bands
+from eegexplain.encoding.weights._criteria import CRITERIA, warn_of_edges
+from eegexplain.encoding.weights._input import fill_gaps, read_recording, sees
+from eegexplain.encoding.weights._penalties import PENALTIES
+from eegexplain.encoding.weights._regression import Asked, regress
+from eegexplain.encoding.weights._ridge import Spectrum, decompose_gram
 
 
 class WeightFitter(EncodingRegressorMixin, BaseEstimator):
@@ -54,6 +45,15 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
     n_band_candidates : int
         How many divisions of the penalty among the bands are compared: the even one, one that favours each band, and
         draws from Dirichlet distributions.
+    penalty : {"ridge", "laplacian"}
+        What penalties are on: the squared weights, or the squared differences of weights at neighbouring lags of a
+        ``DelayedModel``, which makes kernels smooth. A kernel's mean over lags is then not penalised.
+    scoring : {"r2", "pearson"}
+        By what folds choose a penalty (R2 over all test samples, or the correlation of prediction and data, its mean
+        over folds), and what ``score`` returns.
+    missing : {"raise", "mask"}
+        What to do with NaN: refuse them, or leave out samples where any target, or the stimulus at any lag, is NaN.
+        ``predict`` then gives NaN where it sees NaN.
     memory_limit : float
         Bytes that one chunk of targets may take.
     random_state : int, RandomState or None
@@ -73,8 +73,9 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         Penalty of each band, with ``bands``; inf where a band is left out.
     band_names_ : list
         Names of the bands.
-    alpha_scores_ : ndarray of shape (n_divisions, n_alphas, n_targets) or None
-        R2 on unseen data that the choice was made by.
+    alpha_scores_ : ndarray of shape (n_alphas, n_targets) or None
+        Estimates for unseen data (see ``scoring``) that the choice was made by; with ``bands``, at each target's best
+        division.
     r2_ : ndarray of shape (n_targets,)
         R2 on the training data; NaN for targets without variance.
     patterns_ : ndarray of shape (n_columns, n_targets)
@@ -85,6 +86,9 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
 
     Notes
     -----
+    Lags of a ``DelayedModel`` are never laid out as a matrix unless there are more columns than samples, or penalties
+    near zero: Gram matrices follow from the structure of lags. More columns than samples are solved by kernels.
+
     Generalised cross-validation takes samples to be independent; for autocorrelated signals prefer folds of runs.
 
     References
@@ -121,6 +125,9 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         cv: Any = None,
         bands: dict[str, Any] | ArrayLike | None = None,
         n_band_candidates: int = 50,
+        penalty: str = "ridge",
+        scoring: str = "r2",
+        missing: str = "raise",
         memory_limit: float = 2**28,
         random_state: int | np.random.RandomState | None = None,
     ):
@@ -130,6 +137,9 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         self.cv = cv
         self.bands = bands
         self.n_band_candidates = n_band_candidates
+        self.penalty = penalty
+        self.scoring = scoring
+        self.missing = missing
         self.memory_limit = memory_limit
         self.random_state = random_state
 
@@ -139,9 +149,11 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_times, n_features), default=None
-            Paradigm; None takes the model's.
+            Paradigm; None takes the model's. A list of such tables, or an array (n_runs, n_times, n_features), are
+            runs.
         y : DataFrame or array-like of shape (n_times, n_targets) or (n_times,), default=None
-            Data; None takes the model's.
+            Data; None takes the model's. For runs, a list, or an array (n_runs, n_times, n_targets) or (n_runs,
+            n_times).
         groups : array-like of shape (n_times,), default=None
             Label of the run or trial of each sample: convolutions, lags and folds never cross runs.
 
@@ -157,42 +169,37 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
             run, and cross-validation over a single run.
         """
         check_numbers(self)
+        check_option("missing", self.missing, ("raise", "mask"))
         alphas = self._check_alphas()
         self.model_ = LinearModelWithBaseline() if self.model is None else self.model
-        read = self._read(X, y)
-        check_same_index(X=self.model_.get_paradigm(X), y=y, groups=groups)
-        warn_of_unknown_runs(self.model_, groups)
-        stimulus, data = read.stimulus, read.data
-        groups = None if groups is None else check_run_labels(groups, len(stimulus))
-        valid = self.model_.valid_samples(len(stimulus), groups)
-        design = self.model_.design(stimulus, groups)
-        if not valid.all():
-            design, data = design[valid], data[valid]
-        splits = self._folds(design, None if groups is None else groups[valid]) if len(alphas) > 1 else None
-        mean_x = design.mean(axis=0) if self.fit_intercept else np.zeros(design.shape[1])
-        design = design - mean_x
-        closed = splits is None and self.bands is None
-        found = self._fit_closed(design, data, alphas) if closed else self._fit_best(read, design, data, alphas, splits)
-        self.intercept_ = found.mean - mean_x @ found.weights
-        total = found.total if self.fit_intercept else data.var(axis=0) * len(data)
-        self.r2_ = np.where(total > 0, 1 - found.residual / np.where(total > 0, total, 1.0), np.nan)
-        self._store(found.weights, read)
+        recording = read_recording(self, self.model_, X, y, groups)
+        fit = regress(self.model_, recording, self._asked(recording, alphas))
+        if fit.scores is not None:
+            warn_of_edges(alphas, fit.scores)
+        self.alpha_, self.alpha_scores_, self._moments = fit.alpha, fit.scores, fit.moments
+        if self.bands is not None:
+            with np.errstate(divide="ignore"):
+                self.band_alphas_ = fit.alpha / fit.shares
+        self.intercept_ = fit.mean_y - fit.mean_x @ fit.weights
+        known = recording.varies & (fit.total > 0)
+        self.r2_ = np.where(known, 1 - fit.residual / np.where(known, fit.total, 1.0), np.nan)
+        self._store(fit.weights, recording)
         return self
 
-    def predict(self, X=None, groups=None):
+    def predict(self, X: ArrayLike | None = None, groups: ArrayLike | None = None) -> Any:
         """Predict the data.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_times, n_features), default=None
-            Paradigm; None takes the model's.
+            Paradigm; None takes the model's. Runs as in ``fit``.
         groups : array-like of shape (n_times,), default=None
             Label of the run of each sample.
 
         Returns
         -------
         prediction : DataFrame or ndarray of shape (n_times, n_targets) or (n_times,)
-            A DataFrame if both paradigm and data had names.
+            A DataFrame if both paradigm and data had names; of runs, a list or an array (n_runs, n_times[, n_targets]).
 
         Raises
         ------
@@ -203,15 +210,20 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
             and lags or responses longer than a run.
         """
         check_is_fitted(self)
+        given, _, groups, restore = stack_runs(self.model_.get_paradigm(X), groups=groups)
+        check_same_index(X=given, groups=groups)
         warn_of_unknown_runs(self.model_, groups)
-        given = self.model_.get_paradigm(X)
-        X = validate_data(self, given, reset=False, dtype=float)
+        masked = self.missing == "mask"
+        X = validate_data(self, given, reset=False, dtype=float, ensure_all_finite="allow-nan" if masked else True)
         groups = None if groups is None else check_run_labels(groups, len(X))
-        prediction = self.model_.design(X, groups) @ np.asarray(self.weights_) + self.intercept_
+        X, gaps = fill_gaps(X)
+        prediction = self.model_.weighted_design(X, np.asarray(self.weights_), groups) + self.intercept_
+        if masked:
+            prediction[sees(self.model_, gaps, groups)] = np.nan
         if self._is_1d:
-            return prediction[:, 0]
+            return restore(prediction[:, 0])
         labelled = hasattr(given, "iloc") and hasattr(self.weights_, "columns")
-        return frame(prediction, given.index, self.weights_.columns) if labelled else prediction
+        return restore(frame(prediction, given.index, self.weights_.columns) if labelled else prediction)
 
     @property
     def coef_(self):
@@ -224,7 +236,8 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         """Haufe patterns."""
         check_is_fitted(self)
         # Haufe et al.: cov(X) W cov(X W)^-1; with X = U S V', both covariances are products of S and V'W.
-        values, vectors = self._spectrum
+        moments = self._moments
+        values, vectors = moments if isinstance(moments, Spectrum) else decompose_gram(moments)
         scores = values[:, None] * (vectors.T @ np.asarray(self.weights_))
         return (vectors * values) @ np.linalg.pinv(scores).T
 
@@ -251,31 +264,33 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
             raise ValueError("bands need several candidates in alpha, for example alpha=np.logspace(-2, 6, 9).")
         return alphas
 
-    def _read(self, X, y):
-        """Validate paradigm and data."""
-        X, y = self.model_.get_paradigm(X), self.model_.data if y is None else y
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None and the model has no data."
-            )
-        for name, table in (("X", X), ("y", y)):
-            refuse_masked(name, table)
-            refuse_text(name, table)
-        labels = getattr(y, "columns", None)
-        features = getattr(X, "columns", None)
-        with config_context(assume_finite=True):  # what follows looks at that, and reads the data once
-            X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=float)
-        check_array_like("X", X, squared=True)
-        y = check_array_like("y", y, dtype=float, allow_nan=True, allow_inf=True)
-        self._is_1d = y.ndim == 1
-        data = y.reshape(len(y), -1)
-        check_targets(data, labels)
-        return _Read(X, data, features, labels)
+    def _asked(self, recording, alphas):
+        """Settings under their names."""
+        criterion, penalty = lookup(CRITERIA, self.scoring, "scoring"), lookup(PENALTIES, self.penalty, "penalty")
+        splits = self._folds(recording) if len(alphas) > 1 else None
+        if len(alphas) > 1 and splits is None and criterion.name != "r2":
+            raise ValueError(f"scoring={self.scoring!r} needs folds, for example cv=5: cv=None estimates R2 only.")
+        member = None
+        if self.bands is not None:
+            known = list(getattr(self, "feature_names_in_", range(recording.stimulus.shape[1])))
+            member, self.band_names_ = read_bands(self.bands, known)
+        return Asked(
+            alphas=alphas,
+            splits=splits,
+            criterion=criterion,
+            penalty=penalty,
+            member=member,
+            n_candidates=self.n_band_candidates,
+            random_state=self.random_state,
+            fit_intercept=self.fit_intercept,
+            memory_limit=self.memory_limit,
+        )
 
-    def _folds(self, design, groups):
+    def _folds(self, recording):
         """Folds over runs or stretches; None for generalised cross-validation."""
         if self.cv is None:
             return None
+        groups = None if recording.groups is None else recording.groups[recording.samples]
         if groups is not None and len(np.unique(groups)) < 2:
             raise ValueError(
                 "Cross-validation over groups needs at least two runs, and there is one: leave groups out to cut it "
@@ -283,101 +298,18 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
             )
         is_number = isinstance(self.cv, (int, np.integer))
         cv = GroupKFold(self.cv) if is_number and groups is not None else self.cv
-        return as_splits(cv, design, groups=groups)
+        return as_splits(cv, np.empty((len(recording.samples), 1)), groups=groups)
 
-    def _scalings(self, n_features, n_columns):
-        """Factors of the columns: ones or, with bands, square roots of each division of the penalty."""
-        if self.bands is None:
-            return np.ones((1, n_columns))
-        if n_columns % n_features:
-            raise ValueError("bands need a model whose design has the same columns for each feature.")
-        member, self.band_names_ = self._read_bands(n_features)
-        n_bands, n = len(self.band_names_), self.n_band_candidates
-        rng = check_random_state(self.random_state)
-        favoured = 0.1 / n_bands + 0.9 * np.eye(n_bands)
-        draws = [rng.dirichlet(np.full(n_bands, spread), size=max(n, 1)) for spread in (1.0, 0.2)]
-        shares = np.vstack([np.full((1, n_bands), 1 / n_bands), favoured, np.hstack(draws).reshape(-1, n_bands)])
-        self._shares = shares[: max(n, 1)]
-        return np.sqrt(self._shares[:, np.repeat(member, n_columns // n_features)])
+    def _complete(self, truth, prediction):
+        """Which samples are scored."""
+        if self.missing != "mask":
+            return super()._complete(truth, prediction)
+        rows = [np.isnan(values.reshape(len(values), -1).astype(float)) for values in (truth, prediction)]
+        return ~rows[0].any(axis=1) & ~rows[1].any(axis=1)
 
-    def _read_bands(self, n_features):
-        """Band of each feature, and the names of the bands."""
-        if not isinstance(self.bands, dict):
-            labels = np.asarray(self.bands)
-            if labels.shape != (n_features,):
-                raise ValueError(
-                    f"bands has shape {labels.shape}; one label per feature is ({n_features},), or a dict."
-                )
-            names, member = np.unique(labels, return_inverse=True)
-            return member.reshape(-1), names.tolist()
-        member = np.full(n_features, -1)
-        known = list(getattr(self, "feature_names_in_", range(n_features)))
-        for i, columns in enumerate(self.bands.values()):
-            for column in columns:
-                position = known.index(column) if column in known else column
-                if not isinstance(position, (int, np.integer)) or not 0 <= position < n_features:
-                    raise ValueError(f"bands: there is no feature {column!r} among {known}.")
-                if member[position] >= 0:
-                    raise ValueError(f"bands: feature {column!r} is in two bands.")
-                member[position] = i
-        if (member < 0).any():
-            raise ValueError(f"bands: features {[known[i] for i in np.flatnonzero(member < 0)]} are in no band.")
-        return member, list(self.bands)
-
-    def _fit_closed(self, design, data, alphas):
-        """One decomposition and one pass over the data."""
-        chunks = self._chunks(design, data, alphas, 0)
-        fit = fit_closed(design, data, alphas, fit_intercept=self.fit_intercept, chunks=chunks)
-        self.alpha_, self._spectrum = fit.alpha, fit.spectrum
-        self.alpha_scores_ = None if fit.scores is None else fit.scores[None]
-        return fit
-
-    def _fit_best(self, read, design, data, alphas, splits):
-        """Choose penalties and divisions by folds or among many designs, then fit."""
-        mean_y = data.mean(axis=0) if self.fit_intercept else np.zeros(data.shape[1])
-        scalings = self._scalings(read.stimulus.shape[1], design.shape[1])
-        sums = self._choose(design, data, mean_y, alphas, scalings, splits)
-        weights = self._solve(design, scalings, sums)
-        residual = residual_squares(self._spectrum, weights, sums)
-        return ClosedFit(self.alpha_, None, weights, mean_y, sums.total, residual, self._spectrum)
-
-    def _chunks(self, design, data, alphas, n_folds):
-        """Chunks of targets."""
-        n_values = 8 * min(design.shape) * (1 + n_folds) + len(alphas) + 2 * len(data)
-        most = self.memory_limit if n_folds else 8 * BLOCK * n_values  # folds are decomposed once for each chunk
-        return target_chunks(data.shape[1], n_values * CHUNK_BYTES / min(self.memory_limit, most))
-
-    def _choose(self, design, data, mean_y, alphas, scalings, splits):
-        """Choose penalties and divisions; returns sums over samples, the one thing that the fit needs of the data."""
-        n_folds = 0 if splits is None else len(splits)
-        chunks = self._chunks(design, data, alphas, n_folds)
-        selection = select(
-            design, data, alphas, scalings, splits, mean_y=mean_y if self.fit_intercept else None, chunks=chunks
-        )
-        self.alpha_, self._scaling, self.alpha_scores_, sums = selection
-        if self.bands is not None:
-            with np.errstate(divide="ignore"):
-                self.band_alphas_ = self.alpha_ / self._shares[self._scaling].T
-        return sums
-
-    def _solve(self, design, scalings, sums):
-        """Weights with the chosen penalties."""
-        gram, weights = sums.gram, np.empty_like(sums.products)
-        for i in np.unique(self._scaling):
-            targets = np.flatnonzero(self._scaling == i)
-            scaled = design if self.bands is None else design * scalings[i]
-            known = None if gram is None else gram * np.outer(scalings[i], scalings[i])
-            spectrum = decompose(scaled, self.alpha_[targets].min(), known)
-            for chunk in target_chunks(len(targets), 4 * design.shape[1], self.memory_limit):
-                some = targets[chunk]
-                products = scalings[i][:, None] * sums.products[:, some]
-                weights[:, some] = scalings[i][:, None] * solve(spectrum, products, self.alpha_[some])
-        self._spectrum = decompose(design, 0.0) if self.bands is not None else spectrum
-        return weights
-
-    def _store(self, weights, read):
+    def _store(self, weights, recording):
         """Name the weights."""
-        features, targets = read.features, read.targets
+        features, targets, self._is_1d = recording.features, recording.targets, recording.is_1d
         if features is not None or targets is not None:
             same = features is not None and len(features) == len(weights)
             weights = frame(weights, features if same else None, targets)

@@ -42,13 +42,13 @@ def test_one_pass_is_ridge_at_the_penalty_of_generalised_cross_validation(shape,
         freedom, of_mean = 1 - (np.trace(hat) + intercept) / n_samples, 1 - intercept / n_samples
         assert_allclose(score, 1 - ((y - hat @ y) ** 2).sum(0) / (y**2).sum(0) * (of_mean / freedom) ** 2, atol=1e-9)
     assert_array_equal(fit.alpha, ALPHAS[fit.scores.argmax(0)])
-    assert_allclose(fit.mean, Y.mean(0) * intercept, rtol=1e-14)
+    assert_allclose(fit.mean_y, Y.mean(0) * intercept, rtol=1e-14)
     for target, alpha in enumerate(fit.alpha):
         ridge = Ridge(alpha=alpha, fit_intercept=intercept, solver="svd").fit(X, Y[:, target])
         left = ((Y[:, target] - ridge.predict(X)) ** 2).sum()
         assert_allclose(fit.weights[:, target], ridge.coef_, rtol=1e-9, atol=1e-10)
         assert_allclose(fit.residual[target], left, rtol=1e-9)
-    assert_allclose(fit.total, ((Y - fit.mean) ** 2).sum(0), rtol=1e-10)
+    assert_allclose(fit.total, ((Y - Y.mean(0)) ** 2).sum(0), rtol=1e-10)
     single = fit_closed(X, Y, ALPHAS[:1], fit_intercept=intercept, chunks=CHUNKS)
     assert single.scores is None and set(single.alpha) == {ALPHAS[0]}
 
