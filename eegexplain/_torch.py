@@ -2,8 +2,9 @@
 
 import contextlib
 import warnings
+import weakref
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -107,6 +108,9 @@ def _refuse_scattered(module):
         raise ValueError(f"Parts of the network are on {' and '.join(devices)}: bring all to one, module.to('cpu').")
 
 
+_MEASURED: weakref.WeakKeyDictionary[nn.Module, dict] = weakref.WeakKeyDictionary()
+
+
 class TorchNet:
     """A fitted skorch net, or a facade that holds one in ``net_``, as functions of trials.
 
@@ -180,11 +184,14 @@ class TorchNet:
         x = torch.randn(2, self.n_channels, self.n_times, generator=generator, dtype=torch.float64)
         return x.to(self.device, self.dtype)
 
-    @cached_property
+    @property
     def row_bytes(self):
-        """Memory that a trial takes in a pass, a `RowBytes` seen on noise."""
-        with inference(self.module):
-            return RowBytes.of(self._forward, self._two_trials())
+        """Memory that a trial takes in a pass, a `RowBytes` seen on noise: once per module and shape of trials."""
+        known, asked = _MEASURED.setdefault(self.module, {}), (self.input_shape, self.dtype, self.device)
+        if asked not in known:
+            with inference(self.module):
+                known[asked] = RowBytes.of(self._forward, self._two_trials())
+        return known[asked]
 
     def rows(self, batch_size=None, n_gradients=0):
         """Trials per pass: `batch_size` or, for None, what is fastest for a pass with so many gradients per trial."""

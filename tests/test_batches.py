@@ -80,6 +80,17 @@ def test_every_pass_takes_its_rows(monkeypatch, n_gradients, run):
     assert batch_lengths(net, lambda: run(net, X, 7)) == [7, 5]
 
 
+def test_memory_of_a_network_is_measured_once(monkeypatch):
+    X, measured = RNG.standard_normal((12, 3, 32)), []
+    fitted = fast_classifier().fit(X, np.arange(12) % 2)
+    of = RowBytes.of
+    monkeypatch.setattr(RowBytes, "of", lambda *asked: measured.append(asked) or of(*asked))
+    first, second = (TorchNet(fitted, X.shape[1:]).row_bytes for _ in range(2))
+    assert first == second and len(measured) == 1
+    assert TorchNet(fast_classifier().fit(X[..., :16], np.arange(12) % 2), (3, 16)).row_bytes.trial < first.trial
+    assert len(measured) == 2
+
+
 def test_batches_do_not_matter(monkeypatch):
     X = RNG.standard_normal((12, 3, 32))
     net = TorchNet(fast_classifier().fit(X, np.arange(12) % 2), X.shape[1:])

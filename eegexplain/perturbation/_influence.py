@@ -266,7 +266,7 @@ def drawn_gradients(spectra, evaluate, size, batches, rng, projector=None):
     list of two arrays (n_trials, n_outputs, n_channels, n_frequencies)
         From every other batch: their errors are independent.
     """
-    sums, counts = [0, 0], [0, 0]
+    sums, counts, scale = [None, None], [0, 0], 0.0
     for number, n_draws in enumerate(batches):
         shape = (n_draws, *spectra.values.shape)
         white = rng.standard_normal(shape, dtype=np.float32) + 1j * rng.standard_normal(shape, dtype=np.float32)
@@ -275,7 +275,12 @@ def drawn_gradients(spectra, evaluate, size, batches, rng, projector=None):
         added = added if projector is None else projector.astype(spectra.amplitude.dtype) @ added
         X = scipy.fft.irfft((spectra.values + added).astype(spectra.values.dtype), n=spectra.n_times, axis=-1)
         changes = evaluate(X.reshape(-1, *X.shape[2:]))
-        sums[number % 2] = sums[number % 2] + np.einsum("dbk,dbcf->bkcf", changes, white, optimize=True)
-        counts[number % 2] += n_draws
+        scale = scale or np.abs(changes).max() or 1.0
+        changes = (changes / scale).astype(np.float32)  # rounding is far below what draws leave
+        found, half = np.einsum("dbk,dbcf->bkcf", changes, white, optimize=True), number % 2
+        sums[half] = found if sums[half] is None else np.add(sums[half], found, out=sums[half])
+        counts[half] += n_draws
     weight = np.divide(1, size, out=np.zeros_like(size, dtype=float), where=size > 0)
-    return [total / count * weight for total, count in zip(sums, counts, strict=True)]
+    for total, count in zip(sums, counts, strict=True):  # in place: units times channels times bins, for each trial
+        total *= (weight * (scale / count)).astype(np.float32)
+    return sums
