@@ -2,12 +2,15 @@
 
 import argparse
 import contextlib
+import json
 import os
 import pathlib
+import shlex
 import signal
 import sys
 import threading
 import warnings
+import webbrowser
 from collections.abc import Sequence
 
 DEMO_TRIALS = 360
@@ -66,6 +69,10 @@ def make_parser() -> argparse.ArgumentParser:
         command.add_argument("--folds", type=int, help="cross-validation folds (default: 5, or fewer with few groups)")
         command.add_argument("--seeds", type=int, help="networks per fold (default: 3, or 1 of a kind without chance)")
         command.add_argument("--jobs", type=int, help="processes (default: as many as cores, at most 2)")
+        command.add_argument("--json", action="store_true", help="print what summary.json holds, and nothing else")
+        command.add_argument("--quiet", action="store_true", help="no progress; verdict, conclusion and path alone")
+        command.add_argument("--open", action="store_true", help="open the report in the browser")
+        command.add_argument("--mne-report", action="store_true", help="write mne_report.html, an mne.Report, as well")
         command.add_argument("--traceback", action="store_true", help="show where an error came from")
         command.add_argument("--seed", type=int, default=0, help="seed of everything random (default: %(default)s)")
     return parser
@@ -84,7 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0; 2 after an error, which is answered by one sentence on stderr; 130 when stopped by Ctrl-C, 143 by SIGTERM.
     """
+    argv = sys.argv[1:] if argv is None else argv
     arguments = make_parser().parse_args(argv)
+    arguments.written = shlex.join(["eegexplain", *argv])
     try:
         with _signals_stop(), _warnings_as_notes():
             lines = list(arguments.run(arguments))
@@ -165,7 +174,7 @@ def run_demo(arguments: argparse.Namespace) -> list[str]:
     from eegexplain._parallel import single_thread
     from eegexplain.datasets import make_oscillatory_eeg
 
-    _notify("simulating EEG with a known answer")
+    _notifier(arguments)("simulating EEG with a known answer")
     with single_thread():
         data = make_oscillatory_eeg(DEMO_TRIALS, n_subjects=6, random_state=arguments.seed)
     title = "eegexplain demo: simulated EEG"
@@ -189,7 +198,8 @@ def run_explain(arguments: argparse.Namespace) -> list[str]:
 
     bands = parse_bands(arguments.bands)
     first, *others = arguments.data
-    _notify(f"loading {first}{f' and {len(others)} more' if others else ''}")
+    notify = _notifier(arguments)
+    notify(f"loading {first}{f' and {len(others)} more' if others else ''}")
     cut = {"events": arguments.events, "event_id": parse_events(arguments.event_id)}
     data = load_trials(arguments.data if others else first, **cut, tmin=arguments.tmin, tmax=arguments.tmax)
     for note in data.get("notes", ()):
@@ -203,7 +213,7 @@ def run_explain(arguments: argparse.Namespace) -> list[str]:
     out = pathlib.Path(arguments.out).absolute()
     kept = Checkpoint(out.with_name(f"{out.name}.checkpoint"))
     if kept.folder.exists():
-        _notify(f"going on from {kept.folder}")
+        notify(f"going on from {kept.folder}")
     lines = _report(data, arguments, **options, checkpoint=kept.folder)
     kept.clear()
     return lines
@@ -221,12 +231,21 @@ def _report(data, arguments, **options):
         n_seeds=arguments.seeds,
         seed=arguments.seed,
         n_jobs=min(2, os.cpu_count() or 1) if arguments.jobs is None else arguments.jobs,
+        verbose=int(sys.stderr.isatty() and not arguments.quiet),
+        command=arguments.written,
+        mne_report=arguments.mne_report,
         **options,
     )
     # Small batches gain nothing from threads; on a busy machine waiting for each other doubles the time.
     with single_thread():
-        found = make_report(data, options, arguments.out, _notify)
-    return [*found.lines, f"Report: {pathlib.Path(arguments.out) / 'report.html'}"]
+        found = make_report(data, options, arguments.out, _notifier(arguments))
+    path = pathlib.Path(arguments.out) / "report.html"
+    if arguments.open and not webbrowser.open(path.absolute().as_uri()):
+        _tell(f"note: no browser was found to open {path}")
+    if arguments.json:
+        return json.dumps({**found.summary, "report": str(path)}, indent=2).splitlines()
+    answer = [f"Verdict: {found.summary.get('verdict', 'not known')}", found.conclusion]
+    return [line for line in answer if line] + [*([] if arguments.quiet else found.lines), f"Report: {path}"]
 
 
 def parse_bands(text: str) -> dict[str, tuple[float, float]] | str:
@@ -287,9 +306,9 @@ def parse_events(text: str | None) -> dict[str, str] | None:
     return dict(pairs)
 
 
-def _notify(message):
-    """Tell on stderr what is being done."""
-    _tell(f"{message} ...")
+def _notifier(arguments):
+    """What tells on stderr what is being done."""
+    return (lambda message: None) if arguments.quiet else (lambda message: _tell(f"{message} ..."))
 
 
 @contextlib.contextmanager

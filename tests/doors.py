@@ -388,6 +388,10 @@ DOORS = {
         lambda X, y, groups, sfreq: inspection.power_contrast(X, y, groups=groups, sfreq=sfreq),
         arrays={"X": X}, labels={"y": y, "groups": GROUPS}, numbers={"sfreq": 64.0},
     ),
+    "evoked_contrast": Door(
+        lambda X, y, groups, sfreq: inspection.evoked_contrast(X, y, groups=groups, sfreq=sfreq),
+        arrays={"X": X}, labels={"y": y, "groups": GROUPS}, numbers={"sfreq": 64.0},
+    ),
     "reference_decoders": Door(
         lambda sfreq, frequency_range, shrinkage: inspection.reference_decoders(
             sfreq, frequency_range=frequency_range, shrinkage=shrinkage

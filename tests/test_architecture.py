@@ -336,7 +336,16 @@ PRIVATE_IMPORTS = {
     },
     "plotting.motion._scene": {"plotting/motion/test_animation.py": "pictures as palette indices"},
     "report._analyses": {"report/test_conclusion.py": "maps made by hand"},
-    "report._trust": {"report/test_page.py": "lines of the panel"},
+    "report._page": {
+        "report/test_browser.py": "a page around an explorer",
+        "report/test_mne_report.py": "a page made by hand",
+    },
+    "report._trust": {"report/test_browser.py": "lines of the panel", "report/test_page.py": "lines of the panel"},
+    "report._polarity": {
+        "report/test_conclusion.py": "jobs made by hand",
+        "report/test_trust.py": "jobs made by hand",
+        "report/test_waveforms.py": "jobs made by hand",
+    },
     "report._filters": {"report/test_report.py": "a share of a logit against a filter set to zero"},
     "report._models": {
         "report/test_findings.py": "networks that train for no time",

@@ -1,6 +1,7 @@
 """The command line: one sentence for every error, signals that clean up, terminals that know no plus-minus sign."""
 
 import io
+import json
 import os
 import pathlib
 import signal
@@ -139,6 +140,54 @@ def test_recordings_are_cut(recording, tmp_path, monkeypatch, capsys):
     assert "note: left out: EOG (eog)" in capsys.readouterr().err
     assert cli.main(["explain", recording, recording, *cut]) == 0
     assert seen[1].recording.tolist() == [0] * 8 + [1] * 8
+
+
+@pytest.fixture
+def reported(monkeypatch):
+    """Options of the reports that are made, each of which found something."""
+    seen = []
+
+    def make_report(data, options, out, notify):
+        seen.append(options)
+        notify("training")
+        return Findings(lines=["details"], conclusion="They use alpha.", summary={"verdict": "decodes", "n": 3})
+
+    monkeypatch.setattr("eegexplain.report.make_report", make_report)
+    return seen
+
+
+def test_verdict_and_conclusion_come_first(reported, capsys):
+    assert cli.main(["demo", "--out", "a b"]) == 0
+    told, notes = capsys.readouterr()
+    assert told.splitlines() == ["Verdict: decodes", "They use alpha.", "details", "Report: a b/report.html"]
+    assert notes.splitlines()[-1] == "eegexplain: training ..."
+    assert cli.main(["demo", "--out", "a b", "--quiet"]) == 0
+    told, notes = capsys.readouterr()
+    assert told.splitlines() == ["Verdict: decodes", "They use alpha.", "Report: a b/report.html"] and notes == ""
+    assert reported[0].command == "eegexplain demo --out 'a b'" and reported[0].verbose == 0
+
+
+def test_scripts_get_numbers(reported, capsys):
+    assert cli.main(["demo", "--json", "--mne-report"]) == 0
+    expected = {"verdict": "decodes", "n": 3, "report": "eegexplain-demo/report.html"}
+    assert json.loads(capsys.readouterr().out) == expected
+    assert reported[0].mne_report
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_report_is_opened(reported, capsys, monkeypatch, tmp_path, there):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or there)
+    assert cli.main(["demo", "--out", str(tmp_path), "--open"]) == 0
+    assert opened == [(tmp_path / "report.html").as_uri()]
+    assert ("no browser was found" in capsys.readouterr().err) != there
+
+
+@pytest.mark.parametrize(("terminal", "quiet", "bars"), [(True, [], 1), (True, ["--quiet"], 0), (False, [], 0)])
+def test_bars_are_for_terminals(reported, monkeypatch, terminal, quiet, bars):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
+    assert cli.main(["demo", *quiet]) == 0
+    assert reported[0].verbose == bars
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from eegexplain.inspection._cross_validated import CrossValidatedExplanation
 from eegexplain.inspection.agreement import compare_explanations
 from eegexplain.inspection.audit import ArtifactAudit, ArtifactShare, artifact_audit
 from eegexplain.inspection.confusion import Confusion, confusion_table
-from eegexplain.inspection.contrast import power_contrast
+from eegexplain.inspection.contrast import evoked_contrast, power_contrast
 from eegexplain.inspection.coverage import UncoveredBand, uncovered_bands
 from eegexplain.inspection.decoding import Decoding, assess_decoding, balanced_accuracy
 from eegexplain.inspection.explanations import cross_validate_explanations, explain_models
@@ -65,6 +65,7 @@ __all__ = [
     "cross_validate_explanations",
     "cross_validate_models",
     "evidence_contrast",
+    "evoked_contrast",
     "explain_groups",
     "explain_models",
     "complexity",

@@ -1,4 +1,4 @@
-"""What the data say without any network: how the power of the classes differs."""
+"""What the data say without any network: how the power of the classes differs, and how their means do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -165,51 +165,122 @@ def power_contrast(
     >>> bool(abs(found["value"].sel(output="1").item() - np.log(4)) < 3 * found["standard_error"].max())
     True
     """
-    read = trials_of(X, y, groups, sfreq=sfreq, ch_names=ch_names)
-    sfreq, ch_names = 1.0 if read.sfreq is None else read.sfreq, read.ch_names
-    data = _checked(read.X, read.y, read.groups)
-    X, classes, codes = data.X, data.classes, data.codes
-    sfreq, ch_names = check_sfreq(sfreq), check_ch_names(ch_names, X.shape[1])
-    bands = None if bands is None else check_bands(bands, sfreq, X.shape[-1])
-    powers, shares = power(X, sfreq, bands), np.bincount(codes) / len(codes)
-    means = np.array([powers[codes == k].mean(axis=0) for k in range(len(classes))])
+    data = _checked(X, y, groups, sfreq, ch_names)
+    bands = None if bands is None else check_bands(bands, data.sfreq, data.X.shape[-1])
+    powers = power(data.X, data.sfreq, bands)
+    means, shares = data.means(powers), np.bincount(data.codes) / len(data.codes)
     floored = np.maximum(means, max(SMALLEST * means.max(), np.finfo(float).tiny))
-    influence = (powers - means[codes]) / (floored * shares[:, None, None])[codes]
-    weights = contrast_weights(len(classes))
-    error = np.array([population_error(row[codes][:, None, None] * influence, data.groups) for row in weights])
-    axis = {"frequency": np.fft.rfftfreq(X.shape[-1], 1 / sfreq)} if bands is None else {"band": list(bands)}
-    coords = {"output": [str(name) for name in classes], "channel": ch_names, **axis}
-    return make_explanation(
-        np.tensordot(weights, np.log(floored), 1),
-        tuple(coords),
-        coords,
-        standard_error=error,
-        method="class difference of log mean power",
-        label="difference of log power",
-        degrees_of_freedom=len(codes) - len(classes) if data.groups is None else int(data.groups.max()),
-    )
+    influence = (powers - means[data.codes]) / (floored * shares[:, None, None])[data.codes]
+    axis = {"frequency": np.fft.rfftfreq(data.X.shape[-1], 1 / data.sfreq)} if bands is None else {"band": list(bands)}
+    kind = {"method": "class difference of log mean power", "label": "difference of log power"}
+    return data.contrasted(np.log(floored), influence, axis, **kind)
+
+
+def evoked_contrast(
+    X: Any,
+    y: Any = None,
+    *,
+    sfreq: float | None = None,
+    ch_names: Sequence[str] | None = None,
+    groups: Any = None,
+) -> Any:
+    """Each class's mean over trials less the mean of the other classes' means, with its standard error.
+
+    What a network can read that decodes the polarity of signals: `power_contrast` and maps of amplitude do not show it.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_trials, n_channels, n_times)
+        In any unit, which is that of the contrast.
+    y : array-like of shape (n_trials,)
+        Class of each trial; at least two classes.
+    sfreq : float, optional
+        Sampling rate in Hz. None is the container's, of an array 1: samples.
+    ch_names : sequence of str or None
+        None are the container's, of an array ``ch0, ch1, ...``.
+    groups : array-like of shape (n_trials,) or None
+        Trials of one group (a subject) are not independent.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``value`` and ``standard_error`` over ``output``, ``channel`` and ``time`` (seconds from the first sample). The
+        attribute ``degrees_of_freedom`` is as of `power_contrast`.
+
+    Raises
+    ------
+    ValueError
+        For trials that are not 3-D and finite, classes that are not discrete, one class, lengths that do not fit.
+    TypeError
+        For text instead of trials.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from eegexplain.inspection import evoked_contrast
+    >>> rng = np.random.default_rng(0)
+    >>> X, y = rng.standard_normal((200, 1, 64)), np.arange(200) % 2
+    >>> X[y == 1, :, 32] += 3
+    >>> found = evoked_contrast(X, y, sfreq=64)
+    >>> float(found["time"][abs(found["value"]).sel(output="1", channel="ch0").argmax()])
+    0.5
+    """
+    data = _checked(X, y, groups, sfreq, ch_names)
+    means, shares = data.means(data.X), np.bincount(data.codes) / len(data.codes)
+    influence = (data.X - means[data.codes]) / shares[data.codes][:, None, None]
+    axis = {"time": np.arange(data.X.shape[-1]) / data.sfreq}
+    kind = {"method": "class difference of means over trials", "label": "difference of means"}
+    found = data.contrasted(means, influence, axis, **kind)
+    for name in ("value", "standard_error"):
+        found[name] = found[name] * data.unit
+    return found
 
 
 @dataclass(frozen=True, eq=False)
 class _Labeled:
-    """Finite trials as float64, their classes and groups as numbers."""
+    """Finite trials as float64 of at most 1, their classes and groups as numbers."""
 
     X: np.ndarray
+    unit: float  # what 1 stands for
     classes: np.ndarray
     codes: np.ndarray  # class of each trial, by its position in `classes`
     groups: np.ndarray | None
+    sfreq: float
+    ch_names: list[str]
+
+    def means(self, values):
+        """Means over the trials of each class."""
+        return np.array([values[self.codes == k].mean(axis=0) for k in range(len(self.classes))])
+
+    def contrasted(self, means, influence, axis, **kind):
+        """Each class less the others, labelled; `influence` is that of each trial on the value of its own class."""
+        weights, codes, groups = contrast_weights(len(self.classes)), self.codes, self.groups
+        error = np.array([population_error(row[codes][:, None, None] * influence, groups) for row in weights])
+        coords = {"output": [str(name) for name in self.classes], "channel": self.ch_names, **axis}
+        degrees = len(codes) - len(self.classes) if groups is None else int(groups.max())
+        return make_explanation(
+            np.tensordot(weights, means, 1),
+            tuple(coords),
+            coords,
+            standard_error=error,
+            degrees_of_freedom=degrees,
+            **kind,
+        )
 
 
-def _checked(X, y, groups):
+def _checked(X, y, groups, sfreq, ch_names):
     """Refuse what holds no two classes; scale trials to at most 1."""
-    X = check_array_like("X", X, ndim=3, dtype=np.float64)
-    refuse_masked("y", y)
-    y = column_or_1d(y)
+    read = trials_of(X, y, groups, sfreq=sfreq, ch_names=ch_names)
+    X = check_array_like("X", read.X, ndim=3, dtype=np.float64)
+    refuse_masked("y", read.y)
+    y = column_or_1d(read.y)
     if len(y) != len(X) or (y.dtype.kind == "f" and not np.isfinite(y).all()):
         raise ValueError(f"y must hold one class for each of the {len(X)} trials, got {len(y)}, or NaN among them.")
     check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"A contrast needs at least 2 classes, but all {len(y)} trials are of one.")
-    X = X / (np.abs(X).max() or 1.0)  # logs of ratios do not depend on the unit, but squares may overflow
-    return _Labeled(X, classes, codes, None if groups is None else check_groups(groups, len(X)))
+    unit = float(np.abs(X).max()) or 1.0  # logs of ratios do not depend on the unit, but squares may overflow
+    groups = None if read.groups is None else check_groups(read.groups, len(X))
+    sfreq = check_sfreq(1.0 if read.sfreq is None else read.sfreq)
+    return _Labeled(X / unit, unit, classes, codes, groups, sfreq, check_ch_names(read.ch_names, X.shape[1]))

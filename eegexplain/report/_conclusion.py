@@ -21,7 +21,13 @@ def conclude(job):
     """
     if job.banner:
         return "No conclusion about the classes: what the maps show need not concern them."
-    maps, contrast = job.perturbation, job.contrast
+    maps, contrast, found = job.perturbation, job.contrast, job.polarity
+    if found.reads_waveforms:
+        return (
+            f"No conclusion about rhythms: the networks read waveforms. Balanced accuracy {found.kept:.2f} falls to "
+            f"{found.flipped:.2f} on trials with their sign flipped, which leaves all power as it was, so that maps of "
+            "amplitude cannot show what is read (see Waveforms)."
+        )
     cells = used_cells(maps, job.data.bands)
     if not cells:
         largest = phrase(used_cells(maps, job.data.bands, beyond=False)) or "none: the map is 0"

@@ -48,7 +48,7 @@ def decoding(job):
     return Findings(
         lines=lines,
         html=["".join(f"<p>{html.escape(line)}.</p>" for line in written) + decoder_table(job.decoding)],
-        figures=[Figure("accuracy", _draw_accuracy(job), caption)],
+        figures=[Figure("accuracy", _draw_accuracy(job), caption, _seen(job))],
         summary={"decoding": summary},
         checks=of_decoding(job),
     )
@@ -60,17 +60,32 @@ def _passband(data):
     return ", ".join(f"{name} {edge:g} Hz" for name, edge in edges if edge)
 
 
-def _draw_accuracy(job):
-    """Accuracy of each group, or fold where there are no groups; balanced accuracy of all, its interval and chance."""
-    import matplotlib.pyplot as plt
-
-    correct, found, groups = job.predicted.together == job.data.y, job.decoding, job.data.groups
+def _accuracies(job):
+    """Accuracy and name of each group, or fold where there are no groups, from the lowest."""
+    correct, groups = job.predicted.together == job.data.y, job.data.groups
     if groups is None:
         parts = {str(number): correct[fold.test] for number, fold in enumerate(job.folds, start=1)}
     else:
         parts = {str(name): correct[groups == name] for name in np.unique(groups)}
-    means = sorted((part.mean(), name) for name, part in parts.items())
-    figure, ax = plt.subplots(figsize=(6, 0.17 * len(parts) + 1.2), layout="constrained")
+    return sorted((part.mean(), name) for name, part in parts.items())
+
+
+def _seen(job):
+    """The picture in words."""
+    means, whose = [mean for mean, _ in _accuracies(job)], "fold" if job.data.groups is None else "group"
+    n_above = sum(mean > job.decoding.chance_upper for mean in means)
+    return (
+        f"Accuracies from {means[0]:.2f} to {means[-1]:.2f}, a dot for each {whose}; {n_above} of {len(means)} lie "
+        "beyond what permuted labels reach on all trials."
+    )
+
+
+def _draw_accuracy(job):
+    """Accuracy of each group, or fold where there are no groups; balanced accuracy of all, its interval and chance."""
+    import matplotlib.pyplot as plt
+
+    means, found, groups = _accuracies(job), job.decoding, job.data.groups
+    figure, ax = plt.subplots(figsize=(6, 0.17 * len(means) + 1.2), layout="constrained")
     ax.axvspan(found.low, found.high, color="C0", alpha=0.2, linewidth=0, label="balanced accuracy, 95 % interval")
     ax.axvline(found.balanced_accuracy, color="C0")
     ax.axvspan(0, found.chance_upper, color="0.92", linewidth=0, zorder=0, label="permuted labels (95 %)")

@@ -63,7 +63,7 @@ def filters(job):
     return Findings(
         lines=[f"Filters that move the outputs most peak at {peaks} Hz", *warned],
         html=[TEXT, *(f"<p><b>{html.escape(line)}.</b> {advice}</p>" for line in warned)],
-        figures=[Figure("filters", figure, "Learned filters and what goes with their outputs")],
+        figures=[Figure("filters", figure, "Learned filters and what goes with their outputs", _seen(table, order))],
         tables={"filters.csv": table},
         summary={
             "filters": [{"filter": int(k), **table.iloc[k][COLUMNS].to_dict()} for k in order],
@@ -72,6 +72,13 @@ def filters(job):
         checks=[Check("doubt", "Rhythms", f"{warned[0]}.") if warned else
                 Check("good", "Rhythms", "a filter passes every rhythm that tells the classes apart in the data.")],
     )
+
+
+def _seen(table, order):
+    """The filters that are drawn, in words."""
+    rows = (table.iloc[k] for k in order)
+    told = (f"{row['strongest_channel']} at {row['peak_frequency']:.1f} Hz" for row in rows)
+    return f"A row for each filter, by its strongest channel and peak: {', '.join(told)}."
 
 
 def missed_rhythms(data, tables):

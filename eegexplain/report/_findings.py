@@ -15,11 +15,14 @@ class Figure:
         Of its file, without ending.
     figure : matplotlib.figure.Figure
     caption : str
+    seen : str
+        What is seen in it, for those who do not see it.
     """
 
     name: str
     figure: Any
     caption: str
+    seen: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,8 @@ import numpy as np
 from eegexplain._text import readable
 from eegexplain.report._analyses import Maps
 from eegexplain.report._findings import Figure, Findings
-from eegexplain.report._maps import named_maps, shown_outputs, spectra, topomaps
+from eegexplain.report._maps import named_maps, seen, shown_outputs, spectra, topomaps
+from eegexplain.report._trust import of_evidence
 
 TEXT = (
     "<p>Frequency attribution (integrated gradients read in frequency): the centred logit of a class, over "
@@ -40,8 +41,10 @@ def attribution(job):
         if job.evidence.tested is not None:  # channels last, as they are drawn
             mask = job.evidence.tested.significant.sel(output=outputs).transpose("output", "band", "channel").values
         drawn = topomaps(shown.by_band, outputs, label, mask)
-        figures.append(Figure("attribution_by_band", drawn, "Attribution by band"))
-    figures.append(Figure("attribution_by_frequency", spectra(job, shown.by_bin, label), "Attribution by frequency"))
+        figures.append(Figure("attribution_by_band", drawn, "Attribution by band", seen(shown.by_band, outputs)))
+    drawn = spectra(job, shown.by_bin, label)
+    told_by_bin = seen(shown.by_bin, outputs)
+    figures.append(Figure("attribution_by_frequency", drawn, "Attribution by frequency", told_by_bin))
     totals = np.abs(shown.by_band["value"]).sum(["channel", "band"]).values
     return Findings(
         lines=[told],
@@ -52,6 +55,7 @@ def attribution(job):
             "attribution": {str(name): float(total) for name, total in zip(outputs, totals, strict=True)},
             "evidence_in_unseen_trials": significance,
         },
+        checks=of_evidence(job),
         maps={"What the evidence is made of (attribution)": shown.by_bin},
     )
 

@@ -30,15 +30,17 @@ def information(job):
         return Findings(lines=[told], html=[f"<p>{html.escape(told)}</p>"], summary={"information": None})
     exact = exact_information(job)
     told = [*tell(found.by_band, exact), *([found.note] if found.note else [])]
-    figures = [_figure("information_by_band", found.by_band, "Bits by band", truth=exact)]
+    figures = [_figure("information_by_band", found.by_band, "Bits by band", " ".join(told[1:]), truth=exact)]
     if job.data.on_scalp:
-        figures.append(_figure("information_by_channel", found.by_channel, "Bits lost without a channel, by band"))
+        caption = "Bits lost without a channel, by band"
+        figures.append(_figure("information_by_channel", found.by_channel, caption, _seen(found.by_channel)))
     return Findings(
         lines=told,
         html=[TEXT, f"<p>{html.escape(' '.join(told))} {MARKS}</p>{table(found.by_band, exact)}"],
         figures=figures,
         variables=named(found),
         summary={"information": numbers(found.by_band, exact)},
+        maps={"How much it knows (bits lost without the cell)": found.by_channel.dataset},
     )
 
 
@@ -109,6 +111,14 @@ def numbers(found, exact):
     return whole | {"bands": bands} | ({"exact_total": exact["total"]} if exact else {})
 
 
-def _figure(name, found, caption, truth=None):
+def _seen(found):
+    """The cells that most is lost without, in words."""
+    cells = found.dataset["value"].stack(cell=("channel", "band"))
+    largest = cells[np.argsort(-cells.values)[:N_NAMED]]
+    told = (f"{one['channel'].item()} {one['band'].item()} {one.item():.3f}" for one in largest)
+    return f"Most bits are lost without {', '.join(told)}."
+
+
+def _figure(name, found, caption, seen, truth=None):
     options = {} if truth is None else {"truth": truth}
-    return Figure(name, found.plot(**options).figure_, caption)
+    return Figure(name, found.plot(**options).figure_, caption, seen)

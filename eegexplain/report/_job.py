@@ -22,6 +22,7 @@ from eegexplain.report._analyses import (
     perturbation_maps,
 )
 from eegexplain.report._models import Model, find_model, references
+from eegexplain.report._polarity import Polarity
 from eegexplain.report._trials import Trials, prepare_trials
 from eegexplain.report._verdict import banner
 
@@ -53,6 +54,12 @@ class Options:
         Column of the data with the groups that are never split between training and test parts.
     n_jobs : int or None
         Processes; nothing depends on it but the time.
+    verbose : int
+        1 shows progress bars.
+    command : str
+        What was typed, for the report.
+    mne_report : bool
+        Whether ``mne_report.html`` is written, too.
     checkpoint : str, path-like or None
         Folder that keeps networks and maps: the same job goes on from there after an interruption. It holds pickles, so
         resume only what you trust.
@@ -67,6 +74,9 @@ class Options:
     title: str = "EEG explained"
     group_by: str | None = None
     n_jobs: int | None = None
+    verbose: int = 0
+    command: str = ""
+    mne_report: bool = False
     checkpoint: str | os.PathLike | None = None
 
 
@@ -131,7 +141,13 @@ class Job:
     def _settings(self):
         """Of everything that is asked about the networks."""
         options = self.options
-        return {"random_state": options.seed, "n_jobs": options.n_jobs, "checkpoint": options.checkpoint}
+        run = {"n_jobs": options.n_jobs, "checkpoint": options.checkpoint, "verbose": options.verbose}
+        return {"random_state": options.seed, **run}
+
+    @functools.cached_property
+    def polarity(self) -> Polarity:
+        """What flipped signs do to what is decoded."""
+        return Polarity.of(self.folds, self.data.X, self.data.y, self.decoding.chance)
 
     @functools.cached_property
     def perturbation(self) -> Maps:
@@ -194,6 +210,7 @@ def run_job(data: Any, options: Options, notify: Callable[[str], Any] | None = N
         identities=data.identities,
         n_jobs=options.n_jobs,
         checkpoint=options.checkpoint,
+        verbose=options.verbose,
         random_state=options.seed,
         references=references(data),
         trained=model.trained,

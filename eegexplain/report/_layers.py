@@ -58,10 +58,20 @@ def layers(job):
     caption = "Which frequency each filter and each class responds to"
     return Findings(
         html=[TEXT],
-        figures=[Figure("layers", draw(found, own, shown), caption)],
+        figures=[Figure("layers", draw(found, own, shown), caption, _seen(found, responds, own, shown))],
         variables={f"layers_{name}": found[name] for name in found if name.startswith("layer_")},
         summary={"layers": {name: [float(peak) for peak in peaks] for name, peaks in responds.items()}},
     )
+
+
+def _seen(found, responds, own, shown):
+    """Where the filters of each layer respond, in words."""
+    step = float(found["frequency"][1] - found["frequency"][0])
+    told = []
+    for name, title in shown.items():
+        beside = np.abs(responds[name] - own) <= max(2.0, step)
+        told.append(f"{beside.sum()} of {len(own)} filters {title} respond most within 2 Hz of their own frequency")
+    return f"{'; '.join(told)}."
 
 
 def draw(found, own, shown):

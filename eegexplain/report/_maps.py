@@ -76,17 +76,37 @@ def _draw_beside_data(job, label):
     whose, unit = f"for class {shown[-1]}" if len(shown) == 1 else "for each class", data.by_band.attrs["label"]
     if job.data.on_scalp:
         caption = f"What the networks use {whose}, by band"
-        figures.append(Figure("network_by_band", topomaps(network.by_band, shown, label), caption))
+        drawn = topomaps(network.by_band, shown, label)
+        figures.append(Figure("network_by_band", drawn, caption, seen(network.by_band, shown)))
         caption = f"How the data differ {whose}, by band"
-        figures.append(Figure("data_by_band", topomaps(data.by_band, shown, unit), caption))
+        drawn = topomaps(data.by_band, shown, unit)
+        figures.append(Figure("data_by_band", drawn, caption, seen(data.by_band, shown)))
     for place, output in enumerate(shown):
         panels = [
             (network.by_bin, f"What the networks use for class {output}", label),
             (data.by_bin, f"How the data of class {output} differ", unit),
         ]
         drawn = side_by_side(job, panels, output)
-        figures.append(Figure(f"by_frequency_{place}", drawn, f"By frequency, class {output}"))
+        told = f"Left, the networks: {seen(network.by_bin, [output])} Right, the data: {seen(data.by_bin, [output])}"
+        figures.append(Figure(f"by_frequency_{place}", drawn, f"By frequency, class {output}", told))
     return figures
+
+
+def seen(explanation, outputs, n=N_STRONGEST):
+    """The largest cells of a map in words; each channel is named once."""
+    told, unit = [], " Hz" if "frequency" in explanation.dims else ""
+    for output in outputs:
+        one = explanation["value"].sel(output=output).transpose("channel", ...)
+        values, named = np.nan_to_num(one.to_numpy()), one[one.dims[1]].to_numpy()
+        best = np.abs(values).argmax(axis=1)
+        rows = np.argsort(-np.abs(values).max(axis=1))[:n]
+        cells = [f"{one['channel'].values[k]} {_short(named[best[k]])}{unit} {values[k, best[k]]:+.2g}" for k in rows]
+        told.append(f"class {output} is largest at {', '.join(cells)}")
+    return f"{'; '.join(told)}."
+
+
+def _short(name):
+    return f"{name:.3g}" if isinstance(name, np.floating) else str(name)
 
 
 def shown_outputs(explanation):

@@ -30,7 +30,7 @@ class Page:
     checks : list of Check
         What speaks for the maps and what against.
     sections : list of tuple
-        Title, paragraphs as markup, and pictures as (file, caption).
+        Title, paragraphs as markup, and pictures as (file, caption, what is seen).
     facts : dict of str to str
         How it was made.
     """
@@ -56,10 +56,14 @@ class Page:
         return (
             '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
             f'content="width=device-width, initial-scale=1"><title>{title}</title>\n<style>\n{style}</style></head>\n'
-            f"<body><main>\n<header><h1>{title}</h1>\n{self._verdict()}{self._sentences()}{self._checks()}</header>\n"
+            f"<body><main>\n<header><h1>{title}</h1>\n{self.opening()}</header>\n"
             f'<nav aria-label="Sections"><ul>{links}</ul></nav>\n{explorer}\n'
-            f"{''.join(map(self._section, range(len(self.sections))))}{self._facts()}</main>\n{script}</body></html>\n"
+            f"{''.join(map(self._section, range(len(self.sections))))}{self.making()}</main>\n{script}</body></html>\n"
         )
+
+    def opening(self) -> str:
+        """Verdict, conclusion, and what speaks for the maps and against, as markup."""
+        return f"{self._verdict()}{self._sentences()}{self._checks()}"
 
     def _verdict(self):
         scores = "".join(f"<span>{html.escape(readable(score))}</span>" for score in self.scores)
@@ -82,11 +86,12 @@ class Page:
 
     def _section(self, number):
         title, paragraphs, pictures = self.sections[number]
-        drawn = "".join(_picture(file, caption) for file, caption in pictures)
+        drawn = "".join(_picture(*picture) for picture in pictures)
         text = f'<div class="text">{"".join(paragraphs)}</div>'
         return f'<section id="section-{number}"><h2>{html.escape(title)}</h2>\n{text}\n{drawn}</section>\n'
 
-    def _facts(self):
+    def making(self) -> str:
+        """Data, split, settings and versions, as markup."""
         if not self.facts:
             return ""
         rows = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(readable(text))}</dd>"
@@ -94,10 +99,10 @@ class Page:
         return f"<section><h2>How this was made</h2>\n<dl>{rows}</dl></section>\n"
 
 
-def _picture(file, caption):
-    caption = html.escape(readable(caption))
+def _picture(file, caption, seen):
+    caption, seen = (html.escape(readable(text)) for text in (caption, seen or caption))
     data = base64.b64encode(pathlib.Path(file).read_bytes()).decode()
-    return (f'<figure class="picture"><img alt="{caption}" src="data:image/png;base64,{data}"><figcaption>{caption}'
+    return (f'<figure class="picture"><img alt="{seen}" src="data:image/png;base64,{data}"><figcaption>{caption}'
             "</figcaption></figure>\n")  # fmt: skip
 
 

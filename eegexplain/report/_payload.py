@@ -59,6 +59,9 @@ def pack_layer(title, dataset, axis, *, short, beside):
 def edges(coordinate):
     """Where the cells of an axis begin and end, and their names where they are no numbers."""
     values = coordinate.to_numpy()
+    if "low" in coordinate.coords:  # bands among frequencies
+        limits = [coordinate[end].to_numpy().astype(float).tolist() for end in ("low", "high")]
+        return (*limits, [str(name) for name in values])
     if values.dtype.kind not in "fiu":
         places = np.arange(len(values), dtype=float)
         return (places - 0.5).tolist(), (places + 0.5).tolist(), [str(name) for name in values]

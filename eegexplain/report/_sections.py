@@ -8,6 +8,7 @@ from eegexplain.report._information import information
 from eegexplain.report._layers import layers
 from eegexplain.report._maps import perturbation
 from eegexplain.report._truth import planted
+from eegexplain.report._waveforms import waveforms
 
 
 def _is_simulated(job):
@@ -22,9 +23,14 @@ def _is_network(job):
     return job.has_gradients
 
 
+def _reads_waveforms(job):
+    return job.polarity.reads_waveforms
+
+
 SECTIONS = (
     Section("Decoding", decoding),
     Section("What the network uses", perturbation),
+    Section("Waveforms", waveforms, _reads_waveforms),
     Section("How much it knows", information),
     Section("What the evidence is made of", attribution, _is_network),
     Section("Planted truth", planted, _is_simulated),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from eegexplain._text import readable
-from eegexplain.inspection import balanced_accuracy
 
 MARKS = {"good": "✓", "doubt": "!", "bad": "✗"}
 LEAST = 0.5  # of a correlation between maps; below it they share less than a quarter of their variance
@@ -56,18 +55,33 @@ def of_decoding(job):
 
 def polarity(job):
     """Whether the first networks of all folds read power, which has no sign, or waveforms, which maps cannot show."""
-    same, flipped = (
-        np.mean([balanced_accuracy(job.data.y[fold.test], fold.net.predict(sign * job.data.X[fold.test]))
-                 for fold in job.folds])
-        for sign in (1, -1)
-    )  # fmt: skip
-    told = f"balanced accuracy {flipped:.2f} on trials with their sign flipped, {same:.2f} as they are: "
-    excess = same - job.decoding.chance
-    if excess <= 0:
+    found = job.polarity
+    told = f"balanced accuracy {found.flipped:.2f} on trials with their sign flipped, {found.kept:.2f} as they are: "
+    if found.kept <= found.chance:
         return Check("doubt", "Polarity", told + "too little is decoded to tell.")
-    if flipped - job.decoding.chance < excess / 2:
+    if found.reads_waveforms:
         return Check("bad", "Polarity", told + "the networks read waveforms, which maps of amplitude cannot show.")
     return Check("good", "Polarity", told + "the networks read power.")
+
+
+def of_evidence(job):
+    """Whether what the networks take from single cells tells the classes apart in unseen trials.
+
+    Parameters
+    ----------
+    job : Job
+
+    Returns
+    -------
+    list of Check
+    """
+    tested = job.evidence.tested
+    if tested is None:
+        return [Check("doubt", "Significance", f"not tested: {job.evidence.untested.rstrip('.')}.")]
+    found = int(tested.significant.any("output").sum())
+    told = f"evidence from {found} of {tested.significant.isel(output=0).size} cells separates the classes in unseen "
+    told += f"trials (p <= {tested.alpha:g} familywise, labels of {tested.exchanged} permuted)."
+    return [Check("good" if found else "doubt", "Significance", told)]
 
 
 def of_maps(job, artifacts):

@@ -38,11 +38,20 @@ def planted(job):
         lines=[line],
         html=[f"<p>{line}.</p>"],
         figures=[
-            Figure("planted", draw_planted(job.data), "What was planted: log power ratio, class 1"),
-            Figure("planted_and_found", draw_comparison(job), compared),
+            Figure("planted", draw_planted(job.data), "What was planted: log power ratio, class 1", _seen(job.data)),
+            Figure("planted_and_found", draw_comparison(job), compared, f"{line}."),
         ],
         summary={"truth": summary | {"ideal_accuracy": best, "ideal_accuracy_new_subjects": other}},
     )
+
+
+def _seen(data):
+    """The largest planted effects in words, in each channel once."""
+    effect, frequencies = data.simulation.truth.effect[1], data.simulation.frequencies
+    rows = np.argsort(-np.abs(effect).max(axis=1))[:4]
+    best = np.abs(effect).argmax(axis=1)
+    told = (f"{data.ch_names[k]} {frequencies[best[k]]:.3g} Hz {effect[k, best[k]]:+.2f}" for k in rows)
+    return f"Largest at {', '.join(told)}."
 
 
 def draw_planted(data):

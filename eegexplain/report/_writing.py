@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,15 @@ from eegexplain._text import plain, write_csv
 from eegexplain.report._findings import Findings, Section, joined
 from eegexplain.report._job import Options, run_job
 from eegexplain.report._maps import OF_DATA
+from eegexplain.report._mne_report import write_mne_report
 from eegexplain.report._page import Page, facts_of, scores_of
 from eegexplain.report._sections import SECTIONS
 from eegexplain.report._verdict import headline
 from eegexplain.report.explorer import Explorer
 
 WARNING_COLOR = "#b3261e"
-FILES = ("report.html", "summary.json", "explanation.nc", "filters.csv", "figures/")  # the most telling first
+# The most telling first
+FILES = ("report.html", "summary.json", "explanation.nc", "filters.csv", "mne_report.html", "figures/")
 
 
 def make_report(
@@ -52,7 +55,7 @@ def make_report(
     Returns
     -------
     Findings
-        What the sections found; ``lines`` are for people.
+        What the sections found; ``lines`` are for people, ``summary`` is what ``summary.json`` holds.
 
     Raises
     ------
@@ -100,7 +103,7 @@ def write_job(job, folder, notify=None, sections=SECTIONS):
             if not isinstance(found, Findings):
                 raise TypeError(f"the section {section.title!r} must return Findings, got {type(found).__name__}")
             pictures = [
-                (_write_figure(figure, folder / "figures", headline(job.decoding)), figure.caption)
+                (_write_figure(figure, folder / "figures", headline(job.decoding)), figure.caption, figure.seen)
                 for figure in found.figures
             ]
             shown.append((section.title, list(found.html), pictures))
@@ -110,27 +113,30 @@ def write_job(job, folder, notify=None, sections=SECTIONS):
         for name, table in together.tables.items():
             write_csv(table, folder / name)
         _write_explanation(job, together, folder)
-        (folder / "summary.json").write_text(json.dumps(_summary(job, together), indent=2) + "\n", encoding="utf-8")
+        together = replace(together, summary=_summary(job, together))
+        (folder / "summary.json").write_text(json.dumps(together.summary, indent=2) + "\n", encoding="utf-8")
         page = Page(
             job.options.title,
             job.decoding.verdict,
             scores_of(job.decoding),
             job.banner,
             together.conclusion,
-            _explorer(together.maps),
+            _explorer(together.maps, job.data.bands),
             list(together.checks),
             shown,
-            facts_of(job, __version__),
+            facts_of(job, __version__, job.options.command),
         )
+        if job.options.mne_report:
+            write_mne_report(page, folder / "mne_report.html")
         (folder / "report.html").write_text(page.render(), encoding="utf-8")
     return together
 
 
-def _explorer(maps):
+def _explorer(maps, bands):
     """The maps that a reader can touch, up to 45 Hz; the data's own difference beside the others."""
     if not maps:
         return None
-    return Explorer(dict(maps), fmin=0.5, fmax=45.0, beside=OF_DATA if OF_DATA in maps else None)
+    return Explorer(dict(maps), bands=bands, fmin=0.5, fmax=45.0, beside=OF_DATA if OF_DATA in maps else None)
 
 
 def release_memory() -> None:

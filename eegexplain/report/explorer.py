@@ -31,7 +31,8 @@ class Explorer:
     explanation : explainer, explanation, Dataset, or dict of str to these
         Maps ``value`` (output, channel, frequency | band | time | window), ``standard_error`` beside it where there is
         one; fitted explainers, `CrossValidatedExplanation` and `GroupExplanation`. With a dict, the reader chooses by
-        its keys; all must have the same outputs, channels and axis.
+        its keys; all must have the channels of the first, and its outputs (or none: the same for each) and axis. Beside
+        maps over frequencies those over `bands` may stand.
     title : str, default=""
     montage : optional
         Positions, as `plotting.channel_positions` takes them; None looks names up in the 10-05 system. Where a name has
@@ -79,6 +80,9 @@ class Explorer:
             raise ValueError(f"beside must be one of the maps ({', '.join(map(repr, maps))}), got {beside!r}.")
         first = next(iter(maps.values()))
         self.axis = _axis(first)
+        bands = EEG_BANDS if bands is None else bands
+        outputs = first["output"].to_numpy() if "output" in first["value"].dims else [""]
+        maps = {name: _placed(one, self.axis, bands, outputs) for name, one in maps.items()}
         maps = {name: _kept(one, self.axis, fmin, fmax) for name, one in maps.items()}
         _check_alike(maps, self.axis)
         self.title = str(title)
@@ -174,9 +178,10 @@ class Explorer:
 
 @cache
 def page_file(name):
-    """A file of the page, without its indentation: a sixth of what is sent."""
+    """A file of the page, without its indentation and comments: a fifth of what would be sent."""
     text = (resources.files("eegexplain.report") / "page" / name).read_text(encoding="utf-8")
-    return "".join(f"{line.strip()}\n" for line in text.splitlines())
+    lines = (line.strip() for line in text.splitlines())
+    return "".join(f"{line}\n" for line in lines if not line.startswith(("//", "/**")))
 
 
 def _dataset(given):
@@ -200,12 +205,26 @@ def _axis(dataset):
     return found[0]
 
 
+def _placed(dataset, axis, bands, outputs):
+    """With outputs, and bands at their place among frequencies."""
+    dims = [str(dim) for dim in dataset["value"].dims]
+    dataset = dataset[["value", *({"standard_error", "group_value", "fold_value"} & set(dataset))]]
+    dataset = dataset if "output" in dims else dataset.expand_dims(output=outputs)
+    if axis == "frequency" and "band" in dims:
+        names = [str(name) for name in dataset["band"].to_numpy()]
+        unknown = [name for name in names if name not in bands]
+        if unknown:
+            raise ValueError(f"Maps over bands beside one over frequencies need bands={{{unknown[0]!r}: (low, high)}}.")
+        low, high = zip(*(bands[name] for name in names), strict=True)
+        dataset = dataset.rename(band=axis).assign_coords(low=(axis, list(low)), high=(axis, list(high)))
+    elif axis not in dims:
+        raise ValueError(f"All maps must be over {axis}; one is over {', '.join(dims)}.")
+    return dataset
+
+
 def _kept(dataset, axis, fmin, fmax):
-    """With an output, and the wanted part of the axis."""
-    if axis not in dataset["value"].dims:
-        raise ValueError(f"All maps must be over {axis}; one is over {', '.join(map(str, dataset['value'].dims))}.")
-    dataset = dataset if "output" in dataset["value"].dims else dataset.expand_dims(output=[""])
-    if axis not in ("frequency", "time"):
+    """The wanted part of the axis."""
+    if dataset[axis].dtype.kind not in "fiu":
         return dataset
     values = dataset[axis].to_numpy()
     keep = (values >= fmin) & (values <= (np.inf if fmax is None else fmax))
@@ -236,7 +255,7 @@ def _payload(maps, axis, montage, bands, beside):
     first = next(iter(maps.values()))
     channels = [str(name) for name in first["channel"].to_numpy()]
     name, unit = AXES[axis]
-    bands = (EEG_BANDS if bands is None else bands) if axis == "frequency" else {}
+    bands = bands if axis == "frequency" else {}
     layers = []
     for key, one in maps.items():
         title = key or str(one.attrs.get("label", one.attrs.get("method", "value")))

@@ -1,10 +1,11 @@
 """How the data of the classes differ, against sums by hand, resampling and simulated truth."""
 
+import mne
 import numpy as np
 import pytest
 
 from eegexplain.datasets import make_oscillatory_eeg
-from eegexplain.inspection import average_precision, power_contrast
+from eegexplain.inspection import average_precision, evoked_contrast, power_contrast
 
 
 def naive_values(X, y, bins):
@@ -117,3 +118,26 @@ def test_channels_without_signal_differ_by_nothing():
 def test_what_cannot_be_contrasted_is_named(X, y, message):
     with pytest.raises(ValueError, match=message):
         power_contrast(X, y)
+
+
+def test_means_differ_as_those_of_mne():
+    X, y = three_classes()
+    epochs = mne.EpochsArray(1e-6 * X, mne.create_info(["C3", "C4"], 50.0, "eeg"),
+                             np.stack([np.arange(45), np.zeros(45, int), y], 1), verbose="error")  # fmt: skip
+    of_class = [epochs[str(k)].average() for k in range(3)]
+    expected = mne.combine_evoked([of_class[2], of_class[0], of_class[1]], [1, -0.5, -0.5]).data
+    found = evoked_contrast(epochs, y)
+    np.testing.assert_allclose(found["value"].sel(output="2"), expected, rtol=1e-9, atol=1e-16)
+    np.testing.assert_allclose(found["time"], epochs.times)
+    assert found.attrs["degrees_of_freedom"] == 42
+
+
+def test_errors_of_means_are_those_of_independent_samples():
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((60, 2, 8)) * np.repeat([1, 3], 30)[:, None, None], np.repeat([0, 1], 30)
+    found = evoked_contrast(X, y)["standard_error"].values[1]
+    np.testing.assert_allclose(found, np.sqrt((X[:30].var(0) + X[30:].var(0)) / 30 * 60 / 59), rtol=1e-9)
+    groups = np.repeat(np.arange(20), 3)
+    means = X.reshape(20, 3, 2, 8).mean(1)  # a class is a property of the group
+    expected = np.sqrt((means[:10].var(0) + means[10:].var(0)) / 10 * 20 / 19)
+    np.testing.assert_allclose(evoked_contrast(X, y, groups=groups)["standard_error"][1], expected, rtol=1e-9)

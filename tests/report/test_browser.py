@@ -3,8 +3,11 @@
 import shutil
 
 import pytest
+from PIL import Image
 
 from eegexplain.report import Explorer
+from eegexplain.report._page import PILLS, Page
+from eegexplain.report._trust import MARKS, Check
 from tests.report.test_explorer import explanation
 
 pytestmark = pytest.mark.browser
@@ -115,6 +118,31 @@ def test_a_phone_and_the_dark_have_it_whole(opened):
     page = opened(Explorer(explanation()), width=390, color_scheme="dark")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(20, 22, 26)"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_keeps_anybody_out(browser, tmp_path, scheme):
+    """Rules of axe, for the explorer alone and for a report around it."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install 'eegexplain[browser]'")
+    Image.new("RGB", (40, 30)).save(tmp_path / "map.png")
+    checks = [Check(mark, "Data", "they differ.") for mark in MARKS]
+    sections = [("Part", ["<table><tr><th>cell</th></tr><tr><td>C3</td></tr></table>"],
+                 [(tmp_path / "map.png", "A map", "Blue in front")])]  # fmt: skip
+    maps = Explorer({"network": explanation(), "data": explanation(seed=1)}, beside="data")
+    for verdict in PILLS:
+        told = ["accuracy .8"], "Read this", "They use alpha."
+        page = Page("Mine", verdict, *told, maps, checks, sections, {"Seed": "0"})
+        (tmp_path / f"{verdict}.html").write_text(page.render(), encoding="utf-8")
+    maps.save(tmp_path / "map.html")
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, color_scheme=scheme)
+    for file in tmp_path.glob("*.html"):
+        page = context.new_page()
+        page.goto(file.as_uri())
+        page.wait_for_function("document.querySelector('.readout')?.textContent.length > 0")
+        found = axe.Axe().run(page).response["violations"]
+        grave = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+        assert grave == [], (file.name, grave)
+    context.close()
 
 
 def test_names_do_not_run(opened):

@@ -8,12 +8,13 @@ import xarray as xr
 
 from eegexplain.report._analyses import Maps
 from eegexplain.report._conclusion import conclude
+from eegexplain.report._polarity import Polarity
 
 CHANNELS, BANDS = ["O1", "O2", "C3"], {"alpha": (8.0, 13.0), "beta": (13.0, 30.0)}
 FREQUENCIES = np.arange(1.0, 40.0)
 
 
-def job_with(cells, n_classes=2, error=0.01, data_sign=1.0, banner=""):
+def job_with(cells, n_classes=2, error=0.01, data_sign=1.0, banner="", flipped=0.9):
     """A job whose map holds (output, channel, frequency, value), and whose data differ there."""
     outputs = [f"k{number}" for number in range(n_classes)]
     by_bin = np.zeros((n_classes, 3, len(FREQUENCIES)))
@@ -35,7 +36,7 @@ def job_with(cells, n_classes=2, error=0.01, data_sign=1.0, banner=""):
     maps = Maps(dataset(by_band, "band", list(BANDS), fold_value=fold_value), dataset(by_bin, "frequency", FREQUENCIES))
     contrast = Maps(dataset(data_sign * by_band, "band", list(BANDS)), None)
     return SimpleNamespace(banner=banner, perturbation=maps, contrast=contrast, folds=[None] * 4,
-                           data=SimpleNamespace(bands=BANDS))  # fmt: skip
+                           polarity=Polarity(0.9, flipped, 0.5), data=SimpleNamespace(bands=BANDS))  # fmt: skip
 
 
 PLANTED = [(1, "O1", 10, -0.5), (1, "O2", 10, -0.48), (1, "C3", 22, 0.4)]
@@ -65,9 +66,10 @@ def test_several_classes_are_told_apart():
         (job_with(PLANTED, banner="Not shown to decode"), "need not concern them"),
         (job_with(PLANTED, error=0.5), "Largest, but not shown, is less 10 Hz power at O1 for class k1."),
         (job_with([]), "Largest, but not shown, is none: the map is 0."),
+        (job_with(PLANTED, flipped=0.69), "read waveforms. Balanced accuracy 0.90 falls to 0.69"),
     ],
-    ids=["gate", "little", "nothing"],
+    ids=["gate", "little", "nothing", "waveforms"],
 )
 def test_without_evidence_there_is_no_conclusion(job, reason):
     told = conclude(job)
-    assert told.startswith("No conclusion") and reason in told and "use" not in told
+    assert told.startswith("No conclusion") and reason in told and "networks use" not in told

@@ -112,6 +112,21 @@ def test_a_page_needs_no_network_and_keeps_its_budget():
     assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?https?:""", Explorer(few).page())
 
 
+def test_bands_stand_among_frequencies():
+    """Bits by channel and band, the same for every class, beside a map over frequencies."""
+    rng = np.random.default_rng(0)
+    bits = xr.Dataset({"value": (("channel", "band"), rng.random((len(NAMES), 2)))},
+                      {"channel": NAMES, "band": ["slow", "fast"]})  # fmt: skip
+    found = Explorer({"map": explanation(), "bits": bits}, bands={"fast": (13, 30), "slow": (1, 8)})
+    layer = json.loads(found.fragment().split(">")[2].split("<")[0])["layers"][1]
+    assert (layer["lows"], layer["highs"], layer["names"]) == ([1.0, 13.0], [8.0, 30.0], ["slow", "fast"])
+    values = np.frombuffer(base64.b64decode(layer["values"]), "<i2").reshape(-1, len(NAMES), 2) * layer["scale"]
+    assert len(values) == len(explanation()["output"])
+    np.testing.assert_allclose(values, np.broadcast_to(bits["value"], values.shape), atol=layer["scale"])
+    with pytest.raises(ValueError, match=r"need bands=\{'slow': \(low, high\)\}"):
+        Explorer({"map": explanation(), "bits": bits}, bands={"fast": (13, 30)})
+
+
 def test_maps_that_do_not_belong_together_are_told():
     with pytest.raises(ValueError, match="same channels; 'b' differs"):
         Explorer({"a": explanation(), "b": explanation(names=NAMES[:3])})

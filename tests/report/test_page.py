@@ -20,13 +20,13 @@ def picture(tmp_path):
 
 
 def test_verdict_conclusion_and_explorer_come_before_the_sections(picture):
-    sections = [("First part", ["<p>told</p>"], [(picture, "A map")]), ("Second part", [], [])]
+    sections = [("First part", ["<p>told</p>"], [(picture, "A map", "Blue in front")]), ("Second part", [], [])]
     page = Page("Data of mine", "decodes", ["accuracy .8"], "", "They use alpha.", Explorer(explanation()),
                 [Check("doubt", "Data", "they differ.")], sections, {"Seed": "0"}).render()  # fmt: skip
     order = [
         "<h1>Data of mine", 'pill good">Decodes', "accuracy .8", "They use alpha.", '<li class="doubt">',
-        "they differ.", 'eegexplain-explorer"><script', "<h2>First part", "<p>told</p>", 'alt="A map"',
-        "<h2>Second part", "<dt>Seed</dt><dd>0</dd>",
+        "they differ.", 'eegexplain-explorer"><script', "<h2>First part", "<p>told</p>", 'alt="Blue in front"',
+        "A map</figcaption>", "<h2>Second part", "<dt>Seed</dt><dd>0</dd>",
     ]  # fmt: skip
     places = [page.index(one) for one in order]
     assert places == sorted(places)
@@ -50,5 +50,5 @@ def test_a_page_without_maps_has_no_script():
 def test_names_from_data_stay_names(picture):
     evil = '"><img src=x onerror=alert(1)>'
     page = Page(evil, "decodes", [evil], "", evil, None, [Check("good", evil, evil)],
-                [(evil, [], [(picture, evil)])], {"Data": evil}).render()
+                [(evil, [], [(picture, evil, evil)])], {"Data": evil}).render()
     assert "<img src=x" not in page and page.count(html.escape(evil)) >= 8

@@ -4,8 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import xarray as xr
 
-from eegexplain.report._trust import of_decoding, of_maps, polarity
+from eegexplain.inspection import Significance
+from eegexplain.report._polarity import Polarity
+from eegexplain.report._trust import of_decoding, of_evidence, of_maps, polarity
 from tests.report.test_conclusion import PLANTED, job_with
 
 RNG = np.random.default_rng(0)
@@ -32,7 +35,8 @@ def job_of(what, groups=None, recognizable=(), shared=False, p_value=0.001):
                                above_chance=p_value < 0.05, recognizable=recognizable)  # fmt: skip
     fold = SimpleNamespace(test=np.arange(80), net=Reads(what))
     data = SimpleNamespace(X=trials, y=Y, groups=groups)
-    return SimpleNamespace(folds=[fold], data=data, decoding=decoding, shared_subjects=shared)
+    return SimpleNamespace(folds=[fold], data=data, decoding=decoding, shared_subjects=shared,
+                           polarity=Polarity.of([fold], trials, Y, 0.5))  # fmt: skip
 
 
 @pytest.mark.parametrize(("what", "mark", "told"), [
@@ -41,6 +45,18 @@ def job_of(what, groups=None, recognizable=(), shared=False, p_value=0.001):
 def test_flipped_signs_tell_power_from_waveforms(what, mark, told):
     found = polarity(job_of(what))
     assert found.mark == mark and told in found.told
+
+
+@pytest.mark.parametrize(("p_values", "mark", "told"), [
+    ([[0.01, 0.2], [0.03, 0.9]], "good", "from 1 of 2 cells"), ([[0.2, 0.2], [0.3, 0.9]], "doubt", "from 0 of 2 cells"),
+])  # fmt: skip
+def test_significance_is_told(p_values, mark, told):
+    p_values = xr.DataArray(p_values, dims=("output", "channel"))
+    tested = Significance(p_values, p_values, np.zeros(99), "contrast", "groups", True)
+    (found,) = of_evidence(SimpleNamespace(evidence=SimpleNamespace(tested=tested)))
+    assert found.mark == mark and told in found.told and "labels of groups permuted" in found.told
+    (found,) = of_evidence(SimpleNamespace(evidence=SimpleNamespace(tested=None, untested="One group.")))
+    assert (found.mark, found.told) == ("doubt", "not tested: One group.")
 
 
 @pytest.mark.parametrize(("settings", "marks"), [

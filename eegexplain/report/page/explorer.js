@@ -80,7 +80,7 @@ class Explorer {
     this.listenToScalp();
     this.listenToSpectrum();
     this.listenToGrid();
-    const title = () => `${this.layer.title}, ${this.data.outputs[this.state.output]}, ${this.rangeText()}`;
+    const title = () => `${this.layer.title}, ${this.className()}, ${this.rangeText()}`;
     this.csv.onclick = () => save("map.csv", mapAsCSV(this.data, this.means()));
     if (this.png) this.png.onclick = () => save("map.png", this.scalp.canvas.toDataURL());
     if (this.svg) this.svg.onclick = () => save("map.svg", mapAsSVG(this.scalp, this.data, title()));
@@ -174,6 +174,11 @@ class Explorer {
     return this.data.channels.map((_, c) => layer.mean(this.state.output, c, cells));
   }
 
+  className() {
+    const name = this.data.outputs[this.state.output];
+    return Number.isNaN(Number(name)) ? name : `class ${name}`;
+  }
+
   rangeText() {
     const cells = this.layer.within(this.state.low, this.state.high);
     const [first, last] = [cells[0], cells[cells.length - 1]];
@@ -224,7 +229,7 @@ class Explorer {
     }
     const beyond = means.filter((one) => Math.abs(one.z) >= shown.threshold).length;
     const missing = means.filter((one) => Number.isNaN(one.value)).length;
-    this.underScalp.textContent = `${layer.title}, ${data.outputs[shown.output]}, ${this.rangeText()}. ` +
+    this.underScalp.textContent = `${layer.title}, ${this.className()}, ${this.rangeText()}. ` +
       (layer.errors === null ? "" : `White electrodes: |z| \u2265 ${shown.threshold.toFixed(1)} (${beyond} of ${means.length}). `) +
       (missing ? `\u00d7: no value, which counts as 0 between electrodes (${missing}).` : "");
     this.underSpectrum.textContent = "Drag to choose a range. " + (layer.errors === null ? "" : `Shaded: \u00b1 2 standard errors ${layer.errorOf}. `) +

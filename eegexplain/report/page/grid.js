@@ -28,7 +28,24 @@ class Grid {
     });
   }
 
+  /** The picture of all cells: painted anew only where something else is shown than the last time. */
   paint(context, layer, state, limit, axis, step) {
+    const { width, height } = this.canvas;
+    const asked = [state.layer, state.output, state.threshold, width, height].join();
+    if (asked !== this.painted) {
+      Object.assign(this.picture, { width, height });
+      const own = this.picture.getContext("2d");
+      own.setTransform(context.getTransform());
+      this.paintCells(own, layer, state, limit, axis, step);
+      this.painted = asked;
+    }
+    context.save();
+    context.resetTransform();
+    context.drawImage(this.picture, 0, 0);
+    context.restore();
+  }
+
+  paintCells(context, layer, state, limit, axis, step) {
     const n = this.order.length;
     context.fillStyle = "#fff";
     context.fillRect(LEFT, 0, axis.width - LEFT - RIGHT, n * step);

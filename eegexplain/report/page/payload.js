@@ -68,3 +68,10 @@ function colorOf(colors, share) {
   const [a, b] = [colors[low], colors[low + 1]];
   return [0, 1, 2].map((k) => a[k] + (b[k] - a[k]) * (place - low));
 }
+
+/** Colors of values from -1 to 1, a pixel each. */
+function shadesOf(colors, alpha) {
+  const bytes = new Uint8ClampedArray(4 * 513);
+  for (let k = 0; k < 513; k++) bytes.set([...colorOf(colors, k / 256 - 1), 255 * alpha], 4 * k);
+  return new Uint32Array(bytes.buffer);
+}

@@ -20,6 +20,7 @@ class ScalpMap {
     }
     const points = data.places.concat(data.triangles.ring);
     this.weights = electrodeWeights(points, data.triangles.corners, data.places.length, wanted);
+    [this.shades, this.pale] = [shadesOf(data.colors, 1), shadesOf(data.colors, FADED)];
     this.picture = document.createElement("canvas");
     this.picture.width = this.picture.height = PIXELS;
   }
@@ -38,13 +39,14 @@ class ScalpMap {
 
   paint(means, limit, threshold) {
     const value = this.interpolate(means.map((one) => one.value));
-    const size = this.interpolate(means.map((one) => Math.abs(one.z)));
+    const fading = threshold > 0;
+    const size = fading ? this.interpolate(means.map((one) => Math.abs(one.z))) : value;
     const image = new ImageData(PIXELS, PIXELS);
+    const pixels = new Uint32Array(image.data.buffer);
+    const half = (this.shades.length - 1) / 2;
     for (let k = 0; k < this.pixels.length; k++) {
-      const color = colorOf(this.data.colors, value[k] / limit);
-      const at = 4 * this.pixels[k];
-      for (let c = 0; c < 3; c++) image.data[at + c] = color[c];
-      image.data[at + 3] = threshold > 0 && !(size[k] >= threshold) ? 255 * FADED : 255;
+      const place = Math.round(half * (1 + Math.max(-1, Math.min(1, value[k] / limit))));
+      pixels[this.pixels[k]] = (fading && !(size[k] >= threshold) ? this.pale : this.shades)[place];
     }
     this.picture.getContext("2d").putImageData(image, 0, 0);
   }
@@ -134,10 +136,11 @@ class ScalpMap {
 
   drawScale(context, x, limit, color) {
     const [top, length] = [this.y - 0.62 * this.radius, 1.24 * this.radius];
-    for (let i = 0; i < length; i++) {
-      context.fillStyle = `rgb(${colorOf(this.data.colors, 1 - (2 * i) / length)})`;
-      context.fillRect(x - 5, top + i, 10, 1.5);
-    }
+    const last = this.data.colors.length - 1;
+    const gradient = context.createLinearGradient(0, top + length, 0, top);
+    this.data.colors.forEach((one, k) => gradient.addColorStop(k / last, `rgb(${one})`));
+    context.fillStyle = gradient;
+    context.fillRect(x - 5, top, 10, length);
     write(context, signed(limit), x + 22, top - 7, { color, align: "right", size: 11 });
     write(context, signed(-limit), x + 22, top + length + 15, { color, align: "right", size: 11 });
     write(context, "0", x - 8, top + length / 2 + 4, { color, align: "right", size: 11 });
