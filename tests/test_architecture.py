@@ -45,7 +45,7 @@ LIBRARIES_AT_MODULE_LEVEL = {"numpy", "scipy", "sklearn", "eegexplain", *sys.std
 HEAVY = {
     "torch": ("_batches.py", "_ensemble.py", "_held.py", "_layout.py", "_module.py", "_pipelines.py", "_torch.py",
               "_trained.py", "_stages.py", "models/", "attribution/", "intervention/",
-              "reverse_correlation/_tracing.py", "encoding/parameters/_descent.py"),
+              "reverse_correlation/_tracing.py"),
     "skorch": ("_ensemble.py", "_held.py", "models/"),
     "joblib": ("_units.py", "_digest.py", "_cluster.py"),
     "threadpoolctl": ("_parallel.py",),
@@ -202,7 +202,6 @@ TESTED_TOGETHER = {
     "datasets/uci.py": "datasets/test_loaders.py",  # one loader opens all formats
     "encoding/models/double_gamma.py": "encoding/models/test_hrf.py",  # the curve behind the SPM response
     "encoding/models/linear.py": "encoding/models/test_base.py",  # the plainest model is what the base is tried on
-    "encoding/models/parameter.py": "encoding/models/test_base.py",
     "plotting/displays/kernels.py": "plotting/displays/test_encoding.py",
 }
 OF_NO_MODULE = {
@@ -302,10 +301,6 @@ PRIVATE_IMPORTS = {
     "attribution._baselines": {"attribution/test_engine.py": "an engine is put together from its parts"},
     "attribution._methods": {"attribution/test_engine.py": "an engine is put together from its parts"},
     "bases._basis": {"bases/test_bases.py": "one set of laws holds for every basis"},
-    "encoding.parameters._settings": {
-        "encoding/parameters/test_descent.py": "one step of a solver with given settings",
-        "encoding/parameters/test_log.py": "what is noted with given settings",
-    },
     "encoding.weights._bands": {"encoding/weights/test_paths.py": "a task is put together from its parts"},
     "encoding.weights._criteria": {"encoding/weights/test_paths.py": "a task is put together from its parts"},
     "encoding.weights._sums": {"encoding/weights/test_paths.py": "a task is put together from its parts"},

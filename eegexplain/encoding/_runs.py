@@ -118,42 +118,40 @@ def check_run_lengths(runs, n_samples, what):
         )
 
 
-def convolve_runs(signals, kernel, runs, padding="edge", xp=np):
+def convolve_runs(signals, kernel, runs, padding="edge"):
     """Causal convolution within runs: ``y[t] = sum_k h[k] x[t - k]``.
 
     Parameters
     ----------
-    signals : array of shape (n_times, n_signals)
-        Signals; NumPy arrays or, with ``xp=torch``, tensors.
-    kernel : array of shape (n_lags,) or (n_lags, n_signals)
+    signals : ndarray of shape (n_times, n_signals)
+        Signals.
+    kernel : ndarray of shape (n_lags,) or (n_lags, n_signals)
         One kernel, or one per signal.
     runs : list of slice
         Runs; nothing crosses their borders.
     padding : {"edge", "zero"}
         What stands before the first sample of a run: that sample, or zeros.
-    xp : module
-        ``numpy`` or ``torch``.
 
     Returns
     -------
-    convolved : array of shape (n_times, n_signals)
+    convolved : ndarray of shape (n_times, n_signals)
         The convolved signals.
     """
     kernel = kernel[:, None] if kernel.ndim == 1 else kernel
-    pieces = [_convolve_run(signals[run], kernel, padding, xp) for run in runs]
-    return pieces[0] if len(pieces) == 1 else xp.concatenate(pieces)
+    pieces = [_convolve_run(signals[run], kernel, padding) for run in runs]
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
-def _convolve_run(signals, kernel, padding, xp):
+def _convolve_run(signals, kernel, padding):
     """Convolve one run by FFT; the repeated first sample enters through the kernel's remaining sum."""
     n_times = signals.shape[0]
     n_fft = next_fast_len(n_times + kernel.shape[0] - 1, real=True)
-    spectrum = xp.fft.rfft(signals.T, n_fft) * xp.fft.rfft(kernel.T, n_fft)
-    convolved = xp.fft.irfft(spectrum, n_fft)[:, :n_times].T
+    spectrum = np.fft.rfft(signals.T, n_fft) * np.fft.rfft(kernel.T, n_fft)
+    convolved = np.fft.irfft(spectrum, n_fft)[:, :n_times].T
     if padding == "zero":
         return convolved
     kernel = kernel[:n_times]
-    remaining = kernel.sum(0) - xp.cumsum(kernel, 0)
+    remaining = kernel.sum(0) - np.cumsum(kernel, 0)
     n_lags = kernel.shape[0]
     head = convolved[:n_lags] + remaining * signals[:1]
-    return xp.concatenate([head, convolved[n_lags:]])
+    return np.concatenate([head, convolved[n_lags:]])

@@ -1,8 +1,6 @@
 """Models that weigh their stimulus by a receptive field."""
 
-import numpy as np
-
-from eegexplain.encoding.models._differences import central_differences
+from eegexplain.encoding.models.parameter import central_differences
 
 
 class FieldMixin:
@@ -19,19 +17,17 @@ class FieldMixin:
         """Whether the response is linear in the stimulus, with weights that ``field`` gives."""
         return bool(self.linear_in_stimulus) and type(self).field is not FieldMixin.field
 
-    def field(self, *shape, xp=np):
+    def field(self, *shape):
         """Weight of each column of the stimulus.
 
         Parameters
         ----------
-        *shape : arrays of shape (n_targets,)
+        *shape : ndarrays of shape (n_targets,)
             Shape parameters in the order of ``parameter_space``.
-        xp : module
-            ``numpy``, or ``torch`` when a gradient solver calls.
 
         Returns
         -------
-        field : array of shape (n_features, n_targets)
+        field : ndarray of shape (n_features, n_targets)
             The receptive fields.
 
         Raises
@@ -39,14 +35,14 @@ class FieldMixin:
         NotImplementedError
             If the subclass has none.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define field(*shape, xp=np).")
+        raise NotImplementedError(f"{type(self).__name__} must define field(*shape).")
 
     def field_gradient(self, *shape):
         """Return fields and their derivatives by each shape parameter; by central differences here.
 
         Parameters
         ----------
-        *shape : ndarrays of shape (n_targets,)
+        *shape : ndndarrays of shape (n_targets,)
             Shape parameters.
 
         Returns

@@ -9,17 +9,16 @@ from sklearn.base import BaseEstimator
 from eegexplain._validation import check_array_like
 from eegexplain.encoding._tables import check_finite_targets, frame, read_table
 from eegexplain.encoding.models._design import DesignMixin
-from eegexplain.encoding.models._differences import central_differences
 from eegexplain.encoding.models._field import FieldMixin
 from eegexplain.encoding.models._noise import draw_noise, stack_repeats
-from eegexplain.encoding.models.parameter import Parameter
+from eegexplain.encoding.models.parameter import ROLES, Parameter, central_differences, spread
 
 
 class EncodingModel(DesignMixin, FieldMixin, BaseEstimator):
     """Predict responses ``amplitude * basis(paradigm, shape parameters) + baseline`` for every target.
 
-    Subclasses declare ``parameter_space``, a tuple of ``Parameter``, and one function ``basis``. Everything else -
-    prediction, simulation, fitting by ``ParameterFitter`` with every solver - follows from these two.
+    Subclasses declare ``parameter_space``, a tuple of ``Parameter``, and one function ``basis``: prediction, simulation
+    and fits by ``ParameterFitter`` follow from these two.
 
     Parameters
     ----------
@@ -41,14 +40,12 @@ class EncodingModel(DesignMixin, FieldMixin, BaseEstimator):
 
     Examples
     --------
-    A saturating response, written for NumPy and torch alike through ``xp``:
-
     >>> import numpy as np
     >>> from eegexplain.encoding import EncodingModel, Parameter
     >>> class Saturation(EncodingModel):
     ...     parameter_space = (Parameter("half", lower=0.0), Parameter("gain", "amplitude"))
     ...
-    ...     def basis(self, paradigm, half, *, xp=np):
+    ...     def basis(self, paradigm, half):
     ...         return paradigm[:, :1] / (paradigm[:, :1] + half)
     >>> Saturation().predict(np.array([[1.0], [3.0]]), np.array([[1.0, 10.0]])).ravel()
     array([5. , 7.5])
@@ -70,8 +67,7 @@ class EncodingModel(DesignMixin, FieldMixin, BaseEstimator):
         self.weights = weights
         self.omega = omega
 
-    # What subclasses write -------------------------------------------------------------------------------------------
-    def basis(self, paradigm, *shape, xp=np):
+    def basis(self, paradigm, *shape):
         """Response of unit amplitude, without baseline.
 
         Parameters
@@ -80,8 +76,6 @@ class EncodingModel(DesignMixin, FieldMixin, BaseEstimator):
             Stimulus.
         *shape : arrays of shape (n_targets,)
             Shape parameters in the order of ``parameter_space``.
-        xp : module
-            ``numpy``, or ``torch`` when a gradient solver calls.
 
         Returns
         -------
@@ -94,8 +88,8 @@ class EncodingModel(DesignMixin, FieldMixin, BaseEstimator):
             If the subclass has neither it nor a ``field``.
         """
         if self.has_field:
-            return paradigm @ self.field(*shape, xp=xp)
-        raise NotImplementedError(f"{type(self).__name__} must define basis(paradigm, *shape, xp=np).")
+            return paradigm @ self.field(*shape)
+        raise NotImplementedError(f"{type(self).__name__} must define basis(paradigm, *shape).")
 
     def basis_gradient(self, paradigm, *shape):
         """Return basis and its derivatives by each shape parameter, or None: central differences are taken then.
@@ -114,7 +108,6 @@ class EncodingModel(DesignMixin, FieldMixin, BaseEstimator):
         """
         return None
 
-    # What users call -------------------------------------------------------------------------------------------------
     def get_parameter_space(self) -> tuple[Parameter, ...]:
         """Declare the parameters; by default the class attribute.
 
@@ -252,13 +245,12 @@ class EncodingModel(DesignMixin, FieldMixin, BaseEstimator):
         """Whether a response depends on earlier stimuli, too."""
         return False
 
-    # What fitters call -----------------------------------------------------------------------------------------------
-    def response(self, paradigm, *shape, groups=None, xp=np):
+    def response(self, paradigm, *shape, groups=None):
         """Response of unit amplitude as it is measured: the basis, unless a subclass filters it.
 
         Parameters
         ----------
-        paradigm, *shape, xp
+        paradigm, *shape
             As for ``basis``.
         groups : array-like of shape (n_times,), default=None
             Label of the run of each sample.
@@ -268,7 +260,7 @@ class EncodingModel(DesignMixin, FieldMixin, BaseEstimator):
         response : array of shape (n_times, n_targets)
             The response.
         """
-        return self.basis(paradigm, *shape, xp=xp)
+        return self.basis(paradigm, *shape)
 
     def response_gradient(self, paradigm, *shape, groups=None):
         """Return the response and its derivatives by each shape parameter, analytic or by central differences.
@@ -288,8 +280,23 @@ class EncodingModel(DesignMixin, FieldMixin, BaseEstimator):
         known = self.basis_gradient(paradigm, *shape)
         return central_differences(lambda *pars: self.basis(paradigm, *pars), shape) if known is None else known
 
+    def fitting_space(self, paradigm):
+        """Declare the parameters with the bounds of fits to a stimulus; by default those of the parameter space.
+
+        Parameters
+        ----------
+        paradigm : ndarray of shape (n_times, n_features)
+            Stimulus.
+
+        Returns
+        -------
+        parameter_space : tuple of Parameter
+            Parameters in the order of the table's columns.
+        """
+        return self.get_parameter_space()
+
     def candidate_grid(self, paradigm):
-        """Return candidate values of each shape parameter, by label; a search needs them from here or from the user.
+        """Return candidate values of each shape parameter, by label; by default spread between their bounds.
 
         Parameters
         ----------
@@ -304,25 +311,20 @@ class EncodingModel(DesignMixin, FieldMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the model proposes none.
+            If a shape has no two finite bounds.
         """
-        raise ValueError(
-            f"{type(self).__name__} proposes no grid: give init_pars or grid, or define candidate_grid(paradigm)."
-        )
+        return spread([par for par in self.fitting_space(paradigm) if par.role == "shape"])
 
     # Helpers ---------------------------------------------------------------------------------------------------------
     def _predict(self, paradigm, parameters, weights, groups):
         """Predict from arrays."""
         if parameters is None:
             raise ValueError(f"There are no parameters: give a table with columns {self.get_parameter_labels()}.")
-        by_role = {"shape": [], "amplitude": [], "baseline": []}
+        of = {role: [] for role in ROLES}
         for par, column in zip(self.get_parameter_space(), parameters.T, strict=True):
-            by_role[par.role].append(column)
-        prediction = self.response(paradigm, *by_role["shape"], groups=groups)
-        for amplitude in by_role["amplitude"]:
-            prediction = prediction * amplitude
-        for baseline in by_role["baseline"]:
-            prediction = prediction + baseline
+            of[par.role].append(column)
+        prediction = self.response(paradigm, *of["shape"], groups=groups)
+        prediction = prediction * np.prod(of["amplitude"], axis=0) + np.sum(of["baseline"], axis=0)
         return prediction if weights is None else prediction @ weights.values
 
     def _read_parameters(self, parameters):

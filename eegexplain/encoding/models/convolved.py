@@ -1,12 +1,10 @@
 """Encoding models whose basis is convolved with a haemodynamic response."""
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from eegexplain.encoding.models._differences import central_differences
 from eegexplain.encoding.models.base import EncodingModel
 from eegexplain.encoding.models.hrf import HRFModel
-from eegexplain.encoding.models.parameter import Parameter
+from eegexplain.encoding.models.parameter import Parameter, central_differences
 
 
 class HRFEncodingModel(EncodingModel):
@@ -61,7 +59,7 @@ class HRFEncodingModel(EncodingModel):
         """Whether a response depends on earlier stimuli, too: with a haemodynamic response."""
         return self.hrf_model is not None
 
-    def response(self, paradigm, *shape, groups=None, xp=np):
+    def response(self, paradigm, *shape, groups=None):
         """Convolve the basis with the haemodynamic response.
 
         Parameters
@@ -72,8 +70,6 @@ class HRFEncodingModel(EncodingModel):
             Shape parameters.
         groups : array-like of shape (n_times,), default=None
             Label of the run of each sample.
-        xp : module
-            ``numpy``, or ``torch`` when a gradient solver calls.
 
         Returns
         -------
@@ -81,7 +77,7 @@ class HRFEncodingModel(EncodingModel):
             The response.
         """
         n_basis = len(shape) - len(self._hrf_space())
-        return self._convolve(self.basis(paradigm, *shape[:n_basis], xp=xp), *shape[n_basis:], groups=groups, xp=xp)
+        return self._convolve(self.basis(paradigm, *shape[:n_basis]), *shape[n_basis:], groups=groups)
 
     def response_gradient(self, paradigm, *shape, groups=None):
         """Convolve the basis and its derivatives; differences by the parameters of the response.
@@ -135,8 +131,8 @@ class HRFEncodingModel(EncodingModel):
         bounds = {} if self.hrf_model is None else self.hrf_model.parameter_bounds()
         return tuple(Parameter(label, lower=lower, upper=upper) for label, (lower, upper) in bounds.items())
 
-    def _convolve(self, signals, *pars, groups=None, xp=np):
+    def _convolve(self, signals, *pars, groups=None):
         """Convolve with the response, if there is one."""
         if self.hrf_model is None:
             return signals
-        return self.hrf_model.convolve(signals, *pars, groups=groups, padding=self.padding, xp=xp)
+        return self.hrf_model.convolve(signals, *pars, groups=groups, padding=self.padding)

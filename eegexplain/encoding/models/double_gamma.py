@@ -9,7 +9,7 @@ from scipy.special import gammaln
 from eegexplain._validation import check_array_like
 
 
-def gamma_density(t: Any, shape: Any, scale: Any, xp: Any = np) -> Any:
+def gamma_density(t: Any, shape: Any, scale: Any) -> Any:
     """Density of the gamma distribution, zero for ``t <= 0``.
 
     Parameters
@@ -18,19 +18,14 @@ def gamma_density(t: Any, shape: Any, scale: Any, xp: Any = np) -> Any:
         Where, in the unit of the scale.
     shape, scale : array
         Parameters of the distribution, above 0.
-    xp : module
-        ``numpy`` or ``torch``.
 
     Returns
     -------
     density : array
         Values that broadcast ``t`` against the parameters.
     """
-    log_gamma = getattr(xp, "lgamma", gammaln)
-    positive = t > 0  # one stands in elsewhere, so that no logarithm, and no derivative of one, is taken of zero
-    x = xp.where(positive, t, xp.ones_like(t)) / scale
-    density = xp.exp((shape - 1) * xp.log(x) - x - log_gamma(shape)) / scale
-    return xp.where(positive, density, xp.zeros_like(density))
+    x = np.where(t > 0, t, 1.0) / scale  # one stands in, so that no logarithm is taken of zero
+    return np.where(t > 0, np.exp((shape - 1) * np.log(x) - x - gammaln(shape)) / scale, 0.0)
 
 
 def spm_hrf(
@@ -94,9 +89,9 @@ def spm_hrf(
     return hrf[:, 0] if all(np.ndim(p) == 0 for p in (a1, d1, a2, d2, c)) else hrf
 
 
-def _double_gamma(t, a1, d1, a2, d2, c, xp=np):
+def _double_gamma(t, a1, d1, a2, d2, c):
     """Response minus weighted undershoot."""
-    return gamma_density(t, a1, d1, xp) - c * gamma_density(t, a2, d2, xp)
+    return gamma_density(t, a1, d1) - c * gamma_density(t, a2, d2)
 
 
 def _legacy_double_gamma(t, pars, step):

@@ -94,7 +94,7 @@ class HRFModel(BaseEstimator):
         """
         return {}
 
-    def convolve(self, signals, *pars, groups=None, padding="edge", xp=np):
+    def convolve(self, signals, *pars, groups=None, padding="edge"):
         """Convolve signals with the response, causally and within runs.
 
         Parameters
@@ -107,8 +107,6 @@ class HRFModel(BaseEstimator):
             Label of the run of each sample; responses never cross runs.
         padding : {"edge", "zero"}
             What precedes each run: its first sample repeated, or zeros.
-        xp : module
-            ``numpy``, or ``torch`` for tensors.
 
         Returns
         -------
@@ -122,20 +120,18 @@ class HRFModel(BaseEstimator):
         """
         if padding not in PADDINGS:
             raise ValueError(f"padding={padding!r} is not one of {PADDINGS}.")
-        if xp is np:
-            signals = check_array_like("signals", signals, ndim=(1, 2), dtype=float, allow_nan=True)
-            signals = signals[:, None] if signals.ndim == 1 else signals
-        kernel = self._kernel(pars, signals, xp)
+        signals = check_array_like("signals", signals, ndim=(1, 2), dtype=float, allow_nan=True)
+        signals = signals[:, None] if signals.ndim == 1 else signals
+        kernel = self._kernel(pars)
         if kernel.ndim == 2 and kernel.shape[1] not in (1, signals.shape[1]):
             raise ValueError(f"There are {kernel.shape[1]} responses for {signals.shape[1]} signals.")
         runs = run_slices(groups, signals.shape[0])
         check_run_lengths(runs, kernel.shape[0], "The haemodynamic response (see time_length)")
-        return convolve_runs(signals, kernel, runs, padding, xp)
+        return convolve_runs(signals, kernel, runs, padding)
 
-    def _kernel(self, pars, like, xp):
-        """Return the response in the array type of ``like``."""
-        hrf = self.get_hrf()
-        return hrf if xp is np else xp.as_tensor(hrf, dtype=like.dtype, device=like.device)
+    def _kernel(self, pars):
+        """Return the response of these parameters; here there are none."""
+        return self.get_hrf()
 
 
 class SPMHRFModel(HRFModel):
@@ -319,11 +315,11 @@ class SPMHRFModel(HRFModel):
         )
         if not (delay > 0).all() or not (dispersion > 0).all():
             raise ValueError("delay and dispersion must be above 0 seconds.")
-        hrf = self._sample(delay, dispersion, np)
+        hrf = self._sample(delay, dispersion)
         return hrf[:, 0] if single else hrf
 
-    def _sample(self, delay, dispersion, xp):
-        """Sample for vectors of delays and dispersions; NumPy, or torch unless legacy."""
+    def _sample(self, delay, dispersion):
+        """Sample for vectors of delays and dispersions."""
         if self.normalize not in NORMALIZATIONS:
             raise ValueError(f"normalize={self.normalize!r} is not one of {NORMALIZATIONS}.")
         times = self.get_times() - self.onset
@@ -333,19 +329,11 @@ class SPMHRFModel(HRFModel):
             return spm_hrf(times, *pars, self.highres_dt, legacy=True).reshape(len(times), -1)
         times = np.broadcast_to(times[:, None], (len(times), len(delay)))
         fixed = gamma_density(times, np.asarray(undershoot), self.u_dispersion)
-        if xp is not np:
-            times, fixed = (xp.as_tensor(a.copy(), dtype=delay.dtype, device=delay.device) for a in (times, fixed))
-        hrf = gamma_density(times, delay / dispersion, dispersion, xp) - self.ratio * fixed
+        hrf = gamma_density(times, delay / dispersion, dispersion) - self.ratio * fixed
         if self.normalize == "sum":
             return hrf / hrf.sum(0)
-        return hrf / xp.amax(hrf, 0) if self.normalize == "peak" else hrf
+        return hrf / hrf.max(0) if self.normalize == "peak" else hrf
 
-    def _kernel(self, pars, like, xp):
+    def _kernel(self, pars):
         """Return the response for given delays and dispersions, or the constructor's."""
-        if not pars:
-            return super()._kernel(pars, like, xp)
-        if self.legacy and xp is not np:
-            raise ValueError(
-                "A legacy response cannot be differentiated by torch; use legacy=False or solver='varpro'."
-            )
-        return self._sample(*pars, xp)
+        return self._sample(*pars) if pars else self.get_hrf()

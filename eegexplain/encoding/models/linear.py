@@ -29,15 +29,13 @@ class LinearModelWithBaseline(EncodingModel):
 
     parameter_space = (Parameter("baseline", "baseline"),)
 
-    def basis(self, paradigm, *, xp=np):
+    def basis(self, paradigm):
         """Return the paradigm itself.
 
         Parameters
         ----------
         paradigm : array of shape (n_times, n_features)
             Features.
-        xp : module
-            Not used.
 
         Returns
         -------
@@ -134,7 +132,7 @@ class LinearModelWithBaselineHRF(LinearModelWithBaseline):
         """Whether a response depends on earlier stimuli, too: it does."""
         return True
 
-    def response(self, paradigm, *, groups=None, xp=np):
+    def response(self, paradigm, *, groups=None):
         """Convolve the paradigm.
 
         Parameters
@@ -143,15 +141,13 @@ class LinearModelWithBaselineHRF(LinearModelWithBaseline):
             Features.
         groups : array-like of shape (n_times,), default=None
             Label of the run of each sample.
-        xp : module
-            ``numpy`` or ``torch``.
 
         Returns
         -------
         response : array of shape (n_times, n_features)
             Each feature, convolved.
         """
-        return self._convolve(paradigm, groups, xp)
+        return self._convolve(paradigm, groups)
 
     def design(self, paradigm, groups=None):
         """Return the columns that weights multiply: the paradigm, convolved.
@@ -189,12 +185,12 @@ class LinearModelWithBaselineHRF(LinearModelWithBaseline):
         """
         return self._convolve(np.ones((n_times, 1)), groups) * baseline
 
-    def _convolve(self, signals, groups, xp=np):
+    def _convolve(self, signals, groups):
         if self.hrf_model is None:
             raise ValueError("LinearModelWithBaselineHRF needs hrf_model, for example SPMHRFModel(tr=2.0).")
         if self.hrf_model.parameter_bounds():
             raise ValueError("A linear model has one response for all targets: use unique_hrfs=False.")
-        return self.hrf_model.convolve(signals, groups=groups, padding=self.padding, xp=xp)
+        return self.hrf_model.convolve(signals, groups=groups, padding=self.padding)
 
 
 class DelayedModel(LinearModelWithBaseline):

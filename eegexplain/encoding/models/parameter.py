@@ -1,10 +1,13 @@
-"""Declared parameters of encoding models: label, role, bounds, and the transform that keeps them inside."""
+"""Declared parameters of encoding models (label, role, bounds, scale of steps), and derivatives by them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+# Candidates along each of so many shape parameters.
+N_CANDIDATES = {1: 41, 2: 16, 3: 9}
 ROLES = ("shape", "amplitude", "baseline")
 
 
@@ -20,9 +23,10 @@ class Parameter:
         ``shape`` parameters are arguments of ``basis``; its result is multiplied by the ``amplitude``, and the
         ``baseline`` is added. A model without the latter two predicts its basis.
     lower, upper : float
-        Open bounds.
-    transform : {"identity", "log", "softplus", "sigmoid"}, default=None
-        How fitters map the interval to the real line; None chooses by the bounds.
+        Bounds, which belong to the interval; fits never leave it.
+    transform : {"identity", "log"}, default=None
+        The scale on which fitters step. A logarithm needs ``lower`` of at least 0, and never reaches 0. None is "log"
+        for shapes that are positive and nothing else, "identity" otherwise.
 
     Examples
     --------
@@ -44,71 +48,69 @@ class Parameter:
             raise ValueError(f"Parameter {self.label!r} needs lower < upper; got {self.lower} and {self.upper}.")
         if self.kind not in TRANSFORMS:
             raise ValueError(f"Parameter {self.label!r}: transform {self.kind!r} is not one of {sorted(TRANSFORMS)}.")
-        if self.kind == "sigmoid" and not np.isfinite([self.lower, self.upper]).all():
-            raise ValueError(f"Parameter {self.label!r}: the sigmoid transform needs two finite bounds.")
-        if self.kind in ("log", "softplus") and not (np.isfinite(self.lower) and np.isinf(self.upper)):
-            raise ValueError(f"Parameter {self.label!r}: the {self.kind} transform needs a lower bound only.")
+        if self.kind == "log" and not self.lower >= 0:
+            raise ValueError(f"Parameter {self.label!r}: the log transform needs a lower bound of at least 0.")
 
     @property
     def kind(self) -> str:
         """Name of the transform in use."""
         if self.transform is not None:
             return self.transform
-        if np.isfinite(self.lower) and np.isfinite(self.upper):
-            return "sigmoid"
-        if np.isfinite(self.upper):
-            raise ValueError(f"Parameter {self.label!r} has an upper bound only: negate it, or give both bounds.")
-        return "log" if np.isfinite(self.lower) else "identity"
+        return "log" if self.role == "shape" and self.lower == 0 and np.isinf(self.upper) else "identity"
 
-    def constrain(self, u, xp=np):
-        """Map from the real line into the bounds.
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there is a bound."""
+        return bool(np.isfinite(self.lower) or np.isfinite(self.upper))
+
+    def constrain(self, u):
+        """Map from the scale of steps into the bounds.
 
         Parameters
         ----------
-        u : array
+        u : ndarray
             Anything real.
-        xp : module
-            ``numpy`` or ``torch``.
 
         Returns
         -------
-        value : array
-            Inside the bounds.
+        value : ndarray
+            The nearest within the bounds.
         """
-        return TRANSFORMS[self.kind].constrain(self, u, xp)
+        return np.clip(TRANSFORMS[self.kind].inverse(u), self.lower, self.upper)
 
     def unconstrain(self, value):
-        """Map from inside the bounds to the real line.
+        """Map to the scale of steps.
 
         Parameters
         ----------
         value : array-like
-            Inside the bounds.
+            Within the bounds.
 
         Returns
         -------
         u : ndarray
             What ``constrain`` maps to it.
         """
-        return TRANSFORMS[self.kind].unconstrain(self, np.asarray(value, dtype=float))
+        with np.errstate(divide="ignore"):
+            return TRANSFORMS[self.kind].function(np.asarray(value, dtype=float))
 
     def slope(self, value):
-        """Derivative of ``constrain``, as a function of its result.
+        """Derivative by the scale of steps.
 
         Parameters
         ----------
         value : ndarray
-            Inside the bounds.
+            Within the bounds.
 
         Returns
         -------
         slope : ndarray
-            Derivative of the value by the number on the real line.
+            Derivative of the value by the number on the scale of steps.
         """
-        return TRANSFORMS[self.kind].slope(self, value)
+        return TRANSFORMS[self.kind].slope(np.asarray(value, dtype=float))
 
     def holds(self, value):
-        """Whether values lie strictly inside the bounds.
+        """Whether values lie within the bounds; a logarithm excludes 0.
 
         Parameters
         ----------
@@ -120,75 +122,99 @@ class Parameter:
         inside : ndarray of bool
             False for NaN.
         """
-        return (value > self.lower) & (value < self.upper)
+        inside = (value >= self.lower) & (value <= self.upper)
+        return inside & (value > 0) if self.kind == "log" else inside
+
+    def candidates(self, n_values):
+        """Spread values over the bounds, evenly on the scale of steps.
+
+        Parameters
+        ----------
+        n_values : int
+            How many.
+
+        Returns
+        -------
+        values : ndarray of shape (n_values,)
+            From bound to bound.
+
+        Raises
+        ------
+        ValueError
+            Where a bound is not finite on that scale.
+        """
+        ends = self.unconstrain([self.lower, self.upper])
+        if not np.isfinite(ends).all():
+            raise ValueError(
+                f"{self.label!r} has no two finite bounds to search between: give them, grid or init_pars, or define "
+                "candidate_grid(paradigm)."
+            )
+        return self.constrain(np.linspace(*ends, n_values))
 
 
 @dataclass(frozen=True)
 class Transform:
-    """A map of the real line onto an interval, its inverse, and its slope at a value of the interval.
+    """A scale for steps.
 
     Parameters
     ----------
-    constrain : callable (parameter, u, xp) -> value
-        From the real line into the bounds of a `Parameter`; ``xp`` is `numpy` or `torch`.
-    unconstrain : callable (parameter, value) -> u
-        Its inverse.
-    slope : callable (parameter, value) -> slope
-        Derivative of `constrain`, written as a function of its result.
+    function, inverse : callable
+        From a value to the scale, and back.
+    slope : callable
+        Derivative of `inverse`, written as a function of its result.
     """
 
-    constrain: Callable
-    unconstrain: Callable
+    function: Callable
+    inverse: Callable
     slope: Callable
 
 
-def _identity(par, u, xp=np):
-    return u
+def _same(value):
+    return value
 
 
-def _unit_slope(par, value):
-    return np.ones_like(value)
+TRANSFORMS = {"identity": Transform(_same, _same, np.ones_like), "log": Transform(np.log, np.exp, _same)}
 
 
-def _exp(par, u, xp):
-    return par.lower + xp.exp(u)
+def spread(shape: Sequence[Parameter]) -> dict[str, NDArray[np.floating]]:
+    """Candidates of shape parameters between their bounds.
+
+    Parameters
+    ----------
+    shape : sequence of Parameter
+        Shape parameters.
+
+    Returns
+    -------
+    grid : dict of str to ndarray
+        Candidates by label, fewer along each where there are many.
+    """
+    return {par.label: par.candidates(N_CANDIDATES.get(len(shape), 6)) for par in shape}
 
 
-def _log(par, value):
-    return np.log(value - par.lower)
+def central_differences(
+    function: Callable, pars: Sequence[NDArray[np.floating]]
+) -> tuple[NDArray[np.floating], list[NDArray[np.floating]]]:
+    """Value and derivatives of an elementwise family of functions.
 
+    Parameters
+    ----------
+    function : callable
+        ``function(*pars)`` -> array of shape (n_times, n_targets); column ``v`` depends on element ``v`` of each only.
+    pars : sequence of ndarray of shape (n_targets,)
+        Where to take the derivatives.
 
-def _exp_slope(par, value):
-    return value - par.lower
-
-
-def _softplus(par, u, xp):
-    return par.lower + xp.logaddexp(xp.zeros_like(u), u)
-
-
-def _softplus_inverse(par, value):
-    return value - par.lower + np.log(-np.expm1(-(value - par.lower)))
-
-
-def _softplus_slope(par, value):
-    return -np.expm1(-(value - par.lower))
-
-
-def _sigmoid(par, u, xp):
-    return par.lower + (par.upper - par.lower) / (1 + xp.exp(-u))
-
-
-def _logit(par, value):
-    return np.log(value - par.lower) - np.log(par.upper - value)
-
-
-def _sigmoid_slope(par, value):
-    return (value - par.lower) * (par.upper - value) / (par.upper - par.lower)
-
-
-TRANSFORMS = {
-    "identity": Transform(_identity, _identity, _unit_slope),
-    "log": Transform(_exp, _log, _exp_slope),
-    "softplus": Transform(_softplus, _softplus_inverse, _softplus_slope),
-    "sigmoid": Transform(_sigmoid, _logit, _sigmoid_slope),
-}
+    Returns
+    -------
+    value : ndarray of shape (n_times, n_targets)
+        ``function(*pars)``.
+    derivatives : list of ndarray
+        By each of ``pars``.
+    """
+    step = np.cbrt(np.finfo(float).eps)
+    derivatives = []
+    for i, par in enumerate(pars):
+        h = step * np.maximum(np.abs(par), 1e-2)
+        above, below = ([*pars[:i], par + sign * h, *pars[i + 1 :]] for sign in (1, -1))
+        derivatives.append((function(*above) - function(*below)) / (2 * h))
+    return function(*pars), derivatives

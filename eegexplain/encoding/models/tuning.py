@@ -1,5 +1,7 @@
 """Gaussian tuning: a preferred place on a stimulus axis, or in a plane, and a width."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -10,6 +12,10 @@ from eegexplain.encoding.models.parameter import Parameter
 
 N_CENTRES = {1: 41, 2: 12}
 N_WIDTHS = {1: 16, 2: 6}
+# A curve that is narrower than this many times the mean distance of the stimuli is seen by too few of them: its height
+# and its place are free to follow their noise.
+# Of few stimuli, curves down to this share of their extent are tried all the same.
+LEAST_WIDTH, LARGEST_SHARE = 3.0, 0.125
 
 
 class GaussianTuningModel(HRFEncodingModel):
@@ -26,16 +32,19 @@ class GaussianTuningModel(HRFEncodingModel):
         Number of dimensions.
     log : bool
         Logarithmic axis (one dimension): ``mu`` in the unit of the stimulus, ``sd`` in octaves.
-    normalize : bool
-        Divide the field by ``sd * sqrt(2 pi) / spacing`` of the grid, so that its sum over a one-dimensional grid is
-        one. braincoder divides its two-dimensional fields like this, too.
+    positive_amplitude : bool
+        Whether fits keep the amplitude at or above zero, as of a response that has a preferred stimulus.
 
     Notes
     -----
     Parameters are ``mu, sd, amplitude, baseline`` in one dimension and ``x, y, sd, baseline, amplitude`` in two, as in
     braincoder. A model on a grid is linear in its stimulus, so that the stimulus is convolved, once, instead of the
-    response of every target. On a grid, ``sd`` is at least a quarter of the spacing: a narrower field is a single
-    place, whatever its width.
+    response of every target.
+
+    Fits keep centers within the range of the stimulus, and ``sd`` between the width that its samples tell apart and its
+    extent: a flank of a curve whose top no stimulus reached, or a top between two stimuli, would be as high as noise
+    happens to make it. On a grid, ``sd`` is at least a quarter of the spacing: a narrower field is a single place,
+    whatever its width. ``ParameterFitter(bounds=...)`` asks for other bounds.
 
     References
     ----------
@@ -64,20 +73,20 @@ class GaussianTuningModel(HRFEncodingModel):
         grid_coordinates: ArrayLike | None = None,
         n_dims: int = 1,
         log: bool = False,
-        normalize: bool = False,
+        positive_amplitude: bool = True,
     ):
         super().__init__(paradigm, data, parameters, weights, omega, hrf_model, padding=padding)
         self.grid_coordinates = grid_coordinates
         self.n_dims = n_dims
         self.log = log
-        self.normalize = normalize
+        self.positive_amplitude = positive_amplitude
 
     @property
     def linear_in_stimulus(self):
         """Whether the paradigm is a stimulus on a grid."""
         return self.grid_coordinates is not None
 
-    def basis(self, paradigm, *shape, xp=np):
+    def basis(self, paradigm, *shape):
         """Response of unit amplitude: the tuning curve at the stimulus, or the stimulus weighted by the field.
 
         Parameters
@@ -86,8 +95,6 @@ class GaussianTuningModel(HRFEncodingModel):
             Positions, or energy at each place of the grid.
         *shape : arrays of shape (n_targets,)
             Centre and width.
-        xp : module
-            ``numpy`` or ``torch``.
 
         Returns
         -------
@@ -95,8 +102,8 @@ class GaussianTuningModel(HRFEncodingModel):
             The response.
         """
         if self.linear_in_stimulus:
-            return paradigm @ self.field(*shape, xp=xp)
-        return self._gaussian(self._check_positions(paradigm), shape, xp)[0]
+            return paradigm @ self.field(*shape)
+        return self._gaussian(self._check_positions(paradigm), shape)[0]
 
     def basis_gradient(self, paradigm, *shape):
         """Return basis and derivatives, analytically.
@@ -126,15 +133,13 @@ class GaussianTuningModel(HRFEncodingModel):
         field, derivatives = self.field_gradient(*shape)
         return paradigm @ field, [paradigm @ derivative for derivative in derivatives]
 
-    def field(self, *shape, xp=np):
+    def field(self, *shape):
         """Weight of each place of the grid.
 
         Parameters
         ----------
         *shape : arrays of shape (n_targets,)
             Centre and width.
-        xp : module
-            ``numpy`` or ``torch``.
 
         Returns
         -------
@@ -146,11 +151,7 @@ class GaussianTuningModel(HRFEncodingModel):
         ValueError
             Where ``grid_coordinates`` hold NaN, do not have `n_dims` columns, or are not above 0 on a logarithmic axis.
         """
-        coordinates = self._check_grid()
-        if xp is not np:
-            coordinates = xp.as_tensor(coordinates, dtype=shape[0].dtype, device=shape[0].device)
-        gaussian = self._gaussian(coordinates, shape, xp)[0]
-        return gaussian * self._scale(shape[-1]) if self.normalize else gaussian
+        return self._gaussian(self._check_grid(), shape)[0]
 
     def field_gradient(self, *shape):
         """Return fields and their derivatives by centre and width.
@@ -172,16 +173,40 @@ class GaussianTuningModel(HRFEncodingModel):
         ValueError
             As `field`.
         """
-        field, derivatives = self._gaussian_gradient(self._check_grid(), shape)
-        if not self.normalize:
-            return field, derivatives
-        scale = self._scale(shape[-1])
-        derivatives = [derivative * scale for derivative in derivatives]
-        derivatives[-1] -= field * (scale / shape[-1])
-        return field * scale, derivatives
+        return self._gaussian_gradient(self._check_grid(), shape)
+
+    def fitting_space(self, paradigm):
+        """Keep centers within the stimulus, and widths between what its samples tell apart and its extent.
+
+        Parameters
+        ----------
+        paradigm : ndarray of shape (n_times, n_features)
+            Stimulus.
+
+        Returns
+        -------
+        parameter_space : tuple of Parameter
+            With the bounds of fits.
+
+        Raises
+        ------
+        ValueError
+            If the stimulus never changes.
+        """
+        low, high, finest = self._reach(paradigm)
+        if not (high > low).any():
+            return self.get_parameter_space()
+        ends = (np.exp2(low), np.exp2(high)) if self.log else (low, high)
+        bounds = [*zip(*ends, strict=True), (finest, (high - low).max())]
+        space = self.get_parameter_space()
+        narrowed = [
+            replace(par, lower=float(lower), upper=float(upper)) if lower < upper else par
+            for par, (lower, upper) in zip(space, bounds, strict=False)
+        ]
+        return (*narrowed, *space[len(narrowed) :])
 
     def candidate_grid(self, paradigm):
-        """Candidate centres across the stimulus' range, and widths from its spacing to its extent.
+        """Candidate centers across the stimulus' range, and widths from the least that fits allow to its extent.
 
         Parameters
         ----------
@@ -198,30 +223,41 @@ class GaussianTuningModel(HRFEncodingModel):
         ValueError
             If the stimulus never changes.
         """
-        places = self._check_grid() if self.linear_in_stimulus else self._check_positions(paradigm)
-        places = np.log2(places) if self.log else places
-        low, high = places.min(axis=0), places.max(axis=0)
+        low, high, finest = self._reach(paradigm)
         extent = (high - low).max()
         if not extent > 0:
             raise ValueError("The stimulus never changes, so no tuning can be fitted.")
-        n_centres, n_widths = N_CENTRES[self.n_dims], N_WIDTHS[self.n_dims]
+        n_centres = N_CENTRES[self.n_dims]
         centres = [np.linspace(a, b, n_centres) for a, b in zip(low, high, strict=True)]
         centres = [np.exp2(axis) for axis in centres] if self.log else centres
-        shape = [par for par in self._basis_space() if par.role == "shape"]
-        labels, finest = [par.label for par in shape], max(extent / n_centres / 2, 1.5 * shape[-1].lower)
-        grid = dict(zip(labels, [*centres, np.geomspace(finest, extent, n_widths)], strict=True))
-        for par in self._hrf_space():
-            grid[par.label] = np.linspace(par.lower, par.upper, 5)[1:-1]
-        return grid
+        widths = np.geomspace(max(extent / n_centres / 2, finest), extent, N_WIDTHS[self.n_dims])
+        labels = [par.label for par in self._basis_space() if par.role == "shape"]
+        grid = dict(zip(labels, [*centres, widths], strict=True))
+        return grid | {par.label: par.candidates(5)[1:-1] for par in self._hrf_space()}
 
     def _basis_space(self):
-        amplitude, baseline = Parameter("amplitude", "amplitude"), Parameter("baseline", "baseline")
-        width = Parameter("sd", lower=self._spacing() / 4 if self.linear_in_stimulus else 0.0)
+        amplitude = Parameter("amplitude", "amplitude", lower=0.0 if self.positive_amplitude else -np.inf)
+        baseline, least = Parameter("baseline", "baseline"), self._spacing() / 4 if self.linear_in_stimulus else 0.0
+        width = Parameter("sd", lower=least, transform="log")
         if self.n_dims == 1:
             return Parameter("mu", lower=0.0 if self.log else -np.inf), width, amplitude, baseline
         if self.n_dims == 2 and not self.log:
             return Parameter("x"), Parameter("y"), width, baseline, amplitude
         raise ValueError(f"n_dims must be 1 or 2, and log=True needs one; got n_dims={self.n_dims}, log={self.log}.")
+
+    def _reach(self, paradigm):
+        """Lowest and highest place along each axis, in octaves on a logarithmic one, and the narrowest width."""
+        if self.linear_in_stimulus:
+            places, finest = self._check_grid(), self._spacing() / 4
+        else:
+            places, finest = self._check_positions(paradigm), None
+        places = np.log2(places) if self.log else places
+        low, high = places.min(axis=0), places.max(axis=0)
+        if finest is None:
+            n_levels = len(np.unique(places[:, 0]))
+            share = max(1 / (4 * max(n_levels - 1, 1)), LEAST_WIDTH / len(places))
+            finest = min(share, LARGEST_SHARE) * (high - low).max()
+        return low, high, finest
 
     def _check_positions(self, paradigm):
         """Stimulus positions, one column per dimension."""
@@ -245,22 +281,18 @@ class GaussianTuningModel(HRFEncodingModel):
             )
         return grid
 
-    def _scale(self, width):
-        """Factor of ``normalize``: spacing of the grid over ``sd sqrt(2 pi)``."""
-        return self._spacing() ** self.n_dims / (width * np.sqrt(2 * np.pi))
-
     def _spacing(self):
         """Distance between neighbouring places."""
         axis = np.unique(self._check_grid()[:, 0])
         return np.diff(np.log2(axis) if self.log else axis).min() if len(axis) > 1 else 1.0
 
-    def _gaussian(self, places, shape, xp=np):
+    def _gaussian(self, places, shape):
         """Gaussian at places, and the standardised distances along each axis."""
         *centres, width = shape
         if self.log:
-            places, centres = xp.log2(places), [xp.log2(centre) for centre in centres]
+            places, centres = np.log2(places), [np.log2(centre) for centre in centres]
         distances = [(places[:, i : i + 1] - centre) / width for i, centre in enumerate(centres)]
-        return xp.exp(-0.5 * sum(z * z for z in distances)), distances
+        return np.exp(-0.5 * sum(z * z for z in distances)), distances
 
     def _gaussian_gradient(self, places, shape):
         """Gaussian and its derivatives by centre(s) and width."""

@@ -4,22 +4,20 @@ import numpy as np
 
 from eegexplain.encoding._chunks import target_chunks
 from eegexplain.encoding._tables import read_table
+from eegexplain.encoding.parameters._errors import Statistics, explained_share
 from eegexplain.encoding.parameters._layout import Layout
-from eegexplain.encoding.parameters._problem import Outcome, Recording, Statistics, explained_share
-from eegexplain.encoding.parameters._settings import FitSettings
+from eegexplain.encoding.parameters._problem import Recording
 
 
 def solve_linear(
-    model, settings: FitSettings, layout: Layout, recording: Recording, start: np.ndarray, varies: np.ndarray
-) -> Outcome:
+    model, layout: Layout, recording: Recording, start: np.ndarray, varies: np.ndarray
+) -> tuple[Statistics, np.ndarray]:
     """Least squares for the baseline, and for the weights unless the model has them.
 
     Parameters
     ----------
     model : LinearModelWithBaseline
         The model.
-    settings : FitSettings
-        The noise model.
     layout : Layout
         What is fixed.
     recording : Recording
@@ -31,18 +29,16 @@ def solve_linear(
 
     Returns
     -------
-    outcome : Outcome
-        Baselines and residuals; weights of smallest norm.
+    statistics : Statistics
+        Baselines and residuals.
+    weights : ndarray of shape (n_columns, n_targets)
+        Of smallest norm, or the given ones.
 
     Raises
     ------
     ValueError
-        For shared parameters, weights of another shape, and noise models other than least squares.
+        For shared parameters, and weights of another shape.
     """
-    if not settings.noise_model.is_least_squares:
-        raise ValueError(
-            f"A linear model is fitted in closed form, by least squares; not with {settings.noise_model.name!r} noise."
-        )
     if layout.shared:
         raise ValueError("A linear model is fitted target by target in closed form: leave out shared_pars.")
     n_times, n_targets = recording.data.shape
@@ -61,15 +57,14 @@ def solve_linear(
         rest = rest if given is None else rest - design @ given[:, chunk]
         solution[:, chunk] = inverse @ rest
         ssq[chunk] = ((rest - columns @ solution[:, chunk]) ** 2).sum(axis=0)
-    theta, errors, first = start, np.full((n_targets, 1), np.nan), confounds.shape[1]
+    theta, covariances, first = start, np.full((n_targets, 1, 1), np.nan), confounds.shape[1]
     if not layout.fixed:
         theta = solution[first][:, None]
         variance = ssq / max(len(data) - np.linalg.matrix_rank(columns), 1)
-        errors = np.sqrt(variance * (inverse[first] @ inverse[first]))[:, None]
+        covariances = (variance * (inverse[first] @ inverse[first]))[:, None, None]
         first += 1
-    statistics = Statistics(theta, errors, ssq, explained_share(ssq, recording))
-    weights = solution[first:] if given is None else given
-    return Outcome(statistics, np.ones(n_targets, dtype=int), np.ones(n_targets, dtype=bool), weights)
+    statistics = Statistics(theta, covariances, ssq, explained_share(ssq, recording))
+    return statistics, solution[first:] if given is None else given
 
 
 def _given_weights(model, n_columns, varies):

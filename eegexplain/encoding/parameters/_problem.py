@@ -1,10 +1,12 @@
-"""From a model and data to the problem that solvers see, and the numbers at the end."""
+"""From a model and data to the problem that solvers see: inner products of responses and data, chunk by chunk."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from eegexplain.encoding.parameters._moments import Problem, orthonormal_basis, remove_nuisance, sums_of_squares
+from eegexplain.encoding._chunks import target_chunks
 
 
 class Recording(NamedTuple):
@@ -28,7 +30,80 @@ class Recording(NamedTuple):
     groups: np.ndarray | None
 
 
-def make_problem(model, layout, recording, memory_limit, *, project_baseline=True):
+@dataclass(frozen=True)
+class Problem:
+    """Data, and responses without nuisance to compare with them.
+
+    Parameters
+    ----------
+    respond : callable
+        ``respond(*shape, gradient)`` -> response ``(n_samples, n_targets)`` and its derivatives by each shape
+        parameter (an empty list without ``gradient``), nuisance removed.
+    data : ndarray of shape (n_samples, n_targets)
+        Data, or their projection on the dimensions of the stimulus.
+    total : ndarray of shape (n_targets,)
+        Sum of squares of the data, nuisance and offset removed.
+    constant : ndarray of shape (n_samples, 1) or None
+        What the baseline multiplies; None where it belongs to the nuisance.
+    offset : ndarray of shape (n_targets,) or None
+        With a constant: means of the data, which are taken off before products so that no digits are lost.
+    n_shape : int
+        Number of shape parameters.
+    memory_limit : float
+        Bytes that one chunk of targets may take.
+    """
+
+    respond: Callable
+    data: np.ndarray
+    total: np.ndarray
+    constant: np.ndarray | None
+    offset: np.ndarray | None
+    n_shape: int
+    memory_limit: float
+
+    def moments(self, shape, targets):
+        """Inner products of ``[derivatives, response, constant, data]`` for some targets.
+
+        Parameters
+        ----------
+        shape : ndarray of shape (n_targets, n_shape)
+            Shape parameters of these targets.
+        targets : ndarray of int, shape (n_targets,)
+            Which targets.
+
+        Returns
+        -------
+        gram : ndarray of shape (n_targets, n_shape + 2 or 3, n_shape + 2 or 3)
+            Inner products; the last row and column are the data's.
+        """
+        n_columns = self.n_shape + 2 + (self.constant is not None)
+        gram = np.empty((len(targets), n_columns, n_columns))
+        for chunk in target_chunks(len(targets), 3 * n_columns * len(self.data), self.memory_limit):
+            gram[chunk] = self._chunk_moments(shape[chunk], targets[chunk])
+        gram[:, -1, -1] = self.total[targets]
+        return gram
+
+    def restrict(self, targets):
+        """Return the problem of some targets only."""
+        offset = None if self.offset is None else self.offset[targets]
+        return replace(self, data=self.data[:, targets], total=self.total[targets], offset=offset)
+
+    def _chunk_moments(self, shape, targets):
+        response, derivatives = self.respond(*shape.T, gradient=True)
+        data = self.data[:, targets]
+        columns = [*derivatives, np.broadcast_to(response, data.shape)]
+        if self.constant is not None:
+            columns.append(np.broadcast_to(self.constant, data.shape))
+            data = data - self.offset[targets]
+        columns.append(data)
+        gram = np.empty((len(targets), len(columns), len(columns)))
+        for i, left in enumerate(columns):
+            for j, right in enumerate(columns[: i + 1]):
+                gram[:, i, j] = gram[:, j, i] = np.einsum("tv,tv->v", left, right)
+        return gram
+
+
+def make_problem(model, layout, recording, memory_limit):
     """Remove the nuisance from responses and, for a model of few stimulus dimensions, rotate to these.
 
     The data stay as they are: their inner products with responses without nuisance do not see the nuisance.
@@ -43,8 +118,6 @@ def make_problem(model, layout, recording, memory_limit, *, project_baseline=Tru
         Stimulus and data.
     memory_limit : float
         Bytes per chunk of targets.
-    project_baseline : bool
-        Whether a free baseline is part of the nuisance.
 
     Returns
     -------
@@ -53,7 +126,7 @@ def make_problem(model, layout, recording, memory_limit, *, project_baseline=Tru
     """
     ones = np.ones((len(recording.data), 1))
     constants = ones / np.sqrt(len(ones))
-    in_nuisance = layout.projects_baseline and project_baseline
+    in_nuisance = layout.projects_baseline
     nuisance = orthonormal_basis(np.hstack([ones, recording.confounds]) if in_nuisance else recording.confounds)
     constant = None if layout.baseline is None or in_nuisance else remove_nuisance(nuisance, ones)
     data, offset = recording.data, None if constant is None else recording.data.mean(axis=0)
@@ -95,123 +168,62 @@ def _field_responder(model, stimulus):
     return respond
 
 
-class Statistics(NamedTuple):
-    """What a fit leaves.
+def sums_of_squares(basis, data):
+    """Sum of squares of each target, nuisance removed.
 
     Parameters
     ----------
-    theta, standard_errors : ndarray of shape (n_targets, n_parameters)
-        Parameters, with free baselines filled in, and their standard errors (NaN for fixed ones).
-    ssq, r2 : ndarray of shape (n_targets,)
-        Residual sum of squares, and explained share of the variance that confounds leave.
-    """
-
-    theta: np.ndarray
-    standard_errors: np.ndarray
-    ssq: np.ndarray
-    r2: np.ndarray
-
-
-class Outcome(NamedTuple):
-    """What a fit found.
-
-    Parameters
-    ----------
-    statistics : Statistics
-        Parameters, errors and residuals.
-    n_iter : ndarray of int, shape (n_targets,)
-        Steps taken.
-    converged : ndarray of bool, shape (n_targets,)
-        Whether they sufficed.
-    weights : ndarray of shape (n_columns, n_targets) or None
-        Weights of a linear model.
-    """
-
-    statistics: Statistics
-    n_iter: np.ndarray
-    converged: np.ndarray
-    weights: np.ndarray | None = None
-
-
-def no_statistics(layout):
-    """Return the statistics of no target."""
-    empty = np.empty((0, len(layout.space)))
-    return Statistics(empty, empty, np.empty(0), np.empty(0))
-
-
-def explained_share(ssq, recording):
-    """R2 of residual sums of squares, relative to the variance that confounds leave."""
-    constants = np.hstack([np.ones((len(recording.data), 1)), recording.confounds])
-    total = sums_of_squares(orthonormal_basis(constants), recording.data)
-    return 1 - ssq / np.where(total > 0, total, np.nan)
-
-
-def final_statistics(model, layout, recording, theta, memory_limit):
-    """Fill in baselines; residuals and standard errors from the full Jacobian.
-
-    Parameters
-    ----------
-    model, layout, recording, memory_limit
-        As for ``make_problem``.
-    theta : ndarray of shape (n_targets, n_parameters)
-        Fitted parameters.
+    basis : ndarray of shape (n_samples, n_nuisance)
+        Orthonormal columns.
+    data : ndarray of shape (n_samples, n_targets)
+        Data.
 
     Returns
     -------
-    statistics : Statistics
-        The numbers at the end.
+    total : ndarray of shape (n_targets,)
+        Sums of squares.
     """
-    problem = make_problem(model, layout, recording, memory_limit, project_baseline=False)
-    gram = problem.moments(theta[:, layout.shape], np.arange(len(theta)))
-    theta, f = theta.copy(), len(layout.shape)
-    amplitude = np.ones(len(theta)) if layout.amplitude is None else theta[:, layout.amplitude]
-    coefficients = np.zeros(gram.shape[:2])
-    coefficients[:, f], coefficients[:, -1] = -amplitude, 1.0
-    if layout.baseline is not None:
-        if layout.projects_baseline:
-            rest = (gram[:, f + 1, -1] - amplitude * gram[:, f, f + 1]) / gram[:, f + 1, f + 1]
-            theta[:, layout.baseline] = problem.offset + rest
-        coefficients[:, f + 1] = problem.offset - theta[:, layout.baseline]
-    ssq = np.maximum(np.einsum("vi,vij,vj->v", coefficients, gram, coefficients), 0.0)
-    errors = _standard_errors(gram, layout, amplitude, ssq, len(recording.data) - recording.confounds.shape[1])
-    return Statistics(theta, errors, ssq, explained_share(ssq, recording))
+    total = np.empty(data.shape[1])
+    for chunk in target_chunks(data.shape[1], 3 * len(data)):
+        residual = remove_nuisance(basis, data[:, chunk])
+        total[chunk] = np.einsum("tv,tv->v", residual, residual)
+    return total
 
 
-def _standard_errors(gram, layout, amplitude, ssq, n_samples):
-    """Standard errors from inverse normal equations; shared parameters by block elimination."""
-    # Cramer-Rao: errors are roots of the diagonal of (J'J / sigma^2)^-1. Shared parameters add their information over
-    # targets once each target's own parameters are taken out (Schur complement); local errors widen by what is left.
-    space, f = layout.space, len(layout.shape)
-    column = {par: i for i, par in enumerate(layout.shape)} | {layout.amplitude: f, layout.baseline: f + 1}
-    free = [i for i, par in enumerate(space) if par.label not in layout.fixed]
-    errors = np.full((len(gram), len(space)), np.nan)
-    if not free:
-        return errors
-    scale = np.stack([amplitude if i in layout.shape else np.ones(len(gram)) for i in free], axis=1)
-    columns = [column[i] for i in free]
-    variance = ssq / max(n_samples - len(free), 1)
-    information = gram[:, columns][:, :, columns] * scale[:, :, None] * scale[:, None, :]
-    information = information / np.where(variance > 0, variance, np.nan)[:, None, None]
-    shared = np.array([space[i].label in layout.shared for i in free])
-    inverse = _pinv(information[:, ~shared][:, :, ~shared])
-    squares = np.empty((len(gram), len(free)))
-    squares[:, ~shared] = np.einsum("vii->vi", inverse)
-    if shared.any():
-        corner = information[:, ~shared][:, :, shared]
-        schur = information[:, shared][:, :, shared] - corner.transpose(0, 2, 1) @ inverse @ corner
-        joint = _pinv(np.nansum(schur, axis=0)[None])[0]
-        reach = inverse @ corner
-        squares[:, ~shared] += np.einsum("vij,jk,vik->vi", reach, joint, reach)
-        squares[:, shared] = np.diag(joint)
-    errors[:, free] = np.sqrt(np.maximum(squares, 0.0))
-    return errors
+def remove_nuisance(basis, signals):
+    """Project signals off an orthonormal basis.
+
+    Parameters
+    ----------
+    basis : ndarray of shape (n_samples, n_nuisance)
+        Orthonormal columns.
+    signals : ndarray of shape (n_samples, n_signals)
+        Signals.
+
+    Returns
+    -------
+    residual : ndarray of shape (n_samples, n_signals)
+        What the basis does not explain.
+    """
+    return signals - basis @ (basis.T @ signals) if basis.shape[1] else signals
 
 
-def _pinv(matrices):
-    """Pseudo-inverse of symmetric matrices, scaled to unit diagonal; NaN where one is not finite."""
-    diagonal = np.einsum("vii->vi", matrices)
-    finite = np.isfinite(matrices).all(axis=(1, 2))
-    scale = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
-    scaled = np.where(finite[:, None, None], matrices, 0.0) * scale[:, :, None] * scale[:, None, :]
-    inverse = np.linalg.pinv(scaled, hermitian=True) * scale[:, :, None] * scale[:, None, :]
-    return np.where(finite[:, None, None], inverse, np.nan)
+def orthonormal_basis(columns):
+    """Orthonormal basis of the space that columns span, whatever their rank.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_samples, n_columns)
+        Columns.
+
+    Returns
+    -------
+    basis : ndarray of shape (n_samples, rank)
+        Orthonormal columns.
+    """
+    scale = np.linalg.norm(columns, axis=0)
+    kept = scale > 0
+    if not kept.any():
+        return columns[:, :0]
+    u, s, _ = np.linalg.svd(columns[:, kept] / scale[kept], full_matrices=False)
+    return u[:, s > s.max(initial=0) * max(columns.shape) * np.finfo(float).eps]

@@ -1,14 +1,16 @@
 """The variable projection functional of many targets and its normal equations; amplitudes are eliminated exactly.
 
 A response is linear in its amplitude, so for given shapes ``u`` the best amplitude is known: with data ``y``, response
-``f(u)`` and nuisance removed from both, ``a(u) = f'y / f'f``. What is left to minimise is a function of the shapes:
+``f(u)`` and nuisance removed from both, ``a(u) = f'y / f'f``, cut off at its bounds. What is left to minimise is a
+function of the shapes:
 
-    |r(u)|^2,  r(u) = y - a(u) f(u) = (I - f f' / f'f) y,
+    |r(u)|^2,  r(u) = y - a(u) f(u) = (I - f f' / f'f) y  between the bounds of a,
 
 the variable projection functional of Golub and Pereyra (1973). It has fewer unknowns, needs no start for the amplitude,
 and converges faster than the joint problem. The derivative of the projection has two terms; Kaufman (1975) keeps the
 first, ``J = -a (I - f f' / f'f) df/du``. The other lies along ``f``, to which ``r`` is orthogonal: the gradient ``J'r``
-stays exact, and only the curvature changes, by terms of the size of the residual.
+stays exact, and only the curvature changes, by terms of the size of the residual. Where a bound holds the amplitude it
+is a constant, and ``J = -a df/du``.
 
 All that steps need are inner products of ``[df/du, f, 1, y]``, a few numbers per target: the length of the recording
 drops out, and thousands of targets are stepped at once.
@@ -27,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eegexplain.encoding.parameters._layout import Layout
-from eegexplain.encoding.parameters._moments import Problem
+from eegexplain.encoding.parameters._problem import Problem
 
 
 @dataclass
@@ -84,51 +86,34 @@ def evaluate(problem: Problem, layout: Layout, theta: np.ndarray, targets: np.nd
         With free amplitudes at their optimum.
     """
     gram = problem.moments(theta[:, layout.shape], targets)
-    theta = theta.copy()
-    coefficients = _solve_linear(gram, layout, theta, None if problem.offset is None else problem.offset[targets])
-    ssq = np.einsum("vi,vij,vj->v", coefficients, gram, coefficients)
-    steps = layout.steps()
-    scale = _column_scale(layout, theta, steps)
+    theta, f, steps = theta.copy(), len(layout.shape), layout.steps()
+    coefficients = np.zeros(gram.shape[:2])  # of [derivatives, response, constant, data] in the residual
+    coefficients[:, -1] = 1.0
+    along_response, power = gram[:, f, -1], gram[:, f, f]
+    if layout.baseline is not None and not layout.projects_baseline:
+        coefficients[:, f + 1] = problem.offset[targets] - theta[:, layout.baseline]
+        along_response = along_response + coefficients[:, f + 1] * gram[:, f, f + 1]
+    if layout.eliminates_amplitude:
+        best = along_response / np.where(power > 0, power, np.inf)
+        theta[:, layout.amplitude] = layout.space[layout.amplitude].constrain(best)
+    amplitude = np.ones(len(theta)) if layout.amplitude is None else theta[:, layout.amplitude]
+    coefficients[:, f] = -amplitude
+    scale = _column_scale(layout, theta, amplitude, steps)
     inner = gram[:, steps.columns]
     # The residual is a combination of the columns, so its products with them are one of the moments.
     gradient = scale * np.einsum("vij,vj->vi", inner, coefficients)
     hessian = inner[:, :, steps.columns]
     if layout.eliminates_amplitude:  # Kaufman's (I - f f' / f'f) between derivatives: D'D - (D'f)(f'D) / f'f
-        f = len(layout.shape)
-        along = inner[:, :, f]
-        hessian = hessian - along[:, :, None] * (along / _positive(gram[:, f, f])[:, None])[:, None, :]
-    power = gram[:, len(layout.shape), len(layout.shape)]
-    return State(np.maximum(ssq, 0.0), power, theta, hessian * scale[:, :, None] * scale[:, None, :], gradient)
+        along, follows = inner[:, :, f], np.where((amplitude == best) & (power > 0), power, np.inf)
+        hessian = hessian - along[:, :, None] * (along / follows[:, None])[:, None, :]
+    ssq = np.maximum(np.einsum("vi,vij,vj->v", coefficients, gram, coefficients), 0.0)
+    return State(ssq, power, theta, hessian * scale[:, :, None] * scale[:, None, :], gradient)
 
 
-def _solve_linear(gram, layout, theta, offset):
-    """Coefficients of ``[derivatives, response, constant, data]`` that give the residual; sets free amplitudes."""
-    f, n_targets = len(layout.shape), len(gram)
-    coefficients = np.zeros(gram.shape[:2])
-    coefficients[:, -1] = 1.0
-    along_response = gram[:, f, -1]
-    if layout.baseline is not None and not layout.projects_baseline:
-        baseline = theta[:, layout.baseline] - offset
-        coefficients[:, f + 1] = -baseline
-        along_response = along_response - baseline * gram[:, f, f + 1]
-    amplitude = np.ones(n_targets) if layout.amplitude is None else theta[:, layout.amplitude]
-    if layout.eliminates_amplitude:
-        amplitude = along_response / _positive(gram[:, f, f])
-        theta[:, layout.amplitude] = amplitude
-    coefficients[:, f] = -amplitude
-    return coefficients
-
-
-def _column_scale(layout, theta, steps):
+def _column_scale(layout, theta, amplitude, steps):
     """Turn columns of the moments into the Jacobian by transformed parameters."""
-    amplitude = np.ones(len(theta)) if layout.amplitude is None else theta[:, layout.amplitude]
     scale = np.ones((len(theta), len(steps.columns)))
     for i, (column, parameter) in enumerate(zip(steps.columns, steps.parameters, strict=True)):
         slope = layout.space[parameter].slope(theta[:, parameter])
         scale[:, i] = slope * amplitude if column < len(layout.shape) else slope
     return scale
-
-
-def _positive(values):
-    """Keep denominators off zero."""
-    return np.where(values > 0, values, np.inf)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from eegexplain.encoding._chunks import target_chunks
-from eegexplain.encoding.parameters._layout import Layout
-from eegexplain.encoding.parameters._moments import Problem
+from eegexplain.encoding.parameters._layout import Layout, read_grid
+from eegexplain.encoding.parameters._problem import Problem, Recording, make_problem
 
 # A second candidate is tried, too, if it correlates with the best by less than this, and explains less only by this
 # share of the data: then the finer optimum may be there.
-RIVAL_LIKENESS, RIVAL_MARGIN = 0.8, 0.01
+RIVAL_LIKENESS, RIVAL_MARGIN = 0.9, 0.02
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,44 @@ class Gains:
     chunk: slice
     response: np.ndarray
     gain: np.ndarray
+
+
+def find_start(
+    model, layout: Layout, recording: Recording, known: np.ndarray, grid: dict | None, memory_limit: float
+) -> tuple[Problem, Start]:
+    """Make the problem and search its shapes on the grid; linear parameters that are not free come from the data.
+
+    Parameters
+    ----------
+    model : EncodingModel
+        The model.
+    layout : Layout
+        What is found how.
+    recording : Recording
+        Stimulus and data.
+    known : ndarray of shape (n_targets, n_parameters)
+        Known values; NaN elsewhere.
+    grid : dict or None
+        Candidates by label; None: the model's own.
+    memory_limit : float
+        Bytes that one chunk of targets may take.
+
+    Returns
+    -------
+    problem : Problem
+        Data and responses.
+    start : Start
+        First and second start of every target.
+    """
+    problem, start = make_problem(model, layout, recording, memory_limit), known.copy()
+    baseline = None if layout.projects_baseline else layout.baseline
+    for i, value in ((layout.amplitude, 1.0), (baseline, recording.data.mean(axis=0))):
+        if i is not None and not (i == layout.amplitude and layout.eliminates_amplitude):
+            value = np.mean(value) if layout.space[i].label in layout.shared else value
+            value = layout.space[i].constrain(value)
+            start[:, i] = np.where(np.isnan(start[:, i]), value, start[:, i])
+    grid = read_grid(grid, model, layout, recording.stimulus, start)
+    return problem, search_start(problem, layout, grid, start)
 
 
 def search_start(problem: Problem, layout: Layout, grid: dict, start: np.ndarray) -> Start:
@@ -106,20 +144,19 @@ def _gains(problem, layout, candidates, targets, start) -> Iterator[Gains]:
             if problem.constant is not None:
                 data = data - problem.constant * np.nan_to_num(start[some, layout.baseline])
             product = response.T @ data
-            if layout.eliminates_amplitude or layout.amplitude is None:
-                gain = _explained(product, power, layout.amplitude is None)
-            else:
-                amplitude = np.nan_to_num(start[some, layout.amplitude], nan=1.0)
-                gain = amplitude * (2 * product - amplitude * power)
-            yield Gains(block, chunk, response, gain)
+            yield Gains(block, chunk, response, _explained(product, power, layout, start[some]))
 
 
-def _explained(product, power, unit_amplitude):
-    """Sum of squares that a response explains at its best amplitude or at one."""
-    # |y|^2 - |y - a f|^2 = a (2 f'y - a f'f), which is (f'y)^2 / f'f at the best a
-    if unit_amplitude:
-        return 2 * product - power
-    return product**2 / np.where(power > 1e-12 * power.max(initial=0), power, np.inf)
+def _explained(product, power, layout, start):
+    """Sum of squares that a response explains at its amplitude: the best within bounds, the given one, or one."""
+    if layout.amplitude is None:
+        amplitude = 1.0
+    elif layout.eliminates_amplitude:
+        amplitude = product / np.where(power > 1e-12 * power.max(initial=0), power, np.inf)
+        amplitude = layout.space[layout.amplitude].constrain(amplitude)
+    else:
+        amplitude = np.nan_to_num(start[:, layout.amplitude], nan=1.0)
+    return amplitude * (2 * product - amplitude * power)  # |y|^2 - |y - a f|^2
 
 
 def _candidate_blocks(problem, n_candidates):

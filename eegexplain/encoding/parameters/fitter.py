@@ -1,16 +1,15 @@
 """`ParameterFitter`: the parameters of any encoding model, for every target."""
 
 from collections.abc import Sequence
-from dataclasses import fields
-from os import PathLike
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from eegexplain._settings import AT_LEAST_ONE, Number, check_numbers
+from eegexplain._settings import Number, check_numbers
+from eegexplain._validation import lookup
 from eegexplain.encoding._runs import check_run_labels, warn_of_unknown_runs
 from eegexplain.encoding._scoring import EncodingRegressorMixin
 from eegexplain.encoding._tables import (
@@ -23,34 +22,29 @@ from eegexplain.encoding._tables import (
 )
 from eegexplain.encoding.models.base import EncodingModel
 from eegexplain.encoding.models.linear import LinearModelWithBaseline
-from eegexplain.encoding.parameters._layout import Layout
+from eegexplain.encoding.parameters._errors import ERRORS, Statistics, final_statistics, white
+from eegexplain.encoding.parameters._layout import Layout, make_layout, read_start
 from eegexplain.encoding.parameters._linear import solve_linear
-from eegexplain.encoding.parameters._log import FitLog
+from eegexplain.encoding.parameters._nonlinear import COSTS, Solution, minimize
 from eegexplain.encoding.parameters._problem import Recording, make_problem
-from eegexplain.encoding.parameters._settings import FitSettings
-from eegexplain.encoding.parameters._start import make_layout, read_start
-from eegexplain.encoding.parameters._strategies import find_start, solve, solve_linear_part
-from eegexplain.encoding.parameters.noise_models import NoiseModel, find_noise_model
+from eegexplain.encoding.parameters._projection import evaluate
+from eegexplain.encoding.parameters._search import find_start
 
 
 class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
-    """Fit the parameters of an encoding model to every target.
+    """Fit the parameters of an encoding model to every target, within their bounds.
 
-    With ``solver="varpro"`` starting values come from one matrix product over a grid of shapes; shapes are refined by
-    batched Levenberg-Marquardt steps while amplitude and baseline follow exactly from them (variable projection), and
-    converged targets leave the work. Linear models have a closed form. Other solvers are torch optimisers, with
-    derivatives by autograd.
+    Starting values come from one matrix product over a grid of shapes; shapes are refined by batched
+    Levenberg-Marquardt steps while amplitude and baseline follow exactly from them (variable projection), and converged
+    targets leave the work. Linear models have a closed form.
 
     Parameters
     ----------
     model : EncodingModel
-        The model.
-    solver : str
-        ``"varpro"``, or the name of a torch optimiser: ``"adam"``, ``"sgd"``, ``"lbfgs"``, ...
+        The model. Its parameters keep within their bounds; a ``GaussianTuningModel`` keeps centers within the stimulus,
+        widths between what its samples tell apart and its extent, and amplitudes positive.
     max_n_iterations : int
         Largest number of steps.
-    min_n_iterations : int
-        Smallest number of steps of a torch optimiser.
     init_pars : DataFrame or array-like of shape (n_targets, n_parameters), default=None
         Starting values, and the values of fixed parameters. A DataFrame may have only some columns; shapes without a
         value are searched on the grid.
@@ -58,40 +52,30 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         Labels of parameters that keep their initial value, and of those that have one value for all targets.
     grid : dict, default=None
         Candidates of the shape parameters by label; None: the model's own.
-    noise_model : {"ssq", "gaussian"} or NoiseModel
-        Least squares, or the Gaussian likelihood with a variance per target, profiled out. They differ only with
-        ``shared_pars``, where the likelihood lets noisy targets count less. A record of one's own, with a loss that is
-        not a sum of squares, needs a torch optimiser.
-    store_intermediate_parameters : bool
-        Whether to keep the parameters of each iteration.
+    bounds : dict, default=None
+        Label to (lower, upper) instead of the model's bounds: ``{"mu": (-numpy.inf, numpy.inf)}`` lets centers lie
+        anywhere.
+    noise_model : {"gaussian", "ssq"}
+        What is minimised where targets share parameters: the Gaussian likelihood with a variance per target, profiled
+        out, so that noisy targets count less; or the sum of all squares. Without ``shared_pars`` they are the same.
+    errors : {"iid", "ar1", "sandwich"}
+        What the noise is taken to be for standard errors: white; autocorrelated, ``rho^k`` over k samples within runs,
+        with each target's own rho; independent, but of a variance that changes from sample to sample.
     r2_atol : float
-        A target has converged when its R2 changes by less: over ``lag`` steps of a torch optimiser; one step of
-        variable projection must change it by less than a ten-thousandth of this.
-    lag : int
-        See ``r2_atol``.
-    learning_rate : float
-        Of a torch optimiser.
-    optimizer : type, default=None
-        A torch optimiser class, instead of the one that ``solver`` names.
-    optimizer_params : dict, default=None
-        Its further arguments.
+        A target has converged when a step changes its R2 by less.
     memory_limit : float
         Bytes that one chunk of targets may take.
-    log_dir : str, path, None or False
-        Folder for TensorBoard scalars (mean R2 and sum of squares per iteration); None or False: none.
-    verbose : int
-        0 is silent; 1 shows a progress bar.
-    random_state : int, RandomState or None
-        Seed of torch while a torch optimiser works.
 
     Attributes
     ----------
     parameters_ : DataFrame of shape (n_targets, n_parameters)
         Indexed by target; NaN for targets without variance.
     standard_errors_ : DataFrame of shape (n_targets, n_parameters)
-        From the Jacobian at the solution, assuming white Gaussian noise; NaN for fixed parameters, and for noise models
-        of another law. With ``shared_pars`` they are those of ``noise_model="gaussian"``; "ssq" has larger ones where
-        noise differs between targets.
+        From the Jacobian at the solution, as ``errors`` says; NaN for fixed parameters, infinite for those that the
+        data do not determine (the shape of a response whose amplitude is 0). At a bound they are those of the model
+        without it, which are no smaller.
+    covariances_ : ndarray of shape (n_targets, n_parameters, n_parameters)
+        Covariances of these errors within each target.
     r2_ : Series of shape (n_targets,)
         Share of the variance explained, after confounds.
     estimated_sigma2_ : Series of shape (n_targets,)
@@ -102,8 +86,6 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         Weights of a linear model; NaN for targets without variance.
     n_samples_, n_features_in_ : int
         Number of samples and features.
-    intermediate_parameters_ : DataFrame
-        Parameters and R2 with index (iteration, target), if stored. Targets that have converged keep their values.
 
     References
     ----------
@@ -124,56 +106,34 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
     [[0.5, 1.0, 2.0, 0.3]]
     """
 
-    _numbers = {
-        "max_n_iterations": Number(least=0, whole=True),
-        "min_n_iterations": Number(least=0, whole=True),
-        "r2_atol": Number(least=0),
-        "lag": AT_LEAST_ONE,
-        "learning_rate": Number(above=0),
-    }
+    _numbers = {"max_n_iterations": Number(least=0, whole=True), "r2_atol": Number(least=0)}
 
     def __init__(
         self,
         model: EncodingModel,
-        solver: str = "varpro",
         max_n_iterations: int = 1000,
-        min_n_iterations: int = 100,
         init_pars: ArrayLike | None = None,
         fixed_pars: str | Sequence[str] | None = None,
         shared_pars: str | Sequence[str] | None = None,
         *,
         grid: dict[str, ArrayLike] | None = None,
-        noise_model: str | NoiseModel = "ssq",
-        store_intermediate_parameters: bool = False,
-        r2_atol: float = 1e-6,
-        lag: int = 100,
-        learning_rate: float = 0.01,
-        optimizer: type | None = None,
-        optimizer_params: dict[str, Any] | None = None,
+        bounds: dict[str, tuple[float, float]] | None = None,
+        noise_model: str = "gaussian",
+        errors: str = "iid",
+        r2_atol: float = 1e-7,
         memory_limit: float = 2**28,
-        log_dir: str | PathLike | Literal[False] | None = None,
-        verbose: int = 0,
-        random_state: int | np.random.RandomState | None = None,
     ):
         self.model = model
-        self.solver = solver
         self.max_n_iterations = max_n_iterations
-        self.min_n_iterations = min_n_iterations
         self.init_pars = init_pars
         self.fixed_pars = fixed_pars
         self.shared_pars = shared_pars
         self.grid = grid
+        self.bounds = bounds
         self.noise_model = noise_model
-        self.store_intermediate_parameters = store_intermediate_parameters
+        self.errors = errors
         self.r2_atol = r2_atol
-        self.lag = lag
-        self.learning_rate = learning_rate
-        self.optimizer = optimizer
-        self.optimizer_params = optimizer_params
         self.memory_limit = memory_limit
-        self.log_dir = log_dir
-        self.verbose = verbose
-        self.random_state = random_state
 
     def fit(
         self,
@@ -206,23 +166,21 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
             For data that do not fit each other or hold NaN, unknown labels, and values outside their bounds.
         """
         check_numbers(self)
-        settings = self._settings()
         recording, columns = self._read(X, y, confounds, groups)
-        layout = make_layout(self.model, self.fixed_pars, self.shared_pars)
+        layout = self._layout(recording)
         varies = varying_targets(recording.data, columns)
         known = read_start(self.init_pars, layout, len(varies))[varies]
         kept = recording if varies.all() else recording._replace(data=recording.data[:, varies])
-        with FitLog(settings, layout, columns[varies], kept.data) as log:
-            if isinstance(self.model, LinearModelWithBaseline):
-                outcome = solve_linear(self.model, settings, layout, kept, known, varies)
-            else:
-                outcome = solve(self.model, settings, layout, kept, known, self.grid, log)
+        if isinstance(self.model, LinearModelWithBaseline):
+            statistics, weights = self._fit_linear(layout, kept, known, varies)
+            ones = np.ones(len(known), dtype=int)
+            solution = Solution(statistics.theta, statistics.ssq, ones, ones.astype(bool))
+        else:
+            weights, (statistics, solution) = None, self._fit_shapes(layout, kept, known)
         data: Any = self.model.data if y is None else y
         self._y_is_1d = np.ndim(data) == 1
         self.n_samples_, self.n_features_in_ = recording.stimulus.shape
-        self._store(layout, outcome, columns, varies)
-        if self.store_intermediate_parameters:
-            self.intermediate_parameters_ = log.table()
+        self._store(layout, statistics, solution, columns, varies, weights)
         return self
 
     def predict(self, X: ArrayLike | None = None, groups: ArrayLike | None = None) -> Any:
@@ -271,12 +229,11 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
             To start from, or to look at.
         """
         recording, columns = self._read(X, y, confounds, groups)
-        layout = make_layout(self.model, self.fixed_pars, self.shared_pars)
-        start = read_start(self.init_pars, layout, recording.data.shape[1])
+        layout = self._layout(recording)
+        known = read_start(self.init_pars, layout, recording.data.shape[1])
         grid = self.grid if grid is None else grid
-        problem, start = find_start(self.model, layout, recording, start, grid, self.memory_limit)
-        theta = solve_linear_part(self.model, layout, recording, problem, start.theta, self.memory_limit)
-        return frame(theta, columns, self.model.get_parameter_labels())
+        problem, start = find_start(self.model, layout, recording, known, grid, self.memory_limit)
+        return frame(self._linear_part(layout, recording, problem, start.theta), columns, layout.labels)
 
     def refine_baseline_and_amplitude(
         self,
@@ -305,17 +262,42 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         layout = Layout(self.model.get_parameter_space())
         theta = read_start(parameters, layout, recording.data.shape[1])
         problem = make_problem(self.model, layout, recording, self.memory_limit)
-        theta = solve_linear_part(self.model, layout, recording, problem, theta, self.memory_limit)
-        return frame(theta, columns, self.model.get_parameter_labels())
+        return frame(self._linear_part(layout, recording, problem, theta), columns, layout.labels)
 
     def _encoding_model(self):
         return self.model
 
     # Steps of fit ----------------------------------------------------------------------------------------------------
-    def _settings(self):
-        """Settings under their names, the noise model looked up."""
-        given = {field.name: getattr(self, field.name) for field in fields(FitSettings)}
-        return FitSettings(**given | {"noise_model": find_noise_model(self.noise_model)})
+    def _layout(self, recording):
+        """What is found how, within which bounds."""
+        pars = {"bounds": self.bounds, "fixed_pars": self.fixed_pars, "shared_pars": self.shared_pars}
+        return make_layout(self.model, recording.stimulus, **pars)
+
+    def _fit_shapes(self, layout, recording, known):
+        """Search, refine, and say how well the result is known."""
+        cost, errors = lookup(COSTS, self.noise_model, "noise_model"), lookup(ERRORS, self.errors, "errors")
+        if not len(known):
+            none, sizes = np.empty(0), len(layout.space)
+            statistics = Statistics(known, np.empty((0, sizes, sizes)), none, none)
+            return statistics, Solution(known, none, none.astype(int), none.astype(bool))
+        problem, start = find_start(self.model, layout, recording, known, self.grid, self.memory_limit)
+        limits = {"max_n_iterations": self.max_n_iterations, "atol": self.r2_atol}
+        solution = minimize(problem, layout, start, cost=cost, **limits)
+        options = {"memory_limit": self.memory_limit, "cost": cost, "errors": errors}
+        return final_statistics(self.model, layout, recording, solution.theta, **options), solution
+
+    def _linear_part(self, layout, recording, problem, theta):
+        """Best free amplitudes and baselines of given shapes: least squares."""
+        theta = evaluate(problem, layout, theta, np.arange(len(theta))).theta
+        options = {"memory_limit": self.memory_limit, "cost": COSTS["ssq"], "errors": white}
+        return final_statistics(self.model, layout, recording, theta, **options).theta
+
+    def _fit_linear(self, layout, recording, known, varies):
+        """Closed form."""
+        lookup(COSTS, self.noise_model, "noise_model")
+        if lookup(ERRORS, self.errors, "errors") is not white:
+            raise ValueError(f"A linear model is fitted in closed form, with errors='iid' only; got {self.errors!r}.")
+        return solve_linear(self.model, layout, recording, known, varies)
 
     def _read(self, X, y, confounds, groups):
         """Read paradigm and data; returns the recording and the targets' names."""
@@ -342,9 +324,8 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
         columns = np.asarray(data.columns) if data.labelled else np.arange(data.values.shape[1])
         return Recording(stimulus.values, data.values, confounds, groups), columns
 
-    def _store(self, layout, outcome, columns, varies):
+    def _store(self, layout, statistics, solution, columns, varies, weights):
         """Spread results over all targets; NaN for those without variance."""
-        labels, statistics = [par.label for par in layout.space], outcome.statistics
 
         def _spread(values, fill=np.nan):
             """Rows of the fitted targets among all."""
@@ -352,9 +333,11 @@ class ParameterFitter(EncodingRegressorMixin, BaseEstimator):
             result[varies] = values
             return result
 
-        self.parameters_ = frame(_spread(statistics.theta), columns, labels)
-        self.standard_errors_ = frame(_spread(statistics.standard_errors), columns, labels)
+        self.parameters_ = frame(_spread(statistics.theta), columns, layout.labels)
+        self.covariances_ = _spread(statistics.covariances)
+        errors = np.sqrt(np.maximum(np.einsum("vii->vi", self.covariances_), 0.0))
+        self.standard_errors_ = frame(errors, columns, layout.labels)
         self.r2_ = series(_spread(statistics.r2), columns, "r2")
         self.estimated_sigma2_ = series(_spread(statistics.ssq / self.n_samples_), columns, "sigma2")
-        self.n_iter_, self.converged_ = _spread(outcome.n_iter, 0), _spread(outcome.converged, False)
-        self.weights_ = None if outcome.weights is None else _spread(outcome.weights.T).T
+        self.n_iter_, self.converged_ = _spread(solution.n_iter, 0), _spread(solution.converged, False)
+        self.weights_ = None if weights is None else _spread(weights.T).T

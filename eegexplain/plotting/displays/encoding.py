@@ -288,7 +288,7 @@ def _instant_curves(model, parameters, positions):
     if getattr(model, "grid_coordinates", None) is not None:
         from sklearn.base import clone
 
-        point = clone(model).set_params(grid_coordinates=None, normalize=False)
+        point = clone(model).set_params(grid_coordinates=None)
     curves = point.basis(positions[:, None], *shape)
     for par in space:
         column = parameters[par.label].to_numpy()

@@ -34,12 +34,14 @@ def test_gaussian_tuning_equals_oracle(oracle):
 
 
 def test_two_dimensional_tuning_equals_oracle(oracle):
-    kwargs = {"grid_coordinates": oracle["p2_co"], "n_dims": 2, "normalize": True}
+    kwargs = {"grid_coordinates": oracle["p2_co"], "n_dims": 2}
     model = GaussianTuningModel(**kwargs)
     assert model.get_parameter_labels() == ["x", "y", "sd", "baseline", "amplitude"]
-    assert_allclose(model.predict(oracle["p2_S"], oracle["p2_pars"]), oracle["p2_pred"], atol=1e-5)
+    pars = oracle["p2_pars"].copy()  # braincoder's `normalize` scales amplitudes: spacing^2 / (sd sqrt(2 pi))
+    pars[:, 4] *= np.diff(np.unique(oracle["p2_co"][:, 0])).min() ** 2 / (pars[:, 2] * np.sqrt(2 * np.pi))
+    assert_allclose(model.predict(oracle["p2_S"], pars), oracle["p2_pred"], atol=1e-5)
     model = GaussianTuningModel(**kwargs, hrf_model=HRF)
-    assert_allclose(model.predict(oracle["p2_S"], oracle["p2_pars"]), oracle["p2hrf_pred"], atol=1e-5)
+    assert_allclose(model.predict(oracle["p2_S"], pars), oracle["p2hrf_pred"], atol=1e-5)
 
 
 def test_logarithmic_tuning_is_tuning_in_octaves():
@@ -53,8 +55,6 @@ def test_a_grid_with_one_place_lit_is_a_position():
     pars = np.array([[0.3, 0.7, 2.0, 0.1]])
     lit = GaussianTuningModel(grid_coordinates=places).predict(np.eye(9), pars)
     assert_allclose(lit, GaussianTuningModel().predict(places[:, None], pars))
-    field = GaussianTuningModel(grid_coordinates=np.linspace(-9, 9, 99), normalize=True).field(*pars.T[:2])
-    assert_allclose(field.sum(), 1.0, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_a_grid_with_one_place_lit_is_a_position():
         GaussianTuningModel(),
         GaussianTuningModel(log=True),
         GaussianTuningModel(n_dims=2),
-        GaussianTuningModel(grid_coordinates=[1.0, 2.0, 3.0], normalize=True),
-        GaussianTuningModel(grid_coordinates=[1.0, 2.0, 4.0], normalize=True, log=True),
+        GaussianTuningModel(grid_coordinates=[1.0, 2.0, 3.0]),
+        GaussianTuningModel(grid_coordinates=[1.0, 2.0, 4.0], log=True),
         GaussianTuningModel(hrf_model=SPMHRFModel(2.0, unique_hrfs=True)),
     ],
     ids=["line", "log", "plane", "grid", "log grid", "unique hrfs"],
@@ -145,17 +145,12 @@ def test_delayed_design_never_crosses_runs():
 class Saturation(EncodingModel):
     parameter_space = (Parameter("half", lower=0.0), Parameter("gain", "amplitude"))
 
-    def basis(self, paradigm, half, *, xp=np):
+    def basis(self, paradigm, half):
         return paradigm[:, :1] / (paradigm[:, :1] + half)
 
 
-def test_a_model_without_a_haemodynamic_response_hands_the_array_library_on():
-    class Library(Saturation):
-        def basis(self, paradigm, half, *, xp=np):
-            return xp
-
-    assert Library().response(np.ones((2, 1)), np.ones(1), xp="another") == "another"
-    assert DelayedModel(tmin=0.5, tmax=0.5, sfreq=4.0).get_times() == [0.5]  # a single lag is no empty range
+def test_a_single_lag_is_no_empty_range():
+    assert DelayedModel(tmin=0.5, tmax=0.5, sfreq=4.0).get_times() == [0.5]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +164,7 @@ def test_a_model_without_a_haemodynamic_response_hands_the_array_library_on():
         (lambda: GaussianTuningModel(n_dims=3).get_parameter_labels(), "n_dims"),
         (lambda: GaussianTuningModel(grid_coordinates=np.ones((3, 2))).get_parameter_labels(), "grid_coordinates"),
         (lambda: GaussianTuningModel().candidate_grid(np.ones((5, 1))), "never changes"),
-        (lambda: Saturation().candidate_grid(np.ones((5, 1))), "proposes no grid"),
+        (lambda: Saturation().candidate_grid(np.ones((5, 1))), "'half' has no two finite bounds"),
         (lambda: EncodingModel().design(np.ones((2, 1))), "needs parameters"),
         (lambda: LinearModelWithBaselineHRF().predict(np.ones((3, 1))), "needs hrf_model"),
         (lambda: LinearModelWithBaseline().simulate(np.ones((3, 2)), noise=np.eye(3)), "covariance of shape"),
@@ -182,12 +177,6 @@ def test_a_model_without_a_haemodynamic_response_hands_the_array_library_on():
         (lambda: LinearModelWithBaseline().simulate(np.ones((3, 2)), noise=-np.eye(2)), "positive semi-definite"),
         (lambda: LinearModelWithBaseline().simulate(np.ones((3, 2)), noise=np.eye(3)), "covariance of shape"),
         (lambda: LinearModelWithBaseline().simulate(np.ones((3, 2)), dof=0.0), "dof must be positive"),
-        (lambda: Parameter("a", lower=1.0, upper=0.0), "lower < upper"),
-        (lambda: Parameter("a", upper=0.0), "upper bound only"),
-        (lambda: Parameter("a", "offset"), "role"),
-        (lambda: Parameter("a", transform="log"), "lower bound"),
-        (lambda: Parameter("a", lower=0.0, transform="sigmoid"), "two finite bounds"),
-        (lambda: Parameter("a", transform="cube"), "not one of"),
         (lambda: HRFModel(hrf=[1.0]).convolve(np.ones((3, 1)), groups=[0, 1]), "one label per sample"),
         (
             lambda: LinearModelWithBaselineHRF(hrf_model=SPMHRFModel(1.0, unique_hrfs=True)).predict(
@@ -206,14 +195,3 @@ def test_bad_input(call, message):
 def test_basis_is_needed():
     with pytest.raises(NotImplementedError, match="must define basis"):
         EncodingModel().predict(np.ones((2, 1)), np.ones((1, 0)))
-
-
-@pytest.mark.parametrize("kind", ["identity", "log", "softplus", "sigmoid"])
-def test_transforms_invert_and_know_their_slope(kind):
-    bounds = {"identity": {}, "sigmoid": {"lower": -1.0, "upper": 2.0}}.get(kind, {"lower": 0.5})
-    par = Parameter("p", transform=kind, **bounds)
-    u = np.linspace(-3, 3, 13)
-    value = par.constrain(u)
-    assert par.holds(value).all()
-    assert_allclose(par.unconstrain(value), u, atol=1e-10)
-    assert_allclose(par.slope(value), (par.constrain(u + 1e-6) - par.constrain(u - 1e-6)) / 2e-6, rtol=1e-6)

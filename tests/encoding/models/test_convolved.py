@@ -1,8 +1,7 @@
-"""Models behind a haemodynamic response: runs, padding, parameters per target, torch."""
+"""Models behind a haemodynamic response: runs, padding, parameters per target."""
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_allclose
 
 from eegexplain.encoding import GaussianTuningModel, HRFModel, SPMHRFModel
@@ -67,17 +66,6 @@ def test_a_stimulus_that_fields_weigh_is_convolved_once_and_within_runs():
     assert model(True, True).filtered_stimulus(paradigm, RUNS) is None  # a response of its own for every target
     assert model(False, False).filtered_stimulus(paradigm[:, :1], RUNS) is None
     assert GaussianTuningModel(grid_coordinates=PLACES).filtered_stimulus(paradigm, RUNS) is paradigm
-
-
-@pytest.mark.parametrize("grid", [False, True])
-@pytest.mark.parametrize("unique", [False, True])
-def test_torch_says_the_same(grid, unique):
-    paradigm, subject = np.random.default_rng(3).uniform(-1, 1, (60, 5 if grid else 1)), model(grid, unique)
-    pars = [np.array([0.2, -0.7]), np.array([1.1, 0.8])] + [np.array([4.0, 6.0]), np.array([0.8, 1.2])][: 2 * unique]
-    tensors = [torch.as_tensor(par) for par in pars]
-    found = subject.response(torch.as_tensor(paradigm), *tensors, groups=RUNS, xp=torch)
-    assert isinstance(found, torch.Tensor)
-    assert_allclose(found.numpy(), subject.response(paradigm, *pars, groups=RUNS), atol=1e-10)
 
 
 def test_a_response_has_memory_and_a_list_is_a_signal():

@@ -26,7 +26,7 @@ class ByField(HRFEncodingModel):
     parameter_space = (Parameter("centre"), Parameter("width", lower=0.1), Parameter("gain", "amplitude"))
     linear_in_stimulus = True
 
-    def field(self, centre, width, *, xp=np):
+    def field(self, centre, width):
         return gaussian(centre, width)
 
 
@@ -34,7 +34,7 @@ class ByBasis(EncodingModel):
     parameter_space = ByField.parameter_space
     linear_in_stimulus = True
 
-    def basis(self, paradigm, centre, width, *, xp=np):
+    def basis(self, paradigm, centre, width):
         return paradigm @ gaussian(centre, width)
 
 

@@ -1,13 +1,12 @@
 import pickle
-import sys
 import tracemalloc
-import types
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import least_squares, minimize
+from scipy.signal import lfilter
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -35,7 +34,7 @@ class Saturation(EncodingModel):
         Parameter("offset", "baseline"),
     )
 
-    def basis(self, paradigm, half, power, *, xp=np):
+    def basis(self, paradigm, half, power):
         contrast = paradigm[:, :1] ** power
         return contrast / (contrast + half**power)
 
@@ -65,7 +64,7 @@ def test_reaches_the_oracles_fit(oracle, start):
 
 def test_shared_and_fixed_parameters_reach_the_oracles_fit(oracle):
     x, y = oracle["g_x"][:, None], oracle["pf_data"]
-    shared = ParameterFitter(MODEL, shared_pars=["sd"]).fit(x, y)
+    shared = ParameterFitter(MODEL, shared_pars=["sd"], noise_model="ssq").fit(x, y)
     assert np.ptp(shared.parameters_["sd"]) == 0
     total = ((y - y.mean(0)) ** 2).sum(0)
     assert total @ shared.r2_ >= total @ oracle["pf_shared_sd_r2"] - 1e-4 * total.sum() * 1e-2
@@ -124,8 +123,8 @@ def test_standard_errors_equal_the_inverse_of_the_full_jacobian(tuned):
 def test_targets_do_not_depend_on_each_other_or_on_chunks(tuned):
     x, _, y = tuned
     whole = ParameterFitter(MODEL).fit(x, y)
-    pieces = ParameterFitter(MODEL, memory_limit=1).fit(x, y)
-    assert_allclose(pieces.parameters_, whole.parameters_, atol=1e-6)
+    pieces = ParameterFitter(MODEL, memory_limit=1).fit(x, y[:, :5])
+    assert_allclose(pieces.parameters_, whole.parameters_[:5], atol=1e-6)
     order = np.random.default_rng(0).permutation(y.shape[1])[:7]
     some = ParameterFitter(MODEL).fit(x, y[:, order])
     assert_allclose(some.parameters_, whole.parameters_.iloc[order], atol=1e-6)
@@ -153,12 +152,12 @@ def test_shared_parameters_minimise_their_loss(noise_model):
     x = rng.uniform(-3, 3, (100, 1))
     truth = np.array([[-1.0, 0.8, 1.0, 0.0], [1.0, 1.2, 1.0, 0.0]])
     y = MODEL.predict(x, truth) + rng.standard_normal((100, 2)) * [0.2, 1.5]
-    fit = ParameterFitter(MODEL, shared_pars=["sd"], noise_model=noise_model).fit(x, y)
+    fit = ParameterFitter(MODEL, shared_pars=["sd"], noise_model=noise_model, r2_atol=1e-10).fit(x, y)
     pars = fit.parameters_
     start = [pars["sd"][0], *pars["mu"]]
     assert_allclose(start, naive_shared(x, y, np.array(start) * 1.05 + 0.02, noise_model), atol=1e-4)
     if noise_model == "gaussian":  # the likelihood listens to the target with little noise
-        least_squares_sd = ParameterFitter(MODEL, shared_pars=["sd"]).fit(x, y).parameters_["sd"][0]
+        least_squares_sd = ParameterFitter(MODEL, shared_pars=["sd"], noise_model="ssq").fit(x, y).parameters_["sd"][0]
         assert abs(start[0] - 0.8) < abs(least_squares_sd - 0.8)
 
 
@@ -243,75 +242,16 @@ def test_two_dimensional_fields_with_responses(unique):
     assert_allclose(rotated.parameters_, fit.parameters_, atol=1e-4)
 
 
-@pytest.mark.parametrize("solver", ["varpro", "adam"])
-def test_a_users_model_needs_only_its_basis(solver):
+def test_a_users_model_needs_only_its_basis():
     x = np.linspace(0.02, 1, 60)[:, None]
     truth = pd.DataFrame({"half": [0.2, 0.5], "power": [2.0, 1.2], "gain": [3.0, 5.0], "offset": [1.0, 0.0]})
     y = Saturation().simulate(x, truth, noise=0.002, random_state=0)
     init = truth * 1.1 + 0.05
-    fit = ParameterFitter(Saturation(), solver, init_pars=init, learning_rate=0.05, max_n_iterations=3000).fit(x, y)
+    fit = ParameterFitter(Saturation(), init_pars=init).fit(x, y)
     assert (fit.r2_ > 0.9999).all()
     assert_allclose(fit.parameters_, truth, atol=0.15)
     grid = {"half": [0.1, 0.3, 0.6], "power": [1.0, 2.0]}
     assert (ParameterFitter(Saturation(), grid=grid).fit(x, y).r2_ > 0.9999).all()
-
-
-@pytest.mark.parametrize(
-    ("solver", "learning_rate", "n_iterations"), [("adam", 0.05, 1000), ("lbfgs", 1.0, 30), ("AdamW", 0.05, 500)]
-)
-def test_torch_optimisers_reach_the_same_fit(oracle, solver, learning_rate, n_iterations):
-    x, y = oracle["g_x"][:, None], oracle["pf_data"]
-    best = ParameterFitter(MODEL).fit(x, y)
-    settings = {"max_n_iterations": n_iterations, "learning_rate": learning_rate, "min_n_iterations": 5, "lag": 20}
-    if solver == "AdamW":
-        settings["optimizer_params"] = {"weight_decay": 0.0}
-    fit = ParameterFitter(MODEL, solver, init_pars=oracle["pf_init"], **settings).fit(x, y)
-    assert_allclose(fit.r2_, best.r2_, atol=1e-5)
-    assert fit.converged_.all()
-    again = clone(fit).set_params(memory_limit=1).fit(x, y)
-    assert_allclose(again.r2_, fit.r2_, atol=1e-5)
-
-
-@pytest.mark.parametrize("noise_model", ["ssq", "gaussian"])
-def test_adam_with_shared_fixed_and_confounds_equals_variable_projection(oracle, noise_model):
-    x, y = oracle["g_x"][:, None], oracle["pf_data"]
-    settings = {
-        "init_pars": oracle["pf_init"],
-        "shared_pars": ["sd"],
-        "fixed_pars": ["baseline"],
-        "noise_model": noise_model,
-        "max_n_iterations": 2000,
-    }
-    confounds = np.sin(np.arange(80.0))[:, None]
-    exact = ParameterFitter(MODEL, **settings).fit(x, y, confounds=confounds)
-    adam = ParameterFitter(MODEL, "adam", learning_rate=0.05, r2_atol=1e-9, **settings).fit(x, y, confounds=confounds)
-    assert_allclose(adam.parameters_, exact.parameters_, atol=2e-4)
-    assert_array_equal(adam.parameters_["baseline"], oracle["pf_init"][:, 3])
-
-
-def test_adam_differentiates_through_responses_of_every_target():
-    rng = np.random.default_rng(9)
-    x = rng.uniform(-3, 3, (120, 1))
-    model = GaussianTuningModel(hrf_model=SPMHRFModel(1.0, unique_hrfs=True))
-    truth = np.array([[0.5, 1.0, 2.0, 0.3, 4.5, 1.2], [-0.5, 0.8, 1.0, 0.0, 6.0, 0.7]])
-    y = model.predict(x, truth)
-    init = truth + [0.1, 0.1, 0.1, 0.1, 0.3, 0.1]
-    fit = ParameterFitter(model, "adam", init_pars=init, learning_rate=0.03, max_n_iterations=600).fit(x, y)
-    assert (fit.r2_ > 0.999).all()
-    assert_allclose(fit.parameters_[["hrf_delay"]], truth[:, [4]], atol=0.1)
-
-
-def test_adam_equals_variable_projection_for_fields_behind_a_response_in_runs():
-    rng = np.random.default_rng(11)
-    places, groups = np.linspace(-2, 2, 9), np.repeat([0, 1], 60)
-    stimulus = (rng.random((120, 9)) < 0.2).astype(float)
-    model = GaussianTuningModel(grid_coordinates=places, hrf_model=SPMHRFModel(2.0), normalize=True)
-    truth = np.array([[0.3, 0.6, 2.0, 0.5], [-1.0, 0.8, 1.0, -0.5]])
-    y = model.simulate(stimulus, truth, noise=0.05, random_state=0, groups=groups)
-    exact = ParameterFitter(model).fit(stimulus, y, groups=groups)
-    adam = ParameterFitter(model, "adam", learning_rate=0.05, r2_atol=1e-8).fit(stimulus, y, groups=groups)
-    assert_allclose(adam.parameters_, exact.parameters_, atol=1e-3)
-    assert (exact.r2_ >= adam.r2_ - 1e-9).all()
 
 
 @pytest.mark.parametrize("shared", [None, ["baseline"]])
@@ -323,14 +263,13 @@ def test_large_offsets_cost_no_digits(tuned, shared):
     assert_allclose(fits[1].standard_errors_, fits[0].standard_errors_, rtol=1e-4)
 
 
-@pytest.mark.parametrize("solver", ["varpro", "adam"])
-def test_known_shapes_leave_least_squares(tuned, solver):
+def test_known_shapes_leave_least_squares(tuned):
     x, truth, y = tuned
-    fit = ParameterFitter(MODEL, solver, init_pars=truth, fixed_pars=["mu", "sd"]).fit(x, y)
+    fit = ParameterFitter(MODEL, init_pars=truth, fixed_pars=["mu", "sd"]).fit(x, y)
     columns = np.column_stack([MODEL.basis(x, truth[:1, 0], truth[:1, 1]), np.ones(len(x))])
     expected = np.linalg.lstsq(columns, y[:, 0], rcond=None)[0]
     assert_allclose(fit.parameters_.loc[0, ["amplitude", "baseline"]], expected)
-    known = ParameterFitter(MODEL, solver, init_pars=truth, fixed_pars=MODEL.get_parameter_labels()).fit(x, y)
+    known = ParameterFitter(MODEL, init_pars=truth, fixed_pars=MODEL.get_parameter_labels()).fit(x, y)
     assert_array_equal(known.parameters_, truth)
     assert_allclose(known.r2_, known.score(x, y, multioutput="raw_values"))
 
@@ -339,7 +278,7 @@ def test_a_model_without_shapes():
     class Line(EncodingModel):
         parameter_space = (Parameter("slope", "amplitude"), Parameter("level", "baseline"))
 
-        def basis(self, paradigm, *, xp=np):
+        def basis(self, paradigm):
             return paradigm[:, :1]
 
     x = np.linspace(0, 1, 20)[:, None]
@@ -434,17 +373,13 @@ def test_memory_holds_a_chunk_of_targets_and_the_result():
 
 
 def test_a_second_start_finds_the_better_optimum(monkeypatch):
-    rng = np.random.default_rng(0)
-    x, n = rng.uniform(-3, 3, (300, 1)), 1000
-    truth = np.c_[rng.uniform(-2.5, 2.5, n), rng.uniform(0.4, 1.5, n), rng.uniform(0.5, 2, n), rng.standard_normal(n)]
-    signal = MODEL.predict(x, truth)
-    y = signal + rng.standard_normal(signal.shape) * signal.std(axis=0)
+    x, truth, _, y = simulated(0.1, 300, n_times=120)
     r2 = ParameterFitter(MODEL).fit(x, y).r2_
-    assert (r2 >= ParameterFitter(MODEL, init_pars=truth).fit(x, y).r2_ - 1e-6).all()
+    assert (r2 >= ParameterFitter(MODEL, init_pars=truth).fit(x, y).r2_ - 1e-5).mean() > 0.97
     monkeypatch.setattr("eegexplain.encoding.parameters._search.RIVAL_MARGIN", -1.0)
     single = ParameterFitter(MODEL).fit(x, y).r2_
     assert (single <= r2 + 1e-9).all()
-    assert (single < r2 - 1e-6).any()
+    assert (single < r2 - 1e-4).any()
 
 
 def test_targets_that_hardly_respond_stay_finite():
@@ -456,56 +391,12 @@ def test_targets_that_hardly_respond_stay_finite():
     assert_allclose(fit.score(x, y, multioutput="raw_values"), fit.r2_, atol=1e-6)
 
 
-def test_intermediate_parameters_and_pandas(tuned):
+def test_pandas_in_pandas_out(tuned):
     x, _, y = tuned
-    data = pd.DataFrame(y[:, :3], columns=["a", "b", "c"])
     paradigm = pd.DataFrame(x, columns=["x"])
-    fit = ParameterFitter(MODEL, store_intermediate_parameters=True).fit(paradigm, data)
-    table = fit.intermediate_parameters_
-    assert table.index.names == ["iteration", "target"]
-    assert len(table) == 3 * fit.n_iter_.max()
-    assert (table["r2"].unstack("target").diff().iloc[1:] > -1e-12).all(axis=None)
-    assert_allclose(table.xs(fit.n_iter_.max() - 1)[["mu", "sd"]], fit.parameters_[["mu", "sd"]])
+    fit = ParameterFitter(MODEL).fit(paradigm, pd.DataFrame(y[:, :3], columns=["a", "b", "c"]))
     assert_array_equal(fit.predict(paradigm).columns, ["a", "b", "c"])
     assert_array_equal(fit.parameters_.index, ["a", "b", "c"])
-
-
-def test_log_dir_writes_scalars_when_tensorboard_is_there(tuned, monkeypatch, tmp_path):
-    x, _, y = tuned
-    written = []
-
-    class Writer:
-        def __init__(self, folder):
-            self.folder = folder
-
-        def add_scalar(self, name, value, step):
-            written.append((name, value, step))
-
-        def close(self):
-            written.append("closed")
-
-    module = types.ModuleType("torch.utils.tensorboard")
-    module.SummaryWriter = Writer
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
-    fit = ParameterFitter(MODEL, log_dir=tmp_path).fit(x, y[:, :2])
-    assert written[-1] == "closed"
-    means = [value for name, value, _ in written[:-1] if name == "mean_r2"]
-    assert len(means) == fit.n_iter_.max()
-    assert means[-1] == pytest.approx(fit.r2_.mean(), abs=1e-6)
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(ImportError, match="tensorboard"):
-        ParameterFitter(MODEL, log_dir=tmp_path).fit(x, y[:, :2])
-    written.clear()
-    ParameterFitter(MODEL, log_dir=False).fit(x, y[:, :2])
-    assert not written
-
-
-def test_progress_bar_goes_to_stderr(tuned, capsys):
-    x, _, y = tuned
-    ParameterFitter(MODEL, verbose=1).fit(x, y[:, :2])
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "fitting parameters" in captured.err
 
 
 @pytest.mark.parametrize(
@@ -515,12 +406,16 @@ def test_progress_bar_goes_to_stderr(tuned, capsys):
         ({"shared_pars": ["sdd"]}, {}, "Did you mean 'sd'"),
         ({"fixed_pars": ["sd"]}, {}, "needs its value for every target"),
         ({"fixed_pars": ["sd"], "shared_pars": ["sd"]}, {}, "both fixed and shared"),
-        ({"init_pars": [0.0, -1.0, 1.0, 0.0]}, {}, "'sd' are outside its open bounds"),
+        ({"init_pars": [0.0, -1.0, 1.0, 0.0]}, {}, "'sd' are outside its bounds.*bounds={'sd'"),
         ({"init_pars": np.ones((2, 4))}, {}, "40 target"),
         ({"init_pars": pd.DataFrame({"centre": [1.0]})}, {}, "no parameter 'centre'"),
         ({"grid": {"mu": []}}, {}, "at least one 'mu'"),
-        ({"grid": {"sd": [-1.0]}}, {}, "inside the open bounds"),
-        ({"solver": "adamm"}, {}, "neither 'varpro' nor.*Did you mean 'adam'"),
+        ({"grid": {"sd": [-1.0]}}, {}, "inside the bounds"),
+        ({"bounds": {"mue": (0, 1)}}, {}, "bounds: the model has no parameter 'mue'"),
+        ({"bounds": {"mu": 3.0}}, {}, "bounds.*'mu'"),
+        ({"bounds": {"mu": (0, 1, 2)}}, {}, "must be .lower, upper."),
+        ({"bounds": {"mu": (1.0, 0.0)}}, {}, "lower < upper"),
+        ({"errors": "ar2"}, {}, "errors=.*Did you mean 'ar1'"),
         ({"noise_model": "gausian"}, {}, "noise_model=.*Did you mean 'gaussian'"),
         ({}, {"X": np.ones((7, 1))}, "paradigm has 7 samples, but the data have 150"),
         ({}, {"confounds": np.ones((7, 1))}, "confounds has 7 samples"),
@@ -549,7 +444,113 @@ def test_missing_data_names_the_target(tuned):
         ParameterFitter(MODEL).fit(x, y)
     with pytest.raises(NotFittedError):
         ParameterFitter(MODEL).predict(x)
-    bounded = Saturation()
-    bounded.parameter_space = (*Saturation.parameter_space[:2], Parameter("gain", "amplitude", lower=0.0))
-    with pytest.raises(ValueError, match="'gain' is bounded"):
-        ParameterFitter(bounded, grid={"half": [0.2], "power": [1.0]}).fit(np.abs(x[1:]), y[1:, :2])
+
+
+def simulated(level, n_targets, seed=0, n_times=60):
+    """Curves in noise that leaves them this share of the variance; at 0, noise alone."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-3, 3, (n_times, 1))
+    truth = np.c_[rng.uniform(-2.5, 2.5, n_targets), rng.uniform(0.4, 1.5, n_targets)]
+    truth = np.c_[truth, rng.uniform(0.8, 2, n_targets) * (level > 0), rng.standard_normal(n_targets)]
+    signal = MODEL.predict(x, truth)
+    scale = signal.std(axis=0) * np.sqrt((1 - level) / level) if level else 1.0
+    return x, truth, signal, signal + scale * rng.standard_normal(signal.shape)
+
+
+def bounded_scipy(x, data, space):
+    """SciPy's bounded least squares from several starts."""
+    bounds = [[getattr(par, end) for par in space] for end in ("lower", "upper")]
+
+    def jacobian(p):
+        response, derivatives = MODEL.basis_gradient(x, p[:1], p[1:2])
+        return np.hstack([*(p[2] * each for each in derivatives), response, np.ones_like(response)])
+
+    def residual(p):
+        return p[2] * MODEL.basis(x, p[:1], p[1:2])[:, 0] + p[3] - data
+
+    starts = [(mu, sd, 1.0, data.mean()) for mu in (-2, -0.7, 0.7, 2) for sd in (0.4, 1.2)]
+    return min((least_squares(residual, one, jacobian, bounds) for one in starts), key=lambda fit: fit.cost).x
+
+
+@pytest.mark.parametrize("level", [0.5, 0.2])
+def test_at_low_signal_curves_are_as_near_the_truth_as_those_of_bounded_scipy(level):
+    x, truth, _, y = simulated(level, 16)
+    fit, space = ParameterFitter(MODEL).fit(x, y), MODEL.fitting_space(x)
+    peer = np.array([bounded_scipy(x, data, space) for data in y.T])
+    dense = np.linspace(-3, 3, 200)[:, None]
+    curve = MODEL.predict(dense, truth)
+
+    def recovered(parameters):
+        return 1 - (((MODEL.predict(dense, parameters) - curve) ** 2).mean(0) / curve.var(0)).mean()
+
+    assert recovered(fit.parameters_) >= recovered(peer) - 0.01
+    best = 1 - ((y - MODEL.predict(x, peer)) ** 2).sum(0) / ((y - y.mean(0)) ** 2).sum(0)
+    assert (fit.r2_ > best - 1e-5).mean() >= 0.9  # as good an optimum, too
+
+
+def test_noise_alone_keeps_every_parameter_within_its_bounds_and_takes_few_steps():
+    x, _, _, y = simulated(0.0, 300)
+    fit, space = ParameterFitter(MODEL).fit(x, y), MODEL.fitting_space(x)
+    for par in space:
+        values, errors = fit.parameters_[par.label], fit.standard_errors_[par.label]
+        assert par.holds(values).all() and (errors > 0).all()
+    assert [par.lower for par in space][2:] == [0.0, -np.inf]
+    assert (fit.parameters_[["mu", "sd"]] == fit.parameters_[["mu", "sd"]].max()).any(axis=None)  # some are at a bound
+    assert fit.converged_.all() and fit.n_iter_.mean() < 20
+
+
+def test_bounds_are_asked_for_by_label():
+    x = np.linspace(-1, 1, 60)[:, None]
+    y = MODEL.simulate(x, [[2.0, 1.0, -3.0, 0.5]], noise=0.01, random_state=0)
+    inside = ParameterFitter(MODEL).fit(x, y).parameters_
+    assert -1 <= inside["mu"][0] <= 1 and inside["amplitude"][0] >= 0
+    free = ParameterFitter(MODEL, bounds={"mu": (-5, 5), "amplitude": (-np.inf, np.inf)}).fit(x, y)
+    assert_allclose(free.parameters_, [[2.0, 1.0, -3.0, 0.5]], atol=0.3)
+    narrow = ParameterFitter(MODEL, bounds={"mu": (0.2, 0.3), "baseline": (-0.1, 0.1), "amplitude": (0.5, 0.6)})
+    parameters = narrow.fit(x, y).parameters_
+    assert 0.2 <= parameters["mu"][0] <= 0.3 and -0.1 <= parameters["baseline"][0] <= 0.1
+    assert 0.5 <= parameters["amplitude"][0] <= 0.6
+
+
+@pytest.mark.parametrize("shared", [None, ["amplitude"], ["baseline", "sd"]])
+def test_bounded_amplitudes_and_baselines_are_at_the_least_sum_of_squares(shared):
+    """Against SciPy over all parameters of two targets together, with bounds that hold some of them."""
+    x, _, _, y = simulated(0.5, 2, seed=4)
+    bounds = {"amplitude": (0.0, 0.7), "baseline": (-0.2, 0.3), "sd": (0.5, 1.0), "mu": (-3, 3)}
+    fit = ParameterFitter(MODEL, bounds=bounds, shared_pars=shared, noise_model="ssq", r2_atol=1e-12).fit(x, y)
+    labels = list(bounds)
+    tied = [label for label in MODEL.get_parameter_labels() if label in (shared or [])]
+
+    def spread(joint):
+        values, joint = {}, list(joint)
+        for label in labels:
+            values[label] = [joint.pop(0)] * 2 if label in tied else [joint.pop(0), joint.pop(0)]
+        return pd.DataFrame(values)
+
+    def residual(joint):
+        return (MODEL.predict(x, spread(joint)) - y).ravel()
+
+    start = [fit.parameters_[label][v] for label in labels for v in ([0] if label in tied else [0, 1])]
+    low, high = np.array([bounds[label] for label in labels for _ in ([0] if label in tied else [0, 1])]).T
+    start = np.clip(start, low + 1e-3, high - 1e-3)
+    best = least_squares(residual, start, bounds=(low, high), xtol=1e-14, ftol=1e-14, gtol=1e-14)
+    assert ((y - fit.predict(x)) ** 2).sum() <= 2 * best.cost + 1e-6
+    held = fit.parameters_.isin([0.0, 0.7, -0.2, 0.3, 0.5, 1.0])
+    assert held.any(axis=None)
+
+
+@pytest.mark.parametrize(("errors", "rho", "lowest", "highest"), [("iid", 0.0, 0.9, 0.97), ("ar1", 0.5, 0.9, 0.97),
+                                                                 ("iid", 0.5, 0.6, 0.85)])  # fmt: skip
+def test_intervals_cover_as_often_as_they_say(errors, rho, lowest, highest):
+    """Curves at R2 .5; noise that follows upon itself needs ``errors="ar1"``."""
+    n_targets = 300
+    x, truth, signal, _ = simulated(0.5, n_targets, n_times=150)
+    x = np.sort(x, axis=0)  # slow stimuli, which slow noise looks like
+    signal = MODEL.predict(x, truth)
+    white = np.random.default_rng(1).standard_normal((200, n_targets))
+    noise = lfilter([np.sqrt(1 - rho**2)], [1, -rho], white, axis=0)[50:] * signal.std(0)
+    confounds = np.random.default_rng(2).standard_normal((150, 2))
+    fit = ParameterFitter(MODEL, errors=errors).fit(x, signal + noise + confounds @ [[1.0], [-2.0]], confounds)
+    truth[:, 3] += confounds.mean(0) @ [1.0, -2.0]  # means of confounds count as baseline
+    covers = (np.abs(fit.parameters_ - truth) < 1.96 * fit.standard_errors_).mean()
+    assert covers.between(lowest, highest).all(), covers

@@ -69,7 +69,7 @@ def test_tuning_on_a_grid_and_with_a_response_is_drawn_before_the_response(log):
     rng = np.random.default_rng(1)
     places = np.arange(1.0, 9)
     stimulus = rng.random((150, 8))
-    model = GaussianTuningModel(grid_coordinates=places, log=log, hrf_model=SPMHRFModel(1.0), normalize=True)
+    model = GaussianTuningModel(grid_coordinates=places, log=log, hrf_model=SPMHRFModel(1.0))
     y = model.simulate(stimulus, [[4.0, 0.8, 2.0, 1.0]], noise=0.01, random_state=0)
     display = TuningCurveDisplay.from_estimator(ParameterFitter(model).fit(stimulus, y), stimulus, y)
     assert display.points is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from eegexplain.encoding.parameters._moments import Problem, orthonormal_basis, remove_nuisance, sums_of_squares
+from eegexplain.encoding.parameters._problem import Problem, orthonormal_basis, remove_nuisance, sums_of_squares
 
 
 def problem(rng, constant, memory_limit=np.inf):
