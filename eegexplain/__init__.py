@@ -50,6 +50,7 @@ _LAZY = {
     "fit_many": "eegexplain.models",
     "intervene": "eegexplain.intervention",
     "receptive_field": "eegexplain.reverse_correlation",
+    "score_significance": "eegexplain.encoding",
     "spm_hrf": "eegexplain.encoding",
     "to_bids_sidecar": "eegexplain._answers",
     "to_dataframe": "eegexplain._answers",

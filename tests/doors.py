@@ -284,6 +284,13 @@ DOORS = {
         ).fit(X, y).predict_proba(data),
         arrays={"X": PLACES, "y": TUNED, "grid": np.linspace(-2, 2, 9)[:, None], "prior": np.ones(9), "data": TUNED},
     ),
+    "score_significance": Door(
+        lambda y_true, y_pred, groups: encoding.score_significance(
+            y_true, y_pred, groups, n_permutations=9, random_state=0
+        ),
+        arrays={"y_true": RESPONSE, "y_pred": STIMULUS @ np.ones((2, 3))}, labels={"groups": np.arange(40) // 20},
+        left_out=("y_true", "y_pred"),
+    ),
     "unit_responses": Door(
         lambda X: encoding.unit_responses(FrozenEstimator(network()), X), arrays={"X": X}
     ),

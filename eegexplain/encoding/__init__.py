@@ -14,6 +14,7 @@ from eegexplain.encoding.models import (
     spm_hrf,
 )
 from eegexplain.encoding.parameters import ParameterFitter
+from eegexplain.encoding.significance import score_significance
 from eegexplain.encoding.units import unit_responses
 from eegexplain.encoding.weights import WeightFitter
 
@@ -30,6 +31,7 @@ __all__ = [
     "SPMHRFModel",
     "StimulusDecoder",
     "WeightFitter",
+    "score_significance",
     "spm_hrf",
     "unit_responses",
 ]

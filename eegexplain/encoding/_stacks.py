@@ -27,7 +27,7 @@ class Stack(NamedTuple):
     restore: Callable
 
 
-def stack_runs(X, y=None, groups=None):
+def stack_runs(X, y=None, groups=None, names=("X", "y")):
     """Put runs one below the other; what is a table already stays as it is.
 
     Parameters
@@ -38,6 +38,8 @@ def stack_runs(X, y=None, groups=None):
         Data.
     groups : array-like of shape (n_times,), default=None
         Labels of runs, for one table.
+    names : tuple of str
+        What the first two are called in messages.
 
     Returns
     -------
@@ -52,15 +54,15 @@ def stack_runs(X, y=None, groups=None):
     if not listed and getattr(X, "ndim", 2) != 3:
         return Stack(X, y, groups, lambda prediction: prediction)
     if groups is not None:
-        raise ValueError("groups name the runs of one table, but X holds runs already: leave groups out.")
+        raise ValueError(f"groups name the runs of one table, but {names[0]} holds runs already: leave groups out.")
     lengths = _lengths(X)
     if y is not None:
         if _lengths(y) != lengths:
             raise ValueError(
-                f"X holds {len(lengths)} runs of {_told(lengths)} samples; y must hold as many, each of its run's "
-                f"length: a list of arrays (n_times, n_targets), or an array (n_runs, n_times, n_targets)."
+                f"{names[0]} holds {len(lengths)} runs of {_told(lengths)} samples; {names[1]} must hold as many, each "
+                "of its run's length: a list of arrays (n_times, n_targets), or an array (n_runs, n_times, n_targets)."
             )
-        y = _joined(y, "y")
+        y = _joined(y, names[1])
     labels = np.repeat(np.arange(len(lengths)), lengths)
     cuts = np.cumsum(lengths)[:-1]
 
@@ -72,7 +74,7 @@ def stack_runs(X, y=None, groups=None):
         rows = prediction.iloc if hasattr(prediction, "iloc") else prediction
         return [rows[start : start + length] for start, length in zip(starts, lengths, strict=True)]
 
-    return Stack(_joined(X, "X"), y, labels, restore)
+    return Stack(_joined(X, names[0]), y, labels, restore)
 
 
 def _lengths(runs):
