@@ -291,6 +291,10 @@ DOORS = {
         arrays={"y_true": RESPONSE, "y_pred": STIMULUS @ np.ones((2, 3))}, labels={"groups": np.arange(40) // 20},
         left_out=("y_true", "y_pred"),
     ),
+    "ResidualFitter": Door(
+        lambda X, tuning, distance: encoding.ResidualFitter(distance=distance).fit(X, tuning=tuning),
+        arrays={"X": RESPONSE, "tuning": rng.standard_normal((6, 3)), "distance": 1 - np.eye(3)},
+    ),
     "unit_responses": Door(
         lambda X: encoding.unit_responses(FrozenEstimator(network()), X), arrays={"X": X}
     ),
@@ -518,6 +522,7 @@ DOORS = {
         ("value", "standard_error", "contrast"), value=rng.random((2, 5)), standard_error=rng.random((2, 5)),
         contrast=rng.random(2),
     ),
+    "CoverageDisplay": display(lambda mass: plotting.CoverageDisplay([mass], ["a"]), mass=np.linspace(0, 1, 9)),
     "HRFDisplay": display(lambda times, responses: plotting.HRFDisplay([times], [responses], ["a"]),
                           times=np.arange(5.0), responses=np.arange(5.0)),
     "InformationDisplay": display(
@@ -660,7 +665,7 @@ NO_ARRAYS = {
         "stability_scorer"),
     "records": ("ArtifactAudit", "ArtifactShare", "CrossValidatedExplanation", "CrossValidatedModels",
                 "ExplanationComparison", "GroupExplanation", "ReferenceComparison", "Confusion", "Decoding",
-                "DeletionCurve",
+                "DecodingCalibration", "DeletionCurve",
                 "SanityCheck", "Parameter", "Perturbation", "ReceptiveField", "Significance", "Stability",
                 "SinusoidFit", "Source", "Job", "Options", "Figure", "Findings", "Section", "Trials",
                 "TrialSet", "TotalInformation", "TruthScore", "UncoveredBand", "UsableInformation"),

@@ -11,7 +11,7 @@ from sklearn.model_selection import KFold
 
 from eegexplain import TimeResolvedCoefficients
 from eegexplain._settings import AT_LEAST_ONE, COMMON, Number, as_splits
-from eegexplain.encoding import GaussianTuningModel, ParameterFitter, StimulusDecoder, WeightFitter
+from eegexplain.encoding import GaussianTuningModel, ParameterFitter, ResidualFitter, StimulusDecoder, WeightFitter
 from tests.estimators import CASES, FEW_TRIALS, fast_classifier, trials
 
 pytestmark = FEW_TRIALS
@@ -33,16 +33,17 @@ ESTIMATORS = {case.name: (case.make, lambda case=case: trials(case.regression)) 
 ESTIMATORS |= {
     "WeightFitter": (WeightFitter, tuning),
     "ParameterFitter": (fitter, tuning),
+    "ResidualFitter": (ResidualFitter, lambda: (tuning()[1], None)),
     "StimulusDecoder": (lambda: StimulusDecoder(fitter()), tuning),
 }
 # Parameters that are numbers, whose default does not show it, and what each takes of `NONSENSE`.
 OPTIONAL = {"sfreq", "tol", "n_jobs", "fmin", "fmax", "n_steps", "patience", "shrinkage", "dof", "random_state",
-            "population_tol"}
+            "population_tol", "sample_share"}
 TAKES = {
     1.5: {"sfreq", "tol", "fmin", "scale", "lr", "filter_width", "pool_size", "tmin", "alpha", "ridge", "memory_limit",
           "learning_rate", "r2_atol", "dof", "kernel_length", "population_tol"},
     -1: {"n_jobs", "tmin"},
-    None: {"sfreq", "n_jobs", "fmin", "fmax", "patience", "dof", "random_state", "population_tol"},
+    None: {"sfreq", "n_jobs", "fmin", "fmax", "patience", "dof", "random_state", "population_tol", "cv"},
 }  # fmt: skip
 
 
@@ -83,7 +84,7 @@ def test_common_names_mean_the_same_in_every_signature():
     for make, _ in ESTIMATORS.values():
         estimator = make()
         known = {*COMMON, *getattr(estimator, "_numbers", {}), *getattr(estimator, "_parameter_constraints", {})}
-        assert set(numeric_parameters(estimator)) <= known | {"sfreq", "random_state", "alpha", "windows"}
+        assert set(numeric_parameters(estimator)) <= known | {"sfreq", "random_state", "alpha", "windows", "cv"}
 
 
 @pytest.mark.parametrize("limit", [1, 10, 1000.0])

@@ -1,5 +1,6 @@
 """Encoding models: predict responses from a stimulus, fit weights or parameters, decode the stimulus back."""
 
+from eegexplain.encoding.calibration import DecodingCalibration
 from eegexplain.encoding.decoder import StimulusDecoder
 from eegexplain.encoding.models import (
     DelayedModel,
@@ -14,11 +15,13 @@ from eegexplain.encoding.models import (
     spm_hrf,
 )
 from eegexplain.encoding.parameters import ParameterFitter
+from eegexplain.encoding.residuals import ResidualFitter
 from eegexplain.encoding.significance import score_significance
 from eegexplain.encoding.units import unit_responses
 from eegexplain.encoding.weights import WeightFitter
 
 __all__ = [
+    "DecodingCalibration",
     "DelayedModel",
     "EncodingModel",
     "GaussianTuningModel",
@@ -28,6 +31,7 @@ __all__ = [
     "LinearModelWithBaselineHRF",
     "Parameter",
     "ParameterFitter",
+    "ResidualFitter",
     "SPMHRFModel",
     "StimulusDecoder",
     "WeightFitter",

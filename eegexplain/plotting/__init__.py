@@ -11,6 +11,7 @@ _LAZY = {
     "TimeFrequencyDisplay": "eegexplain.plotting.displays.attribution",
     "TrialMapDisplay": "eegexplain.plotting.displays.attribution",
     "CHANNEL_10_20_APPROX": "eegexplain.plotting.scalp.classic",
+    "CoverageDisplay": "eegexplain.plotting.displays.coverage",
     "HRFDisplay": "eegexplain.plotting.displays.encoding",
     "InformationDisplay": "eegexplain.plotting.displays.information",
     "R2Display": "eegexplain.plotting.displays.encoding",

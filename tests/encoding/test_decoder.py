@@ -9,6 +9,7 @@ from eegexplain.encoding import (
     DelayedModel,
     GaussianTuningModel,
     ParameterFitter,
+    ResidualFitter,
     SPMHRFModel,
     StimulusDecoder,
     WeightFitter,
@@ -38,7 +39,8 @@ def fitted(recording):
 def test_posterior_equals_bayes_rule(recording, fitted, dof):
     x, y, _ = recording
     grid, prior = np.linspace(-3, 3, 13)[:, None], np.arange(1.0, 14)
-    decoder = StimulusDecoder(fitted, grid=grid, prior=prior, dof=dof).fit(x[:300], y[:300])
+    noise = ResidualFitter(dof=dof)
+    decoder = StimulusDecoder(fitted, grid=grid, prior=prior, noise=noise).fit(x[:300], y[:300])
     expected = fitted.predict(grid)
     for t in range(300, 305):
         if dof is None:
@@ -51,22 +53,83 @@ def test_posterior_equals_bayes_rule(recording, fitted, dof):
 
 def test_covariance_of_residuals_is_recovered_and_helps(recording, fitted):
     x, y, omega = recording
-    decoder = StimulusDecoder(fitted).fit(x[:300], y[:300])
-    assert_allclose(decoder.omega_, omega, atol=0.08)
-    assert 0 < decoder.shrinkage_ < 0.3
-    ignorant = StimulusDecoder(fitted, shrinkage=1.0).fit(x[:300], y[:300])
+    decoder = StimulusDecoder(fitted, noise=ResidualFitter(dof=None)).fit(x[:300], y[:300])
+    assert_allclose(decoder.omega_, omega, atol=0.2)
+    assert decoder.noise_.sample_share_ > 0.3  # the two random factors are not in the structure
+    ignorant = StimulusDecoder(fitted, noise=ResidualFitter(sample_share=0.0)).fit(x[:300], y[:300])
     errors = [np.mean((d.predict(y[300:]) - x[300:]) ** 2) for d in (decoder, ignorant)]
-    assert errors[0] < 0.5 * errors[1]
+    assert errors[0] < 0.8 * errors[1]
     mean, std = decoder.predict(y[300:], return_std=True)
     assert 0.5 < np.sqrt(np.mean(((x[300:] - mean) / std) ** 2)) < 1.6
     assert np.mean(np.abs(decoder.predict_mode(y[300:]) - x[300:])) < 0.3
 
 
-def test_no_shrinkage_is_the_sample_covariance(recording, fitted):
+@pytest.fixture(scope="module")
+def few_trials():
+    """More targets than trials and correlated noise: where parameters are far from known."""
+    rng = np.random.default_rng(5)
+    v = 60
+    pars = np.column_stack([rng.uniform(-3, 3, v), rng.uniform(0.7, 1.4, v), rng.uniform(0.8, 2, v), np.zeros(v)])
+    x = rng.uniform(-3, 3, (250, 1))
+    y = MODEL.simulate(x, pars, noise=0.15 + 0.85 * np.eye(v), random_state=6)
+    return x, y
+
+
+def test_regions_cover_the_truth_where_trials_are_few(few_trials):
+    x, y = few_trials
+    grid = np.linspace(-3, 3, 121)[:, None]
+    decoder = StimulusDecoder(ParameterFitter(MODEL), grid=grid).fit(x[:50], y[:50])
+    calibration = decoder.calibration(x[50:], y[50:])
+    assert 0.83 < calibration.coverage(0.9) < 0.97
+    known = StimulusDecoder(FrozenEstimator(decoder.fitter_), grid=grid).fit(x[:50], y[:50]).calibration(x[50:], y[50:])
+    assert known.coverage(0.9) < calibration.coverage(0.9) - 0.1
+    assert known.log_probability.mean() < calibration.log_probability.mean() - 0.1
+
+
+def test_residuals_of_the_fit_itself_are_made_larger(few_trials):
+    x, y = few_trials
+    one, other = (StimulusDecoder(ParameterFitter(MODEL), cv=cv).fit(x[:50], y[:50]) for cv in (None, 5))
+    assert (one.temper_, one.lapse_) == (1, 0)
+    sizes = [np.sqrt(np.diag(d.noise_.covariance_)).mean() for d in (one, other)]
+    assert_allclose(sizes, 1.0, rtol=0.2)
+
+
+def test_trials_in_another_order(few_trials):
+    x, y = few_trials[0][:40], few_trials[1][:40, :8]
+    order = np.random.default_rng(0).permutation(40)
+    decoders = [StimulusDecoder(ParameterFitter(MODEL)).fit(x[i], y[i]) for i in (np.arange(40), order)]
+    one, other = (decoder.predict_proba(few_trials[1][40:50, :8]) for decoder in decoders)
+    assert_allclose(one, other, atol=1e-4)
+
+
+def test_highest_density_region(recording, fitted):
     x, y, _ = recording
-    residual = y[:300] - fitted.predict(x[:300])
-    decoder = StimulusDecoder(fitted, shrinkage=0.0).fit(x[:300], y[:300])
-    assert_allclose(decoder.omega_, residual.T @ residual / 300)
+    decoder = StimulusDecoder(fitted, grid=np.linspace(-3, 3, 61)[:, None]).fit(x[:300], y[:300])
+    inside, posterior = decoder.highest_density_region(y[300:], 0.8), decoder.predict_proba(y[300:])
+    held = np.where(inside, posterior, 0)
+    assert (held.sum(axis=1) >= 0.8).all()
+    assert (held.sum(axis=1) - np.where(inside, posterior, 1).min(axis=1) < 0.8).all()  # one less would not do
+    with pytest.raises(ValueError, match="level must be"):
+        decoder.highest_density_region(y, 1.5)
+
+
+@pytest.mark.parametrize("dof", [None, 5.0])
+def test_fisher_information_is_the_curvature_of_the_likelihood(recording, fitted, dof):
+    x, y, _ = recording
+    decoder = StimulusDecoder(fitted, noise=ResidualFitter(dof=dof)).fit(x[:300], y[:300])
+    place, step = 0.4, 1e-3
+    low, middle, high = fitted.predict(np.array([[place - step], [place], [place + step]]))
+    rng = np.random.default_rng(0)
+    draws = rng.standard_normal((4000, N_TARGETS)) @ np.linalg.cholesky(decoder.omega_).T
+    draws = np.vstack([draws, -draws])
+    if dof:
+        draws /= np.sqrt(rng.chisquare(dof, (len(draws), 1)) / dof)
+    law = multivariate_normal if dof is None else multivariate_t
+    tails = {} if dof is None else {"df": dof}
+    curve = [law.logpdf(middle + draws, mean, decoder.omega_, **tails).mean() for mean in (low, middle, high)]
+    naive = -(curve[0] - 2 * curve[1] + curve[2]) / step**2
+    assert decoder.fisher_information([[place]])[0, 0, 0] == pytest.approx(naive, rel=0.1 if dof else 1e-3)
+    assert decoder.fisher_information().shape == (len(decoder.grid_), 1, 1)
 
 
 def test_default_grid(recording, fitted):
@@ -105,7 +168,7 @@ def test_constant_targets_are_left_out(recording):
     [
         ({"grid": np.ones((3, 2))}, "grid has 2 features"),
         ({"grid": np.ones((3, 1)), "prior": np.ones(2)}, "3 non-negative"),
-        ({"shrinkage": 1.5}, "shrinkage must be .* at most 1"),
+        ({"fitter": ParameterFitter(MODEL), "cv": 1}, "cv must be a number of folds"),
         ({"fitter": WeightFitter(DelayedModel(tmax=3.0))}, "DelayedModel responds to earlier"),
         ({"fitter": ParameterFitter(GaussianTuningModel(hrf_model=SPMHRFModel(1.0)))}, "responds to earlier"),
     ],
@@ -123,22 +186,15 @@ def test_bad_data(recording, fitted):
         decoder.predict(y[:, :3])
     with pytest.raises(ValueError, match="NaN"):
         decoder.predict(y * np.nan)
-    with pytest.raises(ValueError, match="use shrinkage > 0"):
-        StimulusDecoder(fitted, shrinkage=0.0).fit(x[:6], y[:6])
+    with pytest.raises(ValueError, match="use sample_share < 1"):
+        StimulusDecoder(fitted, noise=ResidualFitter(sample_share=1.0)).fit(x[:6], y[:6])
+    with pytest.raises(ValueError, match=r"The paradigm must be \(400, 1\)"):
+        decoder.calibration(x[:5], y)
+    with pytest.raises(ValueError, match="stimuli have 2 features"):
+        decoder.fisher_information(np.ones((3, 2)))
     exact = FrozenEstimator(WeightFitter().fit(x, x))
     with pytest.raises(ValueError, match="No target"):
         StimulusDecoder(exact).fit(np.zeros((5, 1)), np.zeros((5, 1)) + exact.predict(np.zeros((5, 1))))
     with pytest.raises(ValueError, match="different stimuli"):
         many = np.random.default_rng(0).standard_normal((1100, 2))
         StimulusDecoder(FrozenEstimator(WeightFitter().fit(many, many @ [[1.0], [2.0]]))).fit(many, many[:, :1])
-
-
-def test_automatic_shrinkage_moves_correlations_of_raw_residuals_towards_zero():
-    """Residuals of a wrong model have a mean: it belongs to their covariance, which is about zero."""
-    mixing = np.array([[1.0, 0.5, 0], [0, 1, 0], [0, 0, 9]])
-    residual = np.random.default_rng(0).normal(size=(40, 3)) @ mixing + [1, 0, 5]
-    found, shrinkage = StimulusDecoder(None)._covariance(residual)
-    assert 0 < shrinkage < 1
-    second = residual.T @ residual / 40
-    kept = np.where(np.eye(3, dtype=bool), 1, 1 - shrinkage)
-    assert_allclose(found, second * kept, rtol=1e-10)
