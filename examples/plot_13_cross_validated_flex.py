@@ -22,7 +22,7 @@ found = cross_validate_explanations(flex, eeg.X, eeg.y, cv=10, return_trials=Tru
 print(found.decoding_.verdict, f"balanced accuracy {found.decoding_.balanced_accuracy:.2f}")
 
 # %%
-# The mean map: cells that are not shown to be beyond zero are hatched, 5 % familywise over the map. On the right the
+# The mean map: cells that are not shown to be beyond zero are pale, 5 % familywise over the map. On the right the
 # strongest cells, with the 95 % interval of the whole procedure - other trials, other networks - around the much
 # narrower one that takes these networks for given. With few folds the limit is high: a t distribution with four
 # degrees of freedom needs ten errors for one cell of a hundred, with nine (``cv=10``) five.

@@ -28,7 +28,7 @@ axes_of_trials = {"sfreq": eeg.sfreq, "ch_names": eeg.ch_names}
 # in logits, which a confident head makes large. *Information* says how many bits about unseen labels are lost without
 # a cell; it has no sign for a class, is 0 where a cell is not used or tells nothing, and below 0 where it misleads. The
 # first and the last are about what an electrode shows, which is much the same at its neighbors; FLEX names the few
-# electrodes whose samples the network adds up. Cells that five folds do not show beyond zero are hatched.
+# electrodes whose samples the network adds up. Cells that five folds do not show beyond zero are pale.
 questions = {
     "How does the output move?": PerturbationCorrelator(bands="eeg", noise="data", **axes_of_trials),
     "What is it made of?": FLEXAttributor(basis="bands", n_steps=8, **axes_of_trials),
@@ -43,7 +43,7 @@ for ax, (question, explainer) in zip(panels, questions.items(), strict=True):
         data, beyond = data.sel(output=["1"]), beyond.sel(output=["1"])
     beyond = beyond.transpose(..., "channel", "band").values.reshape(1, len(names), -1)
     display = SpectralMapDisplay.from_explanation(data[["value", "standard_error"]])
-    display.plot(ax=ax, order="front", hatch=~beyond)
+    display.plot(ax=ax, order="front", fade=~beyond)
     ax.set_title(question)
 
 # %%

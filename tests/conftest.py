@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -35,3 +36,16 @@ def real_data():
     if folder is None:
         pytest.skip("no real EEG here: set EEGEXPLAIN_DATA to the folder that holds uci_eeg_train.npz")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The system's Chromium, without a window; the test is skipped where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install 'eegexplain[browser]'")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright.sync_playwright() as running:
+        found = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield found
+        found.close()

@@ -671,6 +671,7 @@ NO_ARRAYS = {
                 "TrialSet", "TotalInformation", "TruthScore", "UncoveredBand", "UsableInformation"),
     "bases, whose sizes `bind` checks": ("Basis", "Bands", "Fourier", "STFT", "Time", "TimeBands", "Wavelet",
                                                 "Windows"),
+    "a style": ("one_column",),
     "names, files, epochs and labelled results": ("as_basis", "class_contrast", "compare_explanations", "Explorer",
                                                   "fetch_uci_eeg", "from_epochs", "ideal_observer_accuracy",
                                                   "ideal_observer_information", "load_trials",

@@ -211,6 +211,7 @@ OF_NO_MODULE = {
     "plotting/test_displays.py",  # what all displays share
     "plotting/test_names.py",
     "report/test_report.py",  # the whole report, as a reader opens it
+    "plotting/motion/test_player.py",  # moving maps as a browser shows them
     "report/test_browser.py",  # pages as a browser shows them
 }
 
@@ -330,6 +331,9 @@ PRIVATE_IMPORTS = {
         "perturbation/test_kinds.py": "what a kind changes, without a model",
     },
     "plotting.motion._scene": {"plotting/motion/test_animation.py": "pictures as palette indices"},
+    "plotting.motion._smooth": {"plotting/motion/test_animation.py": "maps over time against explicit weights"},
+    "plotting._look": {"plotting/scalp/test_maps.py": "how large axes are"},
+    "plotting._waves": {"plotting/displays/test_templates.py": "waveforms between their samples"},
     "report._analyses": {"report/test_conclusion.py": "maps made by hand"},
     "report._page": {
         "report/test_browser.py": "a page around an explorer",

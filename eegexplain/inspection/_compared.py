@@ -63,7 +63,7 @@ class ExplanationComparison:
         try:
             channel_positions(shown["channel"].values)
         except ValueError:
-            return SpectralMapDisplay.from_explanation(shown, label=label).plot(hatch=~high.values, **options)
+            return SpectralMapDisplay.from_explanation(shown, label=label).plot(fade=~high.values, **options)
         mask = high.transpose("output", "band", "channel").values
         return TopomapDisplay.from_explanation(shown, label=label).plot_grid(mask=mask, **options)
 

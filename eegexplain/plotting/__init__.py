@@ -24,6 +24,7 @@ _LAZY = {
     "ax_scalp": "eegexplain.plotting.scalp.classic",
     "channel_positions": "eegexplain.plotting.scalp.positions",
     "interpolation_matrix": "eegexplain.plotting.scalp.topography",
+    "one_column": "eegexplain.plotting._column",
 }
 
 __all__ = sorted(_LAZY)

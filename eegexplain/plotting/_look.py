@@ -4,8 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eegexplain._validation import check_option
+
 DIVERGING = "RdBu_r"
 SEQUENTIAL = "Reds"
+SMALLEST_BAR_TEXT = 7.0  # points: what journals print at least
+SPIKES = 2  # cells of each output that robust limits may leave out: a rhythm has more
+#: ... where the others reach between these shares of the largest: below, the spikes are all there is to see.
+SPIKE_HEIGHTS = (0.25, 0.75)
+NEGATIVE_DASHES = (0, (2.5, 1.8))  # of contours: a grey print keeps the sign
+_ENDS = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
 
 
 @dataclass(frozen=True)
@@ -15,6 +23,7 @@ class Look:
     cmap: str
     vlim: tuple
     levels: np.ndarray
+    extend: str = "neither"  # which ends of the colour bar have values beyond them
 
 
 def make_look(values, vlim, cmap, sequential, contours):
@@ -25,11 +34,34 @@ def make_look(values, vlim, cmap, sequential, contours):
         if levels < 0 or levels != int(levels):
             raise ValueError(f"contours must be a whole number of lines, or an array of levels; got {contours!r}.")
         levels = np.linspace(*vlim, int(contours) + 2)[1:-1]
-    return Look(cmap or (SEQUENTIAL if sequential else DIVERGING), vlim, np.sort(levels))
+    hair = 1e-9 * (vlim[1] - vlim[0])
+    beyond = bool(values.min() < vlim[0] - hair), bool(values.max() > vlim[1] + hair)
+    return Look(cmap or (SEQUENTIAL if sequential else DIVERGING), vlim, np.sort(levels), _ENDS[beyond])
+
+
+def robust_limit(values):
+    """Return the largest absolute value but for a few spikes, where these take a good part of the scale.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_outputs, ...)
+
+    Returns
+    -------
+    float
+    """
+    size = np.sort(np.abs(values), axis=None)
+    n_spikes = SPIKES * len(values)
+    largest, rest = size[-1], size[-1 - n_spikes] if len(size) > n_spikes else 0.0
+    low, high = SPIKE_HEIGHTS
+    return float(rest if low * largest < rest < high * largest else largest)
 
 
 def _limits(vlim, values, sequential):
     """Both limits: symmetric around zero, or from zero up."""
+    if isinstance(vlim, str):
+        check_option("vlim", vlim, ("robust",))
+        vlim = robust_limit(values) or None
     if np.ndim(vlim) == 0 and vlim is not None:
         vlim = (None, abs(float(vlim)))
     low, high = vlim or (None, None)
@@ -48,15 +80,20 @@ def _limits(vlim, values, sequential):
     return low, high
 
 
-def draw_colorbar(image, ax, levels, label):
-    """Draw one colour bar beside these axes, with the contour levels in it."""
-    bar = image.figure.colorbar(image, ax=ax, shrink=0.65, aspect=18, pad=0.02)
-    size = font_size(np.ravel(ax)[0])
+def draw_colorbar(image, ax, look, label):
+    """Draw one colour bar beside these axes, with the contour levels in it and arrows where values lie beyond it."""
+    size = max(SMALLEST_BAR_TEXT, font_size(np.ravel(ax)[0]))
+    bar = image.figure.colorbar(image, ax=ax, shrink=0.75, aspect=18, pad=0.02, extend=look.extend, extendfrac=0.06)
     bar.outline.set_linewidth(0.5)
     bar.ax.tick_params(labelsize=size, width=0.5, length=2.5)
-    bar.ax.hlines(levels, 0, 1, transform=bar.ax.get_yaxis_transform(), color="black", linewidth=0.4)
+    bar.ax.hlines(look.levels, 0, 1, transform=bar.ax.get_yaxis_transform(), color="black", linewidth=0.4)
     bar.set_label(label, fontsize=size)
     return bar
+
+
+def dashes(levels):
+    """Line styles of contours: those below zero are dashed."""
+    return [NEGATIVE_DASHES if level < 0 else "solid" for level in levels]
 
 
 def time_label(seconds):

@@ -23,9 +23,10 @@ class Maps:
     times: np.ndarray | None
     standard_error: np.ndarray | None
     row_kind: str = "output"
+    frequencies: np.ndarray | None = None
 
 
-def select_maps(explanation, *, output=None, band=None, time=None):
+def select_maps(explanation, *, output=None, band=None, time=None, bins=False):
     """Take maps out of an explanation.
 
     Parameters
@@ -40,6 +41,8 @@ def select_maps(explanation, *, output=None, band=None, time=None):
         averaged over the usual EEG bands).
     time : float or (float, float), optional
         The nearest time, or the mean between two times, in seconds; None takes all.
+    bins : bool
+        Keep each frequency as a map of its own (those of the band, where one is given) instead of averaging.
 
     Returns
     -------
@@ -65,21 +68,29 @@ def select_maps(explanation, *, output=None, band=None, time=None):
     arrays = {name: explanation[name].transpose(*order).values for name in names}
     arrays = {name: a if rows else a[None] for name, a in arrays.items()}
     arrays = {name: a if columns else a[:, None] for name, a in arrays.items()}
-    return _narrow(arrays, explanation, rows, columns, output, band, time)
+    if bins and columns != "frequency":
+        raise ValueError(f"bins=True needs frequencies; this explanation has {', '.join(value.dims)}.")
+    return _narrow(arrays, explanation, rows, columns, (output, band, time, bins))
 
 
-def _narrow(arrays, explanation, rows, columns, output, band, time):
+def _narrow(arrays, explanation, rows, columns, wanted):
+    output, band, time, bins = wanted
     value, error = arrays["value"], arrays.get("standard_error")
     outputs = None if rows is None else list(explanation[rows].values)
     if output is not None:
         keep = [pick_label(outputs or [], output, "output")]
         value, outputs = value[keep], [outputs[keep[0]]]
         error = None if error is None else error[keep]
-    bands, times = None, None
+    bands, times, frequencies = None, None, None
     if columns in ("time", "lag"):
         times = np.asarray(explanation[columns].values, dtype=float)
         frames = _pick_time(value, error, times, time)
         value, error, times = frames.value, frames.error, frames.times
+    elif bins:
+        frequencies = np.asarray(explanation["frequency"].values, dtype=float)
+        inside = _inside_band(frequencies, band)
+        value, frequencies = value[:, inside], frequencies[inside]
+        error = None if error is None else error[:, inside]
     elif columns == "frequency":
         value, bands = _average_bands(value, np.asarray(explanation["frequency"].values, dtype=float), band)
         error = None
@@ -90,7 +101,7 @@ def _narrow(arrays, explanation, rows, columns, output, band, time):
             value, bands = value[:, keep], [bands[keep[0]]]
             error = None if error is None else error[:, keep]
     names = [str(name) for name in explanation["channel"].values]
-    return Maps(value, names, outputs, bands, times, error, row_kind(explanation))
+    return Maps(value, names, outputs, bands, times, error, row_kind(explanation), frequencies)
 
 
 def row_kind(explanation):
@@ -122,11 +133,12 @@ def pick_label(labels, wanted, what):
     )
 
 
-def pick_time(times, wanted):
-    """Index of the nearest time; a time outside the axis is an error."""
+def pick_time(times, wanted, name="time", unit="s"):
+    """Index of the nearest time (or frequency); one outside the axis is an error."""
     step = np.median(np.diff(times)) if len(times) > 1 else np.inf
-    if not times.min() - step <= wanted <= times.max() + step:
-        raise ValueError(f"time={wanted!r} s lies outside the time axis, {times.min():g} to {times.max():g} s.")
+    if not isinstance(wanted, (int, float, np.number)) or not times.min() - step <= wanted <= times.max() + step:
+        reach = f"{times.min():g} to {times.max():g} {unit}"
+        raise ValueError(f"{name}={wanted!r} {unit} lies outside the {name} axis, {reach}.")
     return int(np.abs(times - wanted).argmin())
 
 
@@ -153,15 +165,29 @@ def _pick_time(value, error, times, wanted):
     return Frames(value[:, keep].mean(axis=1, keepdims=True), None, np.array([times[keep].mean()]))
 
 
-def _average_bands(value, frequencies, band):
+def _wanted_bands(band):
     if band is None:
-        wanted = EEG_BANDS
-    elif isinstance(band, str):
+        return EEG_BANDS
+    if isinstance(band, str):
         index = pick_label(list(EEG_BANDS), band, "band")
-        wanted = dict([list(EEG_BANDS.items())[index]])
-    else:
-        low, high = band
-        wanted = {f"{low:g}\N{EN DASH}{high:g} Hz": (low, high)}
+        return dict([list(EEG_BANDS.items())[index]])
+    low, high = band
+    return {f"{low:g}\N{EN DASH}{high:g} Hz": (low, high)}
+
+
+def _inside_band(frequencies, band):
+    """Which frequencies lie in a band; all without one."""
+    if band is None:
+        return np.ones(len(frequencies), dtype=bool)
+    (inside,) = band_masks(frequencies, _wanted_bands(band))
+    if not inside.any():
+        reach = f"{frequencies.min():g} to {frequencies.max():g} Hz"
+        raise ValueError(f"No frequency falls into {band}: they run from {reach}.")
+    return inside
+
+
+def _average_bands(value, frequencies, band):
+    wanted = _wanted_bands(band)
     inside = dict(zip(wanted, band_masks(frequencies, wanted), strict=True))
     inside = {name: keep for name, keep in inside.items() if keep.any()}
     if not inside:

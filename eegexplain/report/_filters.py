@@ -9,6 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from eegexplain._text import legend_name
 from eegexplain._torch import TorchNet
 from eegexplain.inspection.coverage import class_rhythms, passes
+from eegexplain.plotting._waves import oversampled
 from eegexplain.report._findings import Figure, Findings
 from eegexplain.report._trust import Check
 
@@ -195,7 +196,8 @@ def _draw_map(ax, values, job):
 
     ch_names = job.data.ch_names
     if job.data.on_scalp:
-        TopomapDisplay.from_values(values, ch_names).plot(ax=ax, colorbar=False, vlim=1.0)
+        display = TopomapDisplay.from_values(values, ch_names, positions=job.data.montage)
+        display.plot(ax=ax, colorbar=False, vlim=1.0)
         return
     ax.barh(np.arange(len(ch_names)), values, color="0.5")
     ax.set(xlim=(-1, 1), yticks=[], ylabel=f"{len(ch_names)} channels")
@@ -220,8 +222,10 @@ def _draw_template(axes, template, job):
     peak = int(np.abs(template[channel]).argmax())
     _draw_map(axes[0], template[:, peak] / scale, job)
     times = 1000 * (np.arange(template.shape[1]) - template.shape[1] // 2) / job.data.sfreq
+    fine = np.linspace(times[0], times[-1], len(oversampled(times)))
     for place, style in zip(np.argsort(-strength)[:3], ("-", "--", ":"), strict=False):
-        axes[1].plot(times, template[place] / scale, style, label=legend_name(ch_names[place]), linewidth=1.3)
+        wave = oversampled(template[place] / scale)
+        axes[1].plot(fine, wave, style, label=legend_name(ch_names[place]), linewidth=1.3)
     axes[1].legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=1.4)
     axes[1].spines[["top", "right"]].set_visible(False)
     axes[1].tick_params(labelsize=8)

@@ -40,7 +40,7 @@ def attribution(job):
         mask = None
         if job.evidence.tested is not None:  # channels last, as they are drawn
             mask = job.evidence.tested.significant.sel(output=outputs).transpose("output", "band", "channel").values
-        drawn = topomaps(shown.by_band, outputs, label, mask)
+        drawn = topomaps(job, shown.by_band, outputs, label, mask)
         figures.append(Figure("attribution_by_band", drawn, "Attribution by band", seen(shown.by_band, outputs)))
     drawn = spectra(job, shown.by_bin, label)
     told_by_bin = seen(shown.by_bin, outputs)

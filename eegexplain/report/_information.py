@@ -32,8 +32,11 @@ def information(job):
     told = [*tell(found.by_band, exact), *([found.note] if found.note else [])]
     figures = [_figure("information_by_band", found.by_band, "Bits by band", " ".join(told[1:]), truth=exact)]
     if job.data.on_scalp:
-        caption = "Bits lost without a channel, by band"
-        figures.append(_figure("information_by_channel", found.by_channel, caption, _seen(found.by_channel)))
+        caption, places = "Bits lost without a channel, by band", job.data.montage
+        told_by_channel = _seen(found.by_channel)
+        figures.append(
+            _figure("information_by_channel", found.by_channel, caption, told_by_channel, positions=places)
+        )
     return Findings(
         lines=told,
         html=[TEXT, f"<p>{html.escape(' '.join(told))} {MARKS}</p>{table(found.by_band, exact)}"],
@@ -119,6 +122,6 @@ def _seen(found):
     return f"Most bits are lost without {', '.join(told)}."
 
 
-def _figure(name, found, caption, seen, truth=None):
-    options = {} if truth is None else {"truth": truth}
+def _figure(name, found, caption, seen, **options):
+    options = {key: value for key, value in options.items() if value is not None}
     return Figure(name, found.plot(**options).figure_, caption, seen)

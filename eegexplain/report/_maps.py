@@ -26,6 +26,10 @@ WHERE_ARTIFACTS_SHOW = (
     "Ocular cells are frontal channels below 8 Hz, muscle cells channels on the edge of the cap from 13 Hz on, line "
     "cells all channels at 50 Hz: the brain shows there, too, so that a peak is a reason to look, no proof."
 )
+NO_PLACES = (
+    "There are no scalp maps: the names of the channels are in no montage, and the file says no positions. Set a "
+    "montage before saving the epochs, or rename the channels."
+)
 NOISE_MEANING = {
     "data": "what co-varies with the output in these data (perturbations have the data's own cross-spectrum)",
     "independent": "what the network does with each channel alone (perturbations are independent over channels)",
@@ -48,6 +52,7 @@ def perturbation(job):
         f"{NOISE_MEANING[job.options.noise]}. Mean of {len(job.folds)} networks, each on trials it never saw. "
         f"{explain_marks(by_band, job)} That a map differs from zero does not show that the network decodes.</p>"
         f"{table_of_cells(cells)}<p>{html.escape(str(artifacts))} {WHERE_ARTIFACTS_SHOW}</p>"
+        f"{'' if job.data.on_scalp else f'<p>{NO_PLACES}</p>'}"
     )
     return Findings(
         lines=[*describe(cells, label), f"Artifacts: {artifacts}"],
@@ -76,10 +81,10 @@ def _draw_beside_data(job, label):
     whose, unit = f"for class {shown[-1]}" if len(shown) == 1 else "for each class", data.by_band.attrs["label"]
     if job.data.on_scalp:
         caption = f"What the networks use {whose}, by band"
-        drawn = topomaps(network.by_band, shown, label)
+        drawn = topomaps(job, network.by_band, shown, label)
         figures.append(Figure("network_by_band", drawn, caption, seen(network.by_band, shown)))
         caption = f"How the data differ {whose}, by band"
-        drawn = topomaps(data.by_band, shown, unit)
+        drawn = topomaps(job, data.by_band, shown, unit)
         figures.append(Figure("data_by_band", drawn, caption, seen(data.by_band, shown)))
     for place, output in enumerate(shown):
         panels = [
@@ -142,11 +147,11 @@ def describe(cells, label):
 
 
 def explain_marks(explanation, job):
-    """Sentences about the errors of a map, and what its dots and hatching mean."""
+    """Sentences about the errors of a map, and what its dots and outlines mean."""
     degrees = explanation.attrs["degrees_of_freedom"]
     n_cells = explanation["value"].isel(output=0).size * len(shown_outputs(explanation))
     return (
-        "White dots mark, and hatching leaves free, what is beyond zero: beyond "
+        "White dots, and outlines around cells that are not pale, mark what is beyond zero: beyond "
         f"{familywise_limit(n_cells, degrees):.1f} errors for the first of {n_cells} cells by band (Holm: 5 % for all "
         f"cells of a map together, t with {degrees} degrees of freedom; with more folds, fewer errors are enough), and "
         f"of at least {100 * SMALLEST:.0f} % of the map's largest value. The error is the total one: over the "
@@ -174,12 +179,12 @@ def beyond(display, explanation):
     return beyond_zero(display.values, display.standard_error, explanation.attrs["degrees_of_freedom"])
 
 
-def topomaps(explanation, outputs, label, mask=None):
+def topomaps(job, explanation, outputs, label, mask=None):
     """Scalp maps, classes by bands, with electrodes beyond zero marked, or these."""
     from eegexplain.plotting import TopomapDisplay
 
     picked = named_classes(explanation.sel(output=outputs))
-    display = TopomapDisplay.from_explanation(picked, label=label)
+    display = TopomapDisplay.from_explanation(picked, label=label, positions=job.data.montage)
     marked = beyond(display, explanation) if mask is None else mask
     return display.plot_grid(mask=marked, panel_size=1.7).figure_
 
@@ -188,8 +193,9 @@ def spectra(job, explanation, label):
     """Channel-by-frequency maps of all classes, with shared colours."""
     from eegexplain.plotting import SpectralMapDisplay
 
-    display = SpectralMapDisplay.from_explanation(named_classes(explanation), label=label)
-    figure = display.plot(order="front" if job.data.on_scalp else None, hatch=~beyond(display, explanation)).figure_
+    named, places = named_classes(explanation), job.data.montage
+    display = SpectralMapDisplay.from_explanation(named, label=label, positions=places)
+    figure = display.plot(order="front" if job.data.on_scalp else None, fade=~beyond(display, explanation)).figure_
     figure.set_figheight(max(figure.get_figheight(), LOWEST))
     return figure
 
@@ -209,7 +215,9 @@ def side_by_side(job, explanations, output):
     height = float(np.clip(0.15 * n_channels + 1.1, LOWEST, 9.5))
     figure, axes = plt.subplots(1, len(explanations), figsize=(10, height), layout="constrained")
     for ax, (explanation, title, label) in zip(axes, explanations, strict=True):
-        display = SpectralMapDisplay.from_explanation(explanation, output=output, fmax=45.0, label=label)
-        display.plot(ax=ax, order="front" if job.data.on_scalp else None, hatch=~beyond(display, explanation))
+        display = SpectralMapDisplay.from_explanation(
+            explanation, output=output, fmax=45.0, label=label, positions=job.data.montage
+        )
+        display.plot(ax=ax, order="front" if job.data.on_scalp else None, fade=~beyond(display, explanation))
         ax.set_title(plain(title), pad=26)
     return figure

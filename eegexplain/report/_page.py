@@ -6,8 +6,9 @@ import pathlib
 from dataclasses import dataclass, field
 
 from eegexplain._text import readable
+from eegexplain.plotting._payload import page_file
 from eegexplain.report._trust import MARKS, Check
-from eegexplain.report.explorer import Explorer, page_file
+from eegexplain.report.explorer import Explorer
 
 PILLS = {"decodes": "good", "may recognize subjects": "doubt", "not shown to decode": "bad"}
 

@@ -9,6 +9,7 @@ from sklearn.utils import Bunch
 
 from eegexplain._text import readable
 from eegexplain._validation import check_array_like, check_bands, lookup, refuse_masked
+from eegexplain.plotting.scalp.positions import have_places
 
 # Columns that say who or what a trial comes from; stimuli and conditions may well belong to one class.
 _IDENTITY = re.compile(r"(^|_)(subject|participant|patient|recording|session|run|block|day|site)s?(_id)?$", re.I)
@@ -37,6 +38,8 @@ class Trials:
         Channels that are no electrodes of the scalp, and bands outside the passband.
     simulation : Bunch or None
         The whole simulation, where the trials were simulated and nothing is left out of them.
+    montage : mne.Info or None
+        Where the channels lie whose names are in no montage; None where the names say it, or nobody does.
     """
 
     X: np.ndarray
@@ -50,11 +53,12 @@ class Trials:
     left_out: list
     bands_left_out: list
     simulation: Bunch | None
+    montage: Any = None
 
     @property
     def on_scalp(self) -> bool:
         """Whether every channel has a place on the scalp, so that maps can be drawn."""
-        return have_places(self.ch_names)
+        return have_places(self.ch_names, self.montage)
 
     @property
     def axes(self) -> dict[str, Any]:
@@ -104,7 +108,8 @@ def prepare_trials(data, bands="eeg", group_by=None):
     y, ch_names = np.asarray(data.y), [readable(name) for name in data.ch_names]
     passband = data.get("highpass"), data.get("lowpass")
     bands, bands_left_out = inside_passband(check_bands(bands, data.sfreq, X.shape[2]), *passband)
-    kept = scalp_channels(ch_names)
+    montage = own_montage(ch_names, data.get("info"))
+    kept = scalp_channels(ch_names, montage)
     whole = kept.all() and not bands_left_out and not any(passband)
     return Trials(
         X=X if kept.all() else X[:, kept],
@@ -118,6 +123,7 @@ def prepare_trials(data, bands="eeg", group_by=None):
         left_out=[name for name, inside in zip(ch_names, kept, strict=True) if not inside],
         bands_left_out=bands_left_out,
         simulation=data if whole and "truth" in data else None,
+        montage=montage,
     )
 
 
@@ -206,30 +212,38 @@ def inside_passband(bands, highpass, lowpass):
     return kept, [name for name in bands if name not in kept]
 
 
-def scalp_channels(ch_names):
-    """Which channels are electrodes of the 10-05 system; all, where most are none.
+def own_montage(ch_names, info):
+    """Where the channels lie by the file that they come from, when fewer of them have a place by their names.
 
     Parameters
     ----------
     ch_names : list of str
+    info : mne.Info or None
+
+    Returns
+    -------
+    mne.Info or None
+    """
+    if info is None:
+        return None
+    by_name, by_file = (sum(have_places([name], places) for name in ch_names) for places in (None, info))
+    return info if by_file > by_name else None
+
+
+def scalp_channels(ch_names, montage=None):
+    """Which channels are electrodes of the 10-05 system, or of a montage; all, where most are none.
+
+    Parameters
+    ----------
+    ch_names : list of str
+    montage : mne.Info or None
 
     Returns
     -------
     ndarray of bool of shape (n_channels,)
     """
-    located = np.array([have_places([name]) for name in ch_names])
+    located = np.array([have_places([name], montage) for name in ch_names])
     return located if located.mean() >= 0.5 else np.ones(len(ch_names), bool)
-
-
-def have_places(ch_names):
-    """Whether these channels have places on the scalp, each its own."""
-    from eegexplain.plotting import channel_positions
-
-    try:
-        channel_positions(ch_names)
-    except ValueError:
-        return False
-    return True
 
 
 def _readable_labels(labels):

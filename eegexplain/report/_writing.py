@@ -121,7 +121,7 @@ def write_job(job, folder, notify=None, sections=SECTIONS):
             scores_of(job.decoding),
             job.banner,
             together.conclusion,
-            _explorer(together.maps, job.data.bands),
+            _explorer(together.maps, job.data),
             list(together.checks),
             shown,
             facts_of(job, __version__, job.options.command),
@@ -132,11 +132,12 @@ def write_job(job, folder, notify=None, sections=SECTIONS):
     return together
 
 
-def _explorer(maps, bands):
+def _explorer(maps, data):
     """The maps that a reader can touch, up to 45 Hz; the data's own difference beside the others."""
     if not maps:
         return None
-    return Explorer(dict(maps), bands=bands, fmin=0.5, fmax=45.0, beside=OF_DATA if OF_DATA in maps else None)
+    beside = OF_DATA if OF_DATA in maps else None
+    return Explorer(dict(maps), bands=data.bands, fmin=0.5, fmax=45.0, beside=beside, montage=data.montage)
 
 
 def release_memory() -> None:

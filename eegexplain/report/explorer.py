@@ -1,21 +1,22 @@
 """A map that one can touch: scalp, spectrum and channels by frequency, linked, in one file without a network."""
 
 import html
-import json
 import os
 import pathlib
 from collections.abc import Mapping
-from functools import cache
-from importlib import resources
+from functools import partial
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from eegexplain._validation import EEG_BANDS
-from eegexplain.report._payload import AXES, colors, edges, pack_layer, places_of
+from eegexplain.inspection._errors import familywise_limit
+from eegexplain.plotting._payload import AXES, colors, edges, pack_layer, page_file, places_of, script_safe
+from eegexplain.plotting.scalp.positions import own_positions
 
-_SCRIPTS = ("triangles.js", "payload.js", "drawing.js", "scalp.js", "spectrum.js", "grid.js", "files.js", "explorer.js")
+_SCRIPTS = ("triangles.js", "payload.js", "drawing.js", "scalp.js", "spectrum.js", "grid.js", "files.js", "elements.js",
+            "explorer.js")  # fmt: skip
 MOST_OUTPUTS, MOST_CELLS = 64, 4_000_000
 
 
@@ -35,8 +36,8 @@ class Explorer:
         maps over frequencies those over `bands` may stand.
     title : str, default=""
     montage : optional
-        Positions, as `plotting.channel_positions` takes them; None looks names up in the 10-05 system. Where a name has
-        no position the page says so and shows no scalp.
+        Positions, as `plotting.channel_positions` takes them; None looks names up in the 10-05 system, then in what the
+        explainer was fitted on. Where a name has no position the page says so and shows no scalp.
     bands : dict of str to (float, float), optional
         Ranges of frequency to choose from, in Hz. None is delta to gamma.
     fmin, fmax : float, default=0 and None
@@ -79,6 +80,8 @@ class Explorer:
         if beside is not None and beside not in maps:
             raise ValueError(f"beside must be one of the maps ({', '.join(map(repr, maps))}), got {beside!r}.")
         first = next(iter(maps.values()))
+        if montage is None:
+            montage = own_positions(next(iter(named.values())) if named else explanation, first)
         self.axis = _axis(first)
         bands = EEG_BANDS if bands is None else bands
         outputs = first["output"].to_numpy() if "output" in first["value"].dims else [""]
@@ -105,9 +108,7 @@ class Explorer:
         -------
         str
         """
-        text = json.dumps(self._payload, separators=(",", ":"), allow_nan=False)
-        for sign in "<>&\u2028\u2029":  # names from data never end the element, nor begin another
-            text = text.replace(sign, f"\\u{ord(sign):04x}")
+        text = script_safe(self._payload)
         return f'<div class="eegexplain-explorer"><script type="application/json">{text}</script></div>'
 
     @staticmethod
@@ -174,14 +175,6 @@ class Explorer:
             f'<iframe srcdoc="{html.escape(self.page())}" title="{html.escape(self.title or "Explorer")}" '
             'style="width:100%;height:760px;border:0"></iframe>'
         )
-
-
-@cache
-def page_file(name):
-    """A file of the page, without its indentation and comments: a fifth of what would be sent."""
-    text = (resources.files("eegexplain.report") / "page" / name).read_text(encoding="utf-8")
-    lines = (line.strip() for line in text.splitlines())
-    return "".join(f"{line}\n" for line in lines if not line.startswith(("//", "/**")))
 
 
 def _dataset(given):
@@ -259,7 +252,9 @@ def _payload(maps, axis, montage, bands, beside):
     layers = []
     for key, one in maps.items():
         title = key or str(one.attrs.get("label", one.attrs.get("method", "value")))
-        layers.append(pack_layer(title, one, axis, short=title.lower(), beside=key == beside and key != ""))
+        limit_of = partial(familywise_limit, degrees_of_freedom=one.attrs.get("degrees_of_freedom", np.inf))
+        drawn_beside = key == beside and key != ""
+        layers.append(pack_layer(title, one, axis, short=title.lower(), beside=drawn_beside, limit_of=limit_of))
     low, high = layers[0]["lows"][0], layers[0]["highs"][-1]
     return {
         "channels": channels,

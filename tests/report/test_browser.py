@@ -1,7 +1,5 @@
 """The page in a browser: nothing is asked of a network, and hands change what is seen."""
 
-import shutil
-
 import pytest
 from PIL import Image
 
@@ -11,19 +9,6 @@ from eegexplain.report._trust import MARKS, Check
 from tests.report.test_explorer import explanation
 
 pytestmark = pytest.mark.browser
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """The system's Chromium, without a window."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install 'eegexplain[browser]'")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as running:
-        found = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Marks on the maps of the report."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import xarray as xr
 from matplotlib.lines import Line2D
@@ -18,6 +20,7 @@ def test_marks_are_the_cells_beyond_zero_of_the_whole_figure():
     variables = {"value": (tuple(coords), value), "standard_error": (tuple(coords), error)}
     explanation = xr.Dataset(variables, coords, {"degrees_of_freedom": 9})
     before = (np.abs(value[1]) > 2 * error[1]).sum()
-    figure = topomaps(explanation, ["1"], "r")
+    job = SimpleNamespace(data=SimpleNamespace(montage=None))
+    figure = topomaps(job, explanation, ["1"], "r")
     dots = [line for line in figure.findobj(Line2D) if line.get_markerfacecolor() == "white"]
     assert sum(len(line.get_xdata()) for line in dots) == 1 < before

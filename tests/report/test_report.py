@@ -201,6 +201,7 @@ def test_channels_without_a_place_are_explained_without_maps(nasty):
     _, job, part = nasty
     names = {figure.name for figure in part.figures}
     assert not job.data.on_scalp and "by_frequency_0" in names and "network_by_band" not in names
+    assert "There are no scalp maps" in (nasty[0] / "report.html").read_text(encoding="utf-8")
 
 
 def test_contributions_follow_from_setting_a_filter_to_nothing(demo):

@@ -54,6 +54,22 @@ def test_columns_that_say_where_trials_come_from():
     assert list(find_identities(data)) == ["run"]
 
 
+def test_channels_of_an_own_montage_lie_where_the_file_says():
+    mne = pytest.importorskip("mne")
+    names = ["E1", "E2", "Cz", "X9"]
+    places = dict(zip(names, 0.09 * np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1], [-1, 0, 0.0]]), strict=True))
+    info = mne.create_info(names, 128.0, "eeg")
+    data = Bunch(**DATA | {"X": RNG.standard_normal((6, 4, 64)), "ch_names": names, "info": info})
+    assert prepare_trials(data).montage is None and not prepare_trials(data).on_scalp
+    info.set_montage(mne.channels.make_dig_montage(places, coord_frame="head"))
+    found = prepare_trials(data)
+    assert found.on_scalp and found.montage is info and found.ch_names == names and not found.left_out
+    info["chs"][1]["loc"][:3] = np.nan
+    assert prepare_trials(data).left_out == ["E2"] and prepare_trials(data).on_scalp
+    known = prepare_trials(Bunch(**DATA | {"info": mne.create_info(["C3", "C4"], 128.0, "eeg")}))
+    assert known.montage is None and known.on_scalp
+
+
 @pytest.mark.parametrize(
     ("limits", "left_out"),
     [

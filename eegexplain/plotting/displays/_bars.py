@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from eegexplain._text import plain
 from eegexplain._total import TotalInformation
+from eegexplain.plotting._ink import ink, tone
 from eegexplain.plotting.displays._shares import COLOUR, GREY, MEANING, OUTSIDE, SMALLEST_FONT, Amounts, borders
 
-CEILING = "0.93"
+CEILING = 0.07  # of ink
 SMALLEST_SPAN = 0.05  # of the entropy of the label
 LEGEND = (*MEANING.values(), "light: not told from 0", "95 % interval", "each fold", "exact", "entropy of the label")
 LIGHT = 0.72  # how much white is in a cell that is not told from 0
@@ -64,9 +65,10 @@ class Bars:
         x, ends = np.arange(len(names)), np.cumsum(shares.values)
         starts = np.concatenate([[0.0], ends[:-1]])
         self._bars(x, shares, width=0.8, bottom=starts, plain_cells=np.array([name == OUTSIDE for name in names]))
+        line = {"color": tone(self.ax, 0.6), "linewidth": 0.6, "zorder": 1}
         for place in range(len(names)):
             stop = len(names) + 0.3 if place == len(names) - 1 else place + 1
-            self.ax.plot([place - 0.4, stop + 0.4], [ends[place]] * 2, color="0.4", linewidth=0.6, zorder=1)
+            self.ax.plot([place - 0.4, stop + 0.4], [ends[place]] * 2, **line)
         self._truth(x, shares.name, 0.8, starts)
         self._total(len(names) + 0.3)
         self._name([*x, len(names) + 0.3], [*names, "total"])
@@ -100,7 +102,7 @@ class Bars:
         low, high = min(0.0, *self.tops), max(self.tops)
         span = high - low or 1.0
         ax.set_ylim(low - 0.05 * span if low < 0 else 0.0, high + 0.08 * span)
-        ax.axhline(0, color="0.2", linewidth=0.8, zorder=4)
+        ax.axhline(0, color=tone(ax, 0.8), linewidth=0.8, zorder=4)
         ax.spines[["top", "right"]].set_visible(False)
         ax.tick_params(axis="y", labelsize=8)
         options: dict[str, Any] = {"frameon": False, "fontsize": SMALLEST_FONT, "handlelength": 1.2}
@@ -131,12 +133,12 @@ class Bars:
             self._interval(x, ends, half)
         if amounts.folds is not None and np.ndim(bottom) == 0:
             spread = np.broadcast_to(x + 0.22 * width, amounts.folds.shape)
-            look = {"s": 5, "color": "0.35", "linewidths": 0, "zorder": 3}
+            look = {"s": 5, "color": tone(self.ax, 0.65), "linewidths": 0, "zorder": 3}
             self.handles["each fold"] = self.ax.scatter(spread, amounts.folds, **look)
         self.tops += [*np.nan_to_num(ends + np.nan_to_num(half)), *np.nan_to_num(ends - np.nan_to_num(half))]
 
     def _interval(self, x, y, half):
-        look = {"fmt": "none", "ecolor": "0", "elinewidth": 0.8, "capsize": 1.5, "zorder": 3}
+        look = {"fmt": "none", "ecolor": ink(self.ax), "elinewidth": 0.8, "capsize": 1.5, "zorder": 3}
         self.handles["95 % interval"] = self.ax.errorbar(x, y, yerr=half, **look)
 
     def _truth(self, x, name, width, bottom=0.0):
@@ -154,7 +156,8 @@ class Bars:
         total = self.total
         half = self.quantile * total.standard_error
         self.tops += [total.value + half, total.value - half]
-        self.handles["entropy of the label"] = self.ax.bar([x], [total.entropy], 0.8, color=CEILING, zorder=0)
+        most = self.ax.bar([x], [total.entropy], 0.8, color=tone(self.ax, CEILING), zorder=0)
+        self.handles["entropy of the label"] = most
         self.ax.bar([x], [total.value], 0.5, color=self.color["total"], zorder=2)
         self._interval([x], [total.value], half)
         if max(self.tops) > 0.3 * total.entropy:

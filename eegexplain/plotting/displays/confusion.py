@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from eegexplain._text import plain
+from eegexplain.plotting._ink import tone
 
 # Okabe and Ito's blue, and a grey for what chance reaches: apart in colour and in lightness.
-_FOUND_COLOUR, _CHANCE_COLOUR, _MATRIX = "#0072B2", "0.8", "Blues"
+_FOUND_COLOUR, _CHANCE, _MATRIX = "#0072B2", 0.2, "Blues"  # chance: a share of ink
 
 
 class ConfusionDisplay:
@@ -87,10 +88,10 @@ class ConfusionDisplay:
 
     def _draw_recalls(self, ax, names):
         found, places = self.confusion, np.arange(len(names))
-        limits = np.nan_to_num(found.chance_upper)
-        self.chance_ = ax.barh(places, limits, height=0.7, color=_CHANCE_COLOUR, label="5 % of permuted labels reach")
-        means = np.nan_to_num(found.chance)
-        ax.vlines(means, places - 0.35, places + 0.35, color="0.3", linestyle=":", label="mean of permuted labels")
+        limits, grey = np.nan_to_num(found.chance_upper), tone(ax, _CHANCE)
+        self.chance_ = ax.barh(places, limits, height=0.7, color=grey, label="5 % of permuted labels reach")
+        means, grey = np.nan_to_num(found.chance), tone(ax, 0.7)
+        ax.vlines(means, places - 0.35, places + 0.35, color=grey, linestyle=":", label="mean of permuted labels")
         reach = np.abs(np.stack([found.low, found.high]) - found.recall)
         self.points_ = ax.errorbar(found.recall, places, xerr=reach, fmt="o", color=_FOUND_COLOUR, capsize=3,
                                    label="recall, 95 % interval")  # fmt: skip

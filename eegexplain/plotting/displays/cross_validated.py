@@ -11,6 +11,7 @@ from scipy import stats
 from eegexplain._arrays import check_number
 from eegexplain._text import plain
 from eegexplain._validation import check_array_like, check_option, positive_int
+from eegexplain.plotting._ink import tone
 from eegexplain.plotting._selection import row_kind, row_title
 from eegexplain.plotting.displays.spectra import SpectralMapDisplay
 
@@ -37,7 +38,7 @@ class CrossValidatedDisplay:
     error_given_networks : array of shape (n_cells,), optional
         Errors over trials alone; drawn as a thick bar inside the interval.
     mask : array of bool of shape (n_cells,), optional
-        Cells that are beyond zero: bold, and not hatched in the map. None takes those whose interval leaves out zero.
+        Cells that are beyond zero: bold, and outlined in the map. None takes those whose interval leaves out zero.
     spectral_map : SpectralMapDisplay, optional
         The map, drawn on the left; None draws cells alone.
     each : str, default="fold"
@@ -185,9 +186,9 @@ class CrossValidatedDisplay:
         )
         self.ax_ = axes[0, -1]
         if beside:
-            hatched = ~self.mask.reshape(self.spectral_map.values.shape)
-            self.spectral_map.plot(ax=axes[0, 0], hatch=hatched)
-            told = (axes[0, 0].get_xlabel(), "hatched: not significant")
+            unsure = ~self.mask.reshape(self.spectral_map.values.shape)
+            self.spectral_map.plot(ax=axes[0, 0], fade=unsure)
+            told = (axes[0, 0].get_xlabel(), "pale: not significant")
             axes[0, 0].set_xlabel(", ".join(filter(None, told)))
         self._draw_cells(self.ax_, min(n_cells, len(self.value)), confidence)
         return self
@@ -197,7 +198,7 @@ class CrossValidatedDisplay:
         order = np.argsort(-np.nan_to_num(np.abs(self.value)), kind="stable")[:n_cells]
         rows = np.arange(len(order))
         half = self._interval(confidence)[order]
-        ax.axvline(0, color="0.3", linewidth=0.8)
+        ax.axvline(0, color=tone(ax, 0.7), linewidth=0.8)
         self.points_ = ax.scatter(
             self.fold_value[:, order], np.broadcast_to(rows + 0.22, (len(self.fold_value), len(order))),
             s=9, color=_FOLD_COLOUR, linewidths=0, label=f"each {self.each}", zorder=2,
@@ -216,7 +217,8 @@ class CrossValidatedDisplay:
             )  # fmt: skip
         ax.set_yticks(rows, [plain(self.cells[place]) for place in order], fontsize=8)
         for tick, place in zip(ax.get_yticklabels(), order, strict=True):
-            tick.set(fontweight="bold" if self.mask[place] else "normal", color="0" if self.mask[place] else "0.45")
+            strength, weight = (1.0, "bold") if self.mask[place] else (0.55, "normal")
+            tick.set(fontweight=weight, color=tone(ax, strength))
         ax.set_ylim(len(order) - 0.4, -0.6)
         ax.set_xlabel(plain(self.label))
         ax.set_title(plain(self.note), fontsize=9, loc="right")

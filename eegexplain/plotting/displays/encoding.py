@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from eegexplain._text import legend_name
 from eegexplain._validation import check_array_like
 from eegexplain.plotting._drafts import draft, replace_draft
+from eegexplain.plotting._ink import ink, tone
 
 # Okabe and Ito's colours, told apart by colour-blind readers; black is left for summaries.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -98,7 +99,7 @@ class HRFDisplay:
         """
         self.ax_ = ax = _axes(ax, (4.2, 2.8))
         self.figure_ = ax.figure
-        ax.axhline(0, color="0.6", linewidth=0.7, zorder=0)
+        ax.axhline(0, color=tone(ax, 0.4), linewidth=0.7, zorder=0)
         self.lines_ = [
             ax.plot(t, response, color=_color(i), label=legend_name(label), **{"linewidth": 1.8, **(line_kw or {})})[0]
             for i, (t, response, label) in enumerate(zip(self.times, self.responses, self.labels, strict=True))
@@ -259,7 +260,7 @@ class TuningCurveDisplay:
         style = {"facecolors": "none", "linewidths": 1.2, "cmap": "viridis", "transOffset": ax.transData}
         self.circles_ = EllipseCollection(2 * sd, 2 * sd, np.zeros(len(sd)), units="xy", offsets=np.c_[x, y], **style)
         ax.add_collection(self.circles_)
-        ax.plot(x, y, ".", color="0.3", markersize=2)
+        ax.plot(x, y, ".", color=tone(ax, 0.7), markersize=2)
         reach = 1.05 * np.abs(np.concatenate([x - sd, x + sd, y - sd, y + sd])).max()
         ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="x", ylabel="y", aspect="equal")
         if self.r2 is not None:
@@ -365,7 +366,7 @@ class R2Display:
         self.bars_ = ax.hist(self.r2, borders, color=COLORS[0], alpha=0.85, label=label)[2]
         if self.null is not None:
             weights = np.full(len(self.null), len(self.r2) / len(self.null))
-            style = {"histtype": "step", "color": "black", "linewidth": 1.2, "label": "nothing to explain"}
+            style = {"histtype": "step", "color": ink(ax), "linewidth": 1.2, "label": "nothing to explain"}
             ax.hist(self.null, borders, weights=weights, **style)
             ax.legend(frameon=False, fontsize=8)
         middle = float(np.median(self.r2))

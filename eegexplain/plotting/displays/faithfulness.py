@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from eegexplain.plotting._ink import tone
+
 # Okabe and Ito's blue and a neutral grey: apart in colour and in lightness.
 _MAP_COLOUR, _RANDOM_COLOUR = "#0072B2", "0.55"
 
@@ -55,7 +57,8 @@ class FaithfulnessDisplay:
             _, ax = plt.subplots(figsize=(4.2, 3.2), layout="constrained")
         shares = 100 * self.curve.fractions
         self.ax_, self.figure_, self.lines_, self.bands_ = ax, ax.figure, [], []
-        ax.fill_between(shares, self.curve.scores.mean(1), self.curve.random_scores.mean(1), color="0.92", linewidth=0)
+        means = self.curve.scores.mean(1), self.curve.random_scores.mean(1)
+        ax.fill_between(shares, *means, color=tone(ax, 0.08), linewidth=0)
         for scores, colour, style, name in ((self.curve.scores, _MAP_COLOUR, "-", "order of the map"),
                                             (self.curve.random_scores, _RANDOM_COLOUR, "--", "random order")):
             mean = scores.mean(1)

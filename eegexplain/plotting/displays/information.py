@@ -8,6 +8,7 @@ import numpy as np
 from eegexplain._text import plain
 from eegexplain._total import total_information
 from eegexplain.plotting._drafts import draft, replace_draft
+from eegexplain.plotting._ink import ink
 from eegexplain.plotting.displays import _shares
 from eegexplain.plotting.displays._bars import Bars
 from eegexplain.plotting.displays._shares import ORDERED, SMALLEST_FONT, cell_names
@@ -224,13 +225,13 @@ class InformationDisplay:
             _, ax = plt.subplots(figsize=figsize or size, layout="constrained")
         colors, unsure = _Colors(values, self.total), ~(told & self.total.shown)
         display = SpectralMapDisplay(values[None], names, **axis, label=plain(self.label))
-        display.plot(ax=ax, vlim=colors.limits, cmap=colors.map, hatch=unsure[None])
+        display.plot(ax=ax, vlim=colors.limits, cmap=colors.map, fade=unsure[None])
         self.ax_, self.axes_, self.figure_ = ax, np.array([ax]), ax.figure
         ax.tick_params(labelsize=8)
         for tick in ax.get_yticklabels():
             tick.set_fontsize(max(SMALLEST_FONT, tick.get_fontsize()))
         if unsure.any():
-            told_as = filter(None, (ax.get_xlabel(), "hatched: not told from 0"))
+            told_as = filter(None, (ax.get_xlabel(), "pale: not told from 0"))
             ax.set_xlabel(", ".join(told_as), fontsize=SMALLEST_FONT)
         _dress_bar(display.colorbar_)
 
@@ -258,7 +259,7 @@ class InformationDisplay:
         """The sentence above everything, in lines that fit."""
         width = self.figure_.get_figwidth() if alone else self.ax_.get_position().width * self.figure_.get_figwidth()
         lines = textwrap.fill(plain(text), max(24, int(width / 0.062)))
-        look = {"fontsize": 8, "color": "0" if self.total.shown else "#b3261e"}
+        look = {"fontsize": 8, "color": ink(self.ax_) if self.total.shown else "#b3261e"}
         if alone:
             self.title_ = self.figure_.suptitle(lines, x=0.02, ha="left", **look)
         else:

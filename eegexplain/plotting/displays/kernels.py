@@ -1,6 +1,7 @@
 """Temporal response functions: kernels over lags, features and the scalp."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,11 +9,10 @@ from numpy.typing import ArrayLike
 from eegexplain._text import plain
 from eegexplain._validation import check_array_like, check_option
 from eegexplain.plotting._drafts import draft, replace_draft
+from eegexplain.plotting._ink import ink, tone
 from eegexplain.plotting._look import SEQUENTIAL, draw_colorbar, time_label
+from eegexplain.plotting.scalp._joint import highest_peaks
 from eegexplain.plotting.scalp.maps import TopomapDisplay
-
-# Share of the highest peak that a lag needs to be mapped unasked.
-SMALLEST_PEAK = 0.2
 
 
 class TRFDisplay:
@@ -30,6 +30,8 @@ class TRFDisplay:
         Names of the features.
     label : str
         What the values are, with their unit.
+    positions : optional
+        Where the electrodes lie, as `channel_positions` takes it; None looks their names up.
 
     Attributes
     ----------
@@ -56,6 +58,7 @@ class TRFDisplay:
         *,
         features: Sequence[str] | None = None,
         label: str = "weight",
+        positions: Any = None,
     ):
         self.kernels = check_array_like("kernels", kernels, dtype=float)
         self.times = check_array_like("times", times, dtype=float)
@@ -71,6 +74,7 @@ class TRFDisplay:
         if len(self.features) != self.kernels.shape[1]:
             raise ValueError(f"There are {len(self.features)} names for {self.kernels.shape[1]} features.")
         self.label = label
+        self.positions = positions
 
     @classmethod
     def from_estimator(cls, fitter, ch_names=None, *, scalp="targets", features=None, label=None, **plot_options):
@@ -160,32 +164,31 @@ class TRFDisplay:
         """Positions of the lags to map: the nearest ones, or the highest peaks in order of time."""
         if np.ndim(lags):
             return np.array([np.abs(self.times - lag).argmin() for lag in lags])
-        padded = np.concatenate([[-np.inf], strength, [-np.inf]])
-        rises = (strength >= padded[:-2]) & (strength > padded[2:])
-        peaks = np.flatnonzero(rises & (strength >= SMALLEST_PEAK * strength.max()))
-        return np.sort(peaks[np.argsort(-strength[peaks], kind="stable")[: int(lags)]])
+        return highest_peaks(strength, int(lags))
 
     def _draw_maps(self, kernel, chosen, grid, vlim):
         """Maps with shared limits and one colour bar."""
         self.maps_ = []
         if not len(chosen):
             return
-        display = TopomapDisplay.from_values(kernel[:, chosen].T, self.ch_names, label=self.label)
+        display = TopomapDisplay.from_values(
+            kernel[:, chosen].T, self.ch_names, label=self.label, positions=self.positions
+        )
         for i, lag in enumerate(self.times[chosen]):
             ax = self.figure_.add_subplot(grid[0, i])
             display.plot(ax=ax, frame=i, colorbar=False, vlim=vlim, title=time_label(lag))
             self.maps_.append(ax)
-        draw_colorbar(display.im_, self.maps_, display.look(vlim=vlim).levels, self.label)
+        draw_colorbar(display.im_, self.maps_, display.look(vlim=vlim), self.label)
 
     def _draw_lines(self, ax, kernel, strength, row):
         """All channels in grey, their root mean square in black, and marks at the maps' lags."""
         milliseconds = 1000 * self.times
         ax.spines[["top", "right"]].set_visible(False)
-        ax.axhline(0, color="0.6", linewidth=0.7, zorder=0)
+        ax.axhline(0, color=tone(ax, 0.4), linewidth=0.7, zorder=0)
         for lag in self.lags_:
             ax.axvline(1000 * lag, color="#D55E00", linewidth=0.9, linestyle=(0, (3, 2)), zorder=0)
-        self.lines_ = ax.plot(milliseconds, kernel.T, color="0.55", linewidth=0.6)
-        self.rms_ = ax.plot(milliseconds, strength, color="black", linewidth=1.8, label="root mean square")[0]
+        self.lines_ = ax.plot(milliseconds, kernel.T, color=tone(ax, 0.45), linewidth=0.6)
+        self.rms_ = ax.plot(milliseconds, strength, color=ink(ax), linewidth=1.8, label="root mean square")[0]
         name = f"{plain(self.features[row])}: {self.label}" if len(self.features) > 1 else self.label
         ax.set(xlabel="lag (ms)", ylabel=name, xlim=self._reach())
         ax.legend(frameon=False, fontsize=8)

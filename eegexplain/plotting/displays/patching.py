@@ -10,6 +10,7 @@ from scipy import stats
 from eegexplain._arrays import check_number
 from eegexplain._text import plain
 from eegexplain._validation import check_array_like, positive_int
+from eegexplain.plotting._ink import tone
 
 # Okabe and Ito's: apart in color and lightness.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -145,7 +146,7 @@ class PatchingDisplay:
                                            markersize=3.5, elinewidth=1.2, label=plain(name)))  # fmt: skip
             if self.contrast is not None and np.isfinite(self.contrast[place]) and self.contrast[place] < 2 * reach:
                 ax.axvline(self.contrast[place], color=color, linewidth=1, linestyle=":")
-        ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
+        ax.axvline(0, color=tone(ax, 0.4), linewidth=0.8, zorder=0)
         ax.set_yticks(rows, [plain(self.units[place]) for place in order], fontsize=8)
         ax.set_ylim(len(order) - 0.4, -0.6)
         ax.set_xlabel(plain(self.label))

@@ -6,11 +6,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eegexplain._text import plain
+from eegexplain._text import plain, readable
 from eegexplain._validation import EEG_BANDS, check_array_like, check_option
+from eegexplain.plotting._column import column_width
 from eegexplain.plotting._drafts import draft, replace_draft
-from eegexplain.plotting._look import DIVERGING, make_look
+from eegexplain.plotting._ink import ink, tone
+from eegexplain.plotting._look import DIVERGING, SMALLEST_BAR_TEXT, make_look
 from eegexplain.plotting._selection import row_kind, row_title
+from eegexplain.plotting._words import fitted, size_in_points, text_width
+from eegexplain.plotting.scalp.positions import channel_positions, own_positions
+
+LEAST_LINE = 7.0  # points between the names of channels
+BAND_TEXT, LEAST_TURNED = 7.0, 12.0  # points: of a band's name, and from one turned name to the next
+PALE = 0.35  # opacity of cells that are not told from zero
+MOST_IN_A_LINE = {1: 1, 2: 2, 4: 2}  # panels of so many outputs; else three
 
 
 class SpectralMapDisplay:
@@ -30,16 +39,18 @@ class SpectralMapDisplay:
     outputs : sequence of length n_outputs, optional
         Labels of the first axis.
     standard_error : array of the shape of `values`, optional
-        Cells whose value is less than two of these from zero are hatched.
+        Cells whose value is less than two of these from zero are pale, the others outlined.
     label : str, default=""
         What the values are; written at the colour bar.
     row_kind : str, default="output"
         What an output is, written before a label that is a bare number: "class 1".
+    positions : optional
+        Where the electrodes lie, as `channel_positions` takes it, for ``order="front"``; None looks names up.
 
     Attributes
     ----------
-    ax_, axes_, figure_, images_, hatches_, colorbar_
-        Artists of the last `plot`.
+    ax_, axes_, figure_, images_, outlines_, colorbar_
+        Artists of the last `plot`; outlines are None where no cell is pale.
 
     Examples
     --------
@@ -63,6 +74,7 @@ class SpectralMapDisplay:
         standard_error: ArrayLike | None = None,
         label: str = "",
         row_kind: str = "output",
+        positions: Any = None,
     ):
         gaps: dict[str, Any] = {"dtype": float, "allow_nan": True, "allow_inf": True}
         self.values = check_array_like("values", values, **gaps)
@@ -75,10 +87,11 @@ class SpectralMapDisplay:
             self.standard_error = check_array_like("standard_error", standard_error, **gaps)
         self.label = label
         self.row_kind = row_kind
+        self.positions = positions
         self._check()
 
     @classmethod
-    def from_explanation(cls, explanation, *, output=None, fmin=0.0, fmax=45.0, label=None):
+    def from_explanation(cls, explanation, *, output=None, fmin=0.0, fmax=45.0, label=None, positions=None):
         """Make a display from a labelled explanation; nothing is drawn yet.
 
         Parameters
@@ -91,6 +104,8 @@ class SpectralMapDisplay:
             Frequencies to show, in Hz; a `fmax` of None shows all.
         label : str, optional
             None is the explanation's own label.
+        positions : optional
+            As for the class.
 
         Returns
         -------
@@ -127,18 +142,22 @@ class SpectralMapDisplay:
             standard_error=arrays.get("standard_error"),
             label=str(explanation.attrs.get("label", "") if label is None else label),
             row_kind=row_kind(explanation),
+            positions=positions,
         )
 
     @classmethod
-    def from_estimator(cls, estimator, *, output=None, fmin=0.0, fmax=45.0, label=None, **plot_options):
+    def from_estimator(
+        cls, estimator, *, output=None, fmin=0.0, fmax=45.0, label=None, positions=None, **plot_options
+    ):
         """Draw the explanation of a fitted explainer; a later `plot` takes the place of this figure.
 
         Parameters
         ----------
         estimator : fitted explainer
             Anything with an ``explanation_`` over channels and frequencies or bands.
-        output, fmin, fmax, label
-            As in `from_explanation`.
+        output, fmin, fmax, label, positions
+            As in `from_explanation`. Without `positions` channels whose names are in no montage lie where the trials
+            that the explainer was fitted on say.
         **plot_options : dict
             For `plot`.
 
@@ -149,10 +168,16 @@ class SpectralMapDisplay:
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(estimator, "explanation_")
-        display = cls.from_explanation(estimator.explanation_, output=output, fmin=fmin, fmax=fmax, label=label)
+        found = estimator.explanation_
+        positions = own_positions(estimator, found) if positions is None else positions
+        display = cls.from_explanation(
+            found, output=output, fmin=fmin, fmax=fmax, label=label, positions=positions
+        )
         return draft(display.plot(**plot_options), plot_options.get("ax"))
 
-    def plot(self, *, ax=None, order=None, bands="eeg", hatch=True, vlim=None, cmap=None, panel_size=None, im_kw=None):
+    def plot(
+        self, *, ax=None, order=None, bands="eeg", fade=True, vlim="robust", cmap=None, panel_size=None, im_kw=None
+    ):
         """Draw one panel per output.
 
         Parameters
@@ -163,14 +188,16 @@ class SpectralMapDisplay:
             Channels from top to bottom: from the front of the head to its back, or these indices; None keeps the order.
         bands : "eeg", None or dict of str to (float, float)
             Frequency bands to mark.
-        hatch : bool or array of bool of the shape of `values`
-            Hatch the cells that are less than two standard errors from zero, or these.
-        vlim : float or (float or None, float or None), optional
-            Limits of the colours; None takes the largest absolute value, on both sides of zero.
+        fade : bool or array of bool of the shape of `values`
+            Make cells pale that are less than two standard errors from zero, or these, and outline the others.
+        vlim : float, (float or None, float or None), "robust" or None
+            Limits of the colours, on both sides of zero. None takes the largest absolute value; "robust" leaves out two
+            spikes of each output where they take more than a quarter of the scale and the others reach a quarter of
+            theirs. The colour bar has arrows where values lie beyond it.
         cmap : str or matplotlib.colors.Colormap, optional
             None is a diverging map safe for colour-blind readers.
         panel_size : (float, float), optional
-            Width and height of each panel in inches; None follows the number of channels.
+            Width and height of each panel in inches; None follows the numbers of channels and outputs.
         im_kw : dict, optional
             Further arguments of ``Axes.pcolormesh``.
 
@@ -181,37 +208,56 @@ class SpectralMapDisplay:
         Raises
         ------
         ValueError
-            For one `ax` and several outputs, an `order` that does not name every channel once, and a `hatch` of another
+            For one `ax` and several outputs, an `order` that does not name every channel once, and a `fade` of another
             shape.
         """
-        import matplotlib.pyplot as plt
-
         replace_draft(self)
-        n_outputs, n_channels, _ = self.values.shape
+        order, unsure = self._order(order), self._unsure(fade)
         if ax is None:
-            width, height = panel_size or (4.4, float(np.clip(0.15 * n_channels + 0.9, 2.0, 9.0)))
-            size = (width * n_outputs + 0.8, height)
-            _, axes = plt.subplots(1, n_outputs, figsize=size, layout="constrained", squeeze=False, sharey=True)
-        elif n_outputs > 1:
-            raise ValueError(f"ax takes one output, but there are {n_outputs}: choose one with output=...")
+            axes = self._make_axes(panel_size)
+        elif len(self.values) > 1:
+            raise ValueError(f"ax takes one output, but there are {len(self.values)}: choose one with output=...")
         else:
-            axes = np.array([[ax]])
-        order = self._order(order)
-        look = make_look(self.values[np.isfinite(self.values)], vlim, cmap or DIVERGING, False, 0)
-        self.axes_, self.ax_, self.figure_ = axes[0], axes[0, 0], axes[0, 0].figure
+            axes = np.array([ax])
+        look = make_look(np.where(np.isfinite(self.values), self.values, 0.0), vlim, cmap or DIVERGING, False, 0)
+        self.axes_, self.ax_, self.figure_ = axes, axes[0], axes[0].figure
         options = {"cmap": look.cmap, "vmin": look.vlim[0], "vmax": look.vlim[1], "rasterized": True, **(im_kw or {})}
-        self.images_, self.hatches_ = [], []
+        self.images_, self.outlines_ = [], []
         for row, panel in enumerate(self.axes_):
             cells = self.values[row][order]
-            self.images_.append(panel.pcolormesh(self._edges(), np.arange(n_channels + 1), cells, **options))
-            self.hatches_.append(self._draw_hatch(panel, row, order, hatch))
+            image = panel.pcolormesh(self._edges(), np.arange(len(order) + 1), cells, **options)
+            self.images_.append(image)
+            self.outlines_.append(None if unsure is None else self._fade(panel, image, unsure[row][order]))
             self._dress(panel, row, order, bands)
-        self.colorbar_ = self.figure_.colorbar(self.images_[0], ax=list(self.axes_), shrink=0.8, aspect=25, pad=0.02)
+        self.colorbar_ = self.figure_.colorbar(
+            self.images_[0], ax=list(self.axes_), shrink=0.8, aspect=25, pad=0.02, extend=look.extend, extendfrac=0.05
+        )
         self.colorbar_.outline.set_linewidth(0.5)
         self.colorbar_.set_label(self.label)
+        self.colorbar_.ax.tick_params(labelsize=max(SMALLEST_BAR_TEXT, 0.9 * size_in_points()))
         return self
 
     # ------------------------------------------------------------------------------------------------------ pieces
+
+    def _make_axes(self, panel_size):
+        """A figure with one panel per output, in lines."""
+        import matplotlib.pyplot as plt
+
+        n_outputs, n_channels, _ = self.values.shape
+        room = column_width()
+        n_columns = min(n_outputs, MOST_IN_A_LINE.get(n_outputs, 3)) if room is None else 1 + (n_outputs > 1)
+        n_lines = -(-n_outputs // n_columns)
+        tallest = 9.0 if n_lines == 1 else 4.5
+        width = (4.4 if n_columns < 3 else 3.6) if room is None else (room - 0.6) / n_columns
+        default = width, float(np.clip(0.15 * n_channels + 0.9, 2.0, tallest))
+        width, height = default if panel_size is None else panel_size
+        figure, axes = plt.subplots(
+            n_lines, n_columns, figsize=(room or width * n_columns + 0.8, height * n_lines), layout="constrained",
+            squeeze=False, sharey=True, sharex=True,
+        )  # fmt: skip
+        for ax in axes.flat[n_outputs:]:
+            figure.delaxes(ax)
+        return axes.ravel()[:n_outputs]
 
     def _edges(self):
         """Borders of the columns."""
@@ -222,45 +268,59 @@ class SpectralMapDisplay:
         middle = (self.frequencies[1:] + self.frequencies[:-1]) / 2
         return np.concatenate([[2 * self.frequencies[0] - middle[0]], middle, [2 * self.frequencies[-1] - middle[-1]]])
 
-    def _draw_hatch(self, ax, row, order, hatch):
-        """Hatch the cells that cannot be told from zero."""
-        given = np.ndim(hatch) > 0
-        if not given and (not hatch or self.standard_error is None):
+    def _unsure(self, fade):
+        """Which cells are pale; None where none are asked for."""
+        given = np.ndim(fade) > 0
+        if not given and (not fade or self.standard_error is None):
             return None
-        from matplotlib.collections import PolyCollection
-
-        unsure = np.asarray(hatch, dtype=bool) if given else ~(np.abs(self.values) >= 2 * self.standard_error)
+        unsure = np.asarray(fade, dtype=bool) if given else ~(np.abs(self.values) >= 2 * self.standard_error)
         if unsure.shape != self.values.shape:
-            raise ValueError(f"hatch must have the shape of the values, {self.values.shape}, got {unsure.shape}.")
-        unsure = unsure[row][order]
-        edges = self._edges()
-        boxes = [
-            [(edges[start], line), (edges[stop], line), (edges[stop], line + 1), (edges[start], line + 1)]
-            for line, cells in enumerate(unsure)
-            for start, stop in np.flatnonzero(np.diff(np.concatenate([[0], cells, [0]]))).reshape(-1, 2)
-        ]
-        hatched = PolyCollection(boxes, facecolors="none", edgecolors="0.62", hatch="//////", linewidths=0, zorder=2)
-        if hasattr(hatched, "set_hatch_linewidth"):  # matplotlib 3.10 and later; before, rcParams decide
-            hatched.set_hatch_linewidth(0.4)
-        return ax.add_collection(hatched, autolim=False)
+            raise ValueError(f"fade must have the shape of the values, {self.values.shape}, got {unsure.shape}.")
+        return unsure
+
+    def _fade(self, ax, image, unsure):
+        """Make cells pale and draw a line between these and the others: paleness alone could be a small value."""
+        from matplotlib.collections import LineCollection
+
+        if not unsure.any():
+            return None
+        image.set_alpha(np.where(unsure, PALE, 1.0))
+        edges, rows = self._edges(), np.arange(len(unsure) + 1)
+        framed = np.pad(~unsure, 1)  # what is beyond the map counts as pale
+        lines = [[(edges[j], rows[i]), (edges[j + 1], rows[i])]
+                 for i, j in np.argwhere(framed[1:, 1:-1] != framed[:-1, 1:-1])]  # fmt: skip
+        lines += [[(edges[j], rows[i]), (edges[j], rows[i + 1])]
+                  for i, j in np.argwhere(framed[1:-1, 1:] != framed[1:-1, :-1])]  # fmt: skip
+        outline = LineCollection(lines, colors=[ink(ax)], linewidths=0.7, capstyle="round", zorder=2)
+        return ax.add_collection(outline, autolim=False)
 
     def _dress(self, ax, row, order, bands):
         """Ticks, names, band marks and title of one panel."""
-        n_channels = len(order)
         ax.invert_yaxis() if not ax.yaxis_inverted() else None
-        line = 72 * ax.get_position().height * ax.figure.get_figheight() / n_channels
-        size = float(np.clip(0.8 * line, 4.0, 9.0))
-        ax.set_yticks(np.arange(n_channels) + 0.5, [plain(self.ch_names[i]) for i in order], fontsize=size)
-        ax.tick_params(length=0, axis="y")
+        self._name_channels(ax, order)
         ax.spines[:].set_linewidth(0.5)
         if self.outputs is not None and len(self.outputs) > 1:
             pad = 16 if bands is not None and self.frequencies is not None else None
-            ax.set_title(plain(row_title(self.outputs[row], self.row_kind)), pad=pad)
+            points = size_in_points("medium")
+            room = 72 * ax.figure.get_figwidth() * ax.get_position().width
+            ax.set_title(fitted(row_title(self.outputs[row], self.row_kind), room, points), pad=pad, fontsize=points)
+        last = ax.get_subplotspec() is None or row + ax.get_subplotspec().get_gridspec().ncols >= len(self.axes_)
         if self.frequencies is None:
             ax.set_xticks(np.arange(len(self.bands)) + 0.5, [plain(name) for name in self.bands])
             return
-        ax.set_xlabel("frequency (Hz)")
+        if last:
+            ax.set_xlabel("frequency (Hz)")
+        ax.tick_params(axis="x", labelbottom=bool(last))
         self._mark_bands(ax, EEG_BANDS if isinstance(bands, str) else bands or {})
+
+    def _name_channels(self, ax, order):
+        """Names of channels at their rows; of many, every second or third, so that they can be read."""
+        line = 72 * ax.get_position().height * ax.figure.get_figheight() / len(order)
+        every = max(1, int(np.ceil(LEAST_LINE / line)))
+        size = float(np.clip(0.8 * every * line, 6.0, min(9.0, size_in_points())))
+        ax.set_yticks(np.arange(len(order))[::every] + 0.5, [plain(self.ch_names[i]) for i in order[::every]],
+                      fontsize=size)  # fmt: skip
+        ax.tick_params(length=0, axis="y")
 
     def _mark_bands(self, ax, bands):
         """Names of the bands above the panel and lines at their borders."""
@@ -270,8 +330,11 @@ class SpectralMapDisplay:
             if start >= stop:
                 continue
             for border in (start, stop):
-                ax.axvline(border, color="0.35", linewidth=0.6, linestyle=(0, (4, 3)), zorder=3)
-            narrow = (stop - start) / (high - low) < 0.08
+                ax.axvline(border, color="0.35", linewidth=0.5, linestyle=(0, (4, 3)), zorder=3)
+            room = (stop - start) / (high - low) * 72 * ax.figure.get_figwidth() * ax.get_position().width
+            narrow = BAND_TEXT * text_width(readable(name)) > room
+            if narrow and room < LEAST_TURNED:
+                continue
             ax.text(
                 (start + stop) / 2,
                 1.01,
@@ -279,8 +342,8 @@ class SpectralMapDisplay:
                 transform=ax.get_xaxis_transform(),
                 ha="left" if narrow else "center",
                 va="bottom",
-                fontsize=7,
-                color="0.25",
+                fontsize=BAND_TEXT,
+                color=tone(ax, 0.75),
                 rotation=35 if narrow else 0,
                 rotation_mode="anchor",
             )
@@ -291,10 +354,8 @@ class SpectralMapDisplay:
         if order is None:
             return np.arange(n_channels)
         if isinstance(order, str):
-            from eegexplain.plotting.scalp.positions import channel_positions
-
             check_option("order", order, ("front",))
-            positions = channel_positions(self.ch_names)
+            positions = channel_positions(self.ch_names, self.positions)
             return np.lexsort((positions[:, 0], -np.round(positions[:, 1], 3)))
         order = np.asarray(order)
         if not np.array_equal(np.sort(order), np.arange(n_channels)):

@@ -11,6 +11,7 @@ from eegexplain._judge import one_sided_p
 from eegexplain._text import plain
 from eegexplain._total import total_information
 from eegexplain.plotting._drafts import draft, replace_draft
+from eegexplain.plotting._ink import ink
 from eegexplain.plotting._selection import pick_label
 from eegexplain.plotting.displays._shares import SMALLEST_FONT, quantile, read_amounts
 
@@ -234,8 +235,8 @@ class SynchronyDisplay:
             value, error = (float(one if name == "total" else one[self._place]) for one in (value, error))
             color = COLOURS[name] if self.shown else CLOSED
             ax.barh(place, value, height=0.6, color=color, zorder=2)
-            ax.errorbar(value, place, xerr=half * error, color="black", linewidth=0.9, zorder=3)
-        ax.axvline(0, color="black", linewidth=0.6, zorder=4)
+            ax.errorbar(value, place, xerr=half * error, color=ink(ax), linewidth=0.9, zorder=3)
+        ax.axvline(0, color=ink(ax), linewidth=0.6, zorder=4)
         ax.set_yticks(range(len(CONTROLS)), list(CONTROLS.values()), fontsize=SMALLEST_FONT)
         ax.invert_yaxis()
         ax.set_xlabel(f"information ({self.total.unit}s)", fontsize=8)
@@ -296,7 +297,7 @@ class SynchronyDisplay:
             known = "" if self.shown else " Information in their phase relations is not shown above 0."
             gate = f"Pairs in {self.band}. {gate}{known}"
         width = int(self.figure_.get_figwidth() / 0.062)
-        look = {"fontsize": 8, "color": "0" if self.shown else "#b3261e"}
+        look = {"fontsize": 8, "color": ink(self.ax_) if self.shown else "#b3261e"}
         self.title_ = self.figure_.suptitle(textwrap.fill(plain(gate), width), x=0.02, ha="left", **look)
         caution = str(self.explanation.attrs.get("caution", ""))
         marks = "Dots and arcs" if self.arcs_ else "Dots"

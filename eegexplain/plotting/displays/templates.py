@@ -1,7 +1,7 @@
 """Templates of filters, the sinusoids fitted to them, and the windows that drive the filters most."""
 
-import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,9 +9,12 @@ from numpy.typing import ArrayLike
 from eegexplain._text import plain
 from eegexplain._validation import check_array_like, check_indices, check_sfreq
 from eegexplain.plotting._drafts import draft, replace_draft
+from eegexplain.plotting._ink import tone
+from eegexplain.plotting._waves import oversampled
 from eegexplain.plotting.displays._pattern import check_patterns, draw_pattern
+from eegexplain.plotting.scalp.positions import own_positions
 
-TEMPLATE, FIT = "#1f4e79", "#d55e00"  # dark blue and vermilion: apart for colour-blind readers and in grey
+TEMPLATE, FIT = "#0072b2", "#d55e00"  # blue and vermilion: apart for colour-blind readers, seen on white and black
 FAINT = 0.25  # amplitudes below this share of the largest get no arrow
 
 
@@ -39,6 +42,8 @@ class TemplateDisplay:
         What the templates are; written at the vertical axes.
     patterns : complex array of shape (n_filters, n_channels), optional
         What goes with the filters' outputs: topographies, which filters are not (see `models.filter_patterns`).
+    positions : optional
+        Where the electrodes lie, as `channel_positions` takes it; None looks their names up.
 
     Attributes
     ----------
@@ -68,6 +73,7 @@ class TemplateDisplay:
         window_index: ArrayLike | None = None,
         label: str = "",
         patterns: ArrayLike | None = None,
+        positions: Any = None,
     ):
         self.templates = check_array_like("templates", templates, dtype=float)
         self.ch_names = [str(name) for name in ch_names]
@@ -79,10 +85,11 @@ class TemplateDisplay:
         self.window_index = None if window_index is None else check_indices("window_index", window_index)
         self.label = label
         self.patterns = None if patterns is None else check_patterns(patterns)
+        self.positions = positions
         self._check()
 
     @classmethod
-    def from_explanation(cls, explanation, *, sinusoids=None, label=None):
+    def from_explanation(cls, explanation, *, sinusoids=None, label=None, positions=None):
         """Make a display from a labelled explanation; nothing is drawn yet.
 
         Parameters
@@ -93,6 +100,8 @@ class TemplateDisplay:
             Explanation of a `SinusoidFitter` for the same templates.
         label : str, optional
             None is the explanation's own.
+        positions : optional
+            As for the class.
 
         Returns
         -------
@@ -111,10 +120,11 @@ class TemplateDisplay:
             extra |= {"params_sin": sinusoids["value"].values, "r2_sin": sinusoids["r2_sin"].values}
         names, sfreq = explanation["channel"].values, explanation.attrs["sfreq"]
         label = str(explanation.attrs.get("label", "")) if label is None else label
-        return cls(value.transpose("filter", "channel", "lag").values, names, sfreq, label=label, **extra)
+        templates = value.transpose("filter", "channel", "lag").values
+        return cls(templates, names, sfreq, label=label, positions=positions, **extra)
 
     @classmethod
-    def from_estimator(cls, estimator, *, label=None, **plot_options):
+    def from_estimator(cls, estimator, *, label=None, positions=None, **plot_options):
         """Draw the templates of a fitted estimator; a later `plot` takes the place of this figure.
 
         Parameters
@@ -124,6 +134,8 @@ class TemplateDisplay:
             patterns.
         label : str, optional
             What the templates are.
+        positions : optional
+            As for the class; None also takes what the trials of an explainer say (MNE's epochs and recordings).
         **plot_options : dict
             For `plot`.
 
@@ -153,7 +165,10 @@ class TemplateDisplay:
         names = getattr(estimator, "ch_names_", None) or [f"ch{i}" for i in range(source.templates_.shape[1])]
         sfreq = getattr(estimator, "sfreq_", None) or getattr(estimator, "sfreq", None) or 1.0
         own = getattr(getattr(source, "explanation_", None), "attrs", {}).get("label", "filter")
-        display = cls(source.templates_, names, sfreq, label=own if label is None else label, **extra)
+        if positions is None and hasattr(source, "explanation_"):
+            positions = own_positions(source, source.explanation_)
+        label = own if label is None else label
+        display = cls(source.templates_, names, sfreq, label=label, positions=positions, **extra)
         return draft(display.plot(**plot_options))
 
     # ----------------------------------------------------------------------------------------------------- drawing
@@ -254,8 +269,10 @@ class TemplateDisplay:
             if i >= len(shown):
                 ax.set_axis_off()
                 continue
-            ax.plot(self._times, centred[i], color=TEMPLATE, linewidth=1.2)
-            ax.plot(self._times, scale * template, "--", color=FIT, linewidth=1.0)
+            waves = oversampled(np.stack([centred[i], scale * template]))
+            times = np.linspace(0, self._times[-1], waves.shape[1])
+            ax.plot(times, waves[0], color=TEMPLATE, linewidth=1.2)
+            ax.plot(times, waves[1], "--", color=FIT, linewidth=1.0)
             if self.window_index is not None:
                 trial, sample = self.window_index[k, i]
                 ax.set_title(f"trial {trial}, {1000 * sample / self.sfreq:.0f} ms", fontsize=7)
@@ -287,8 +304,10 @@ class TemplateDisplay:
         shown = self._strongest(k)[: len(axes)]
         limit = 1.1 * np.abs(self.templates[k]).max() or 1.0
         for number, (ax, channel) in enumerate(zip(axes, shown, strict=True)):
-            ax.axhline(0, color="0.8", linewidth=0.6, zorder=0)
-            self.lines_ += ax.plot(self._times, self.templates[k, channel], color=TEMPLATE, linewidth=1.4)
+            ax.axhline(0, color=tone(ax, 0.2), linewidth=0.6, zorder=0)
+            wave = oversampled(self.templates[k, channel])
+            times = np.linspace(0, self._times[-1], len(wave))
+            self.lines_ += ax.plot(times, wave, color=TEMPLATE, linewidth=1.4)
             title = plain(self.ch_names[channel])
             if self.params_sin is not None:
                 title += self._draw_fit(ax, k, channel)
@@ -308,14 +327,11 @@ class TemplateDisplay:
         return f"  {frequency:.1f} Hz{r2}" if amplitude > 0 else "  no sinusoid"
 
     def _positions(self):
-        from eegexplain.plotting.scalp.positions import channel_positions
+        from eegexplain.plotting.scalp.positions import channel_positions, have_places
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                return channel_positions(self.ch_names)
-            except ValueError:
-                return None
+        if self.positions is not None or have_places(self.ch_names):
+            return channel_positions(self.ch_names, self.positions)
+        return None
 
     def _draw_scalp(self, ax, k, positions):
         """Amplitude per channel as a map with phase arrows; None where there is no place to draw it."""

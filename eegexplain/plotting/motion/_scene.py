@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eegexplain._text import plain, readable
-from eegexplain.plotting._look import time_label
+from eegexplain._text import plain
 from eegexplain.plotting.scalp import _head
 from eegexplain.plotting.scalp.topography import map_radius, topography
 
@@ -20,6 +19,9 @@ _FIRST_GREY = 2 * N_COLOURS  # black
 _BLOCK = 8  # frames interpolated at once
 _DPI = 100
 _DARK = "0.15"
+_LIGHT = dict.fromkeys(  # the palette's page is white, whatever the style is
+    ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), "black"
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Trace:
     error: np.ndarray | None
     label: str
     baseline: float = 0.0
+    channel: int | None = None  # whose curve it is; None where it was given as an array
 
 
 class Scene:
@@ -81,6 +84,8 @@ class Scene:
         self._inside = np.flatnonzero(visible)
         self._weights = self.operator.matrix[visible[self.operator.inside]]
         self._overlays = {}
+        rows, columns = np.indices(visible.shape) // max(2, self.map_box[2] // 130)
+        self._dashes = (rows + columns) % 3 > 0  # of contours below zero
 
     # ------------------------------------------------------------------------------------------------------ layout
 
@@ -138,6 +143,12 @@ class Scene:
 
     def background(self):
         """Draw all that never changes; returns palette indices of shape (height, width)."""
+        from matplotlib import rc_context
+
+        with rc_context(_LIGHT):
+            return self._to_indices(_render(self._draw_background()))
+
+    def _draw_background(self):
         figure = self._figure()
         self._head_axes(figure)
         self._draw_colour_bar(figure)
@@ -148,16 +159,19 @@ class Scene:
             self.label_box[0] / self.size[0], 1 - (self.label_box[1] + 0.5 * self.label_box[3]) / self.size[1],
             plain(self.title), fontsize=font, ha="left", va="center", color=_DARK,
         )  # fmt: skip
-        return self._to_indices(_render(figure))
+        return figure
 
     def overlay(self, column):
         """Draw what lies over the map in this frame: shade (0, 1 or 2 = opaque) and indices, on the map's square."""
+        from matplotlib import rc_context
+
         mask = self.display.mask_of(self.mask, self.row, column)
         key = None if mask is None else mask.tobytes()
         if key not in self._overlays:
-            figure = self._figure()
-            ax = self._head_axes(figure)
-            self.display._draw_electrodes(ax, self.row, column, self.sensors, self.mask, self.names)
+            with rc_context(_LIGHT):
+                figure = self._figure()
+                ax = self._head_axes(figure)
+                self.display._draw_electrodes(ax, self.row, column, self.sensors, self.mask, self.names)
             left, top, side = self.map_box
             picture = _render(figure)[top : top + side, left : left + side]
             alpha = picture[..., 3] / 255
@@ -176,7 +190,8 @@ class Scene:
         top, side = self.map_box[1], self.map_box[2]
         ax = self._axes(figure, (self._bar_left, top + int(0.15 * side), int(0.9 * font), int(0.7 * side)))
         colours = ListedColormap(self.palette[:N_COLOURS] / 255)
-        bar = figure.colorbar(ScalarMappable(Normalize(*self.look.vlim), colours), cax=ax)
+        scale, extend = ScalarMappable(Normalize(*self.look.vlim), colours), self.look.extend
+        bar = figure.colorbar(scale, cax=ax, extend=extend, extendfrac=0.06)
         size = 0.8 * 72 * font / _DPI
         bar.outline.set_linewidth(0.5)
         bar.ax.tick_params(labelsize=size, width=0.6, length=3, color=_DARK, labelcolor=_DARK)
@@ -197,14 +212,15 @@ class Scene:
         ax.spines[["top", "right"]].set_visible(False)
         ax.tick_params(labelsize=size, width=0.6, length=3, color=_DARK, labelcolor=_DARK)
         ax.locator_params(axis="y", nbins=3)
-        ax.set_xlabel("time (s)" if self.display.times is not None else "frame", fontsize=size, color=_DARK, labelpad=1)
+        unit = "time (s)" if self.display.times is not None else "frequency (Hz)"
+        ax.set_xlabel("frame" if self.display.along is None else unit, fontsize=size, color=_DARK, labelpad=1)
         ax.set_ylabel(self.trace.label, fontsize=size, color=_DARK)
 
     @property
     def trace_x(self):
-        """Horizontal coordinates of the trace: seconds, or frame numbers."""
-        times = self.display.times
-        return np.arange(self.n_frames, dtype=float) if times is None else times
+        """Horizontal coordinates of the trace: seconds, Hz, or frame numbers."""
+        along = self.display.along
+        return np.arange(self.n_frames, dtype=float) if along is None else along
 
     def cursor(self, column):
         """First pixel column of the cursor in this frame."""
@@ -250,7 +266,10 @@ class Scene:
 
     def _compose(self, field, levels, shade, drawn):
         colour = np.clip(field + 0.5, 0, N_COLOURS - 0.5).astype(np.uint8)
-        line = _borders(sum((field > level).view(np.uint8) for level in levels)) if len(levels) else 0
+        above = [(field > level).view(np.uint8) for level in levels]
+        below = int((self.look.levels < 0).sum())
+        line = _borders(sum(above[below:])) if above[below:] else False
+        line |= _borders(sum(above[:below])) & self._dashes if below else False
         colour += N_COLOURS * ((shade == 1) | line).astype(np.uint8)
         return np.where((shade == 2) | ~self._mask_of_map, drawn, colour)
 
@@ -270,9 +289,7 @@ class Scene:
 
     def frame_label(self, column):
         """Time or band of a frame; its number where there is neither."""
-        if self.display.times is not None:
-            return time_label(self.display.times[column])
-        return str(column) if self.display.bands is None else readable(self.display.bands[column])
+        return self.display.column_label(column) or str(column)
 
 
 class _LabelWriter:

@@ -13,12 +13,13 @@ from eegexplain._text import plain
 from eegexplain._validation import lookup
 from eegexplain.plotting._selection import pick_label
 from eegexplain.plotting.motion._containers import find_ffmpeg, write_apng, write_gif, write_mp4, write_webp
-from eegexplain.plotting.motion._html import write_html
+from eegexplain.plotting.motion._player import write_player
 from eegexplain.plotting.motion._scene import Scene, Trace
+from eegexplain.plotting.motion._smooth import smoothed
 from eegexplain.plotting.scalp._contours import draw_contours
 from eegexplain.plotting.scalp._head import move_sensors
 
-_WRITERS = {".gif": write_gif, ".png": write_apng, ".webp": write_webp, ".html": write_html, ".mp4": write_mp4}
+_WRITERS = {".gif": write_gif, ".png": write_apng, ".webp": write_webp, ".html": write_player, ".mp4": write_mp4}
 
 
 def save(
@@ -41,6 +42,7 @@ def save(
     cmap: Any = None,
     sequential: bool = False,
     title: str | None = None,
+    smooth: float | None = None,
     verbose: int = 0,
 ) -> pathlib.Path:
     """Save all frames of a display as a moving picture.
@@ -53,14 +55,15 @@ def save(
     display : TopomapDisplay
         With several frames.
     path : str or path-like
-        The ending names the format: ``.gif``, ``.png`` (animated PNG), ``.webp``, ``.html`` (one file with play, pause
-        and a slider), ``.mp4`` (needs ffmpeg). The file appears when it is complete; an interrupt leaves none.
+        The ending names the format: ``.gif``, ``.png`` (animated PNG), ``.webp``, ``.mp4`` (needs ffmpeg), ``.html``:
+        one file with the values themselves, whose map is drawn by the browser, to play at any speed, hover and click.
+        The file appears when it is complete; an interrupt leaves none.
     fps : float
         Frames per second. GIF rounds the duration of a frame to 10 ms, at least 20 ms.
     output : label or int, optional
         Which output; None is the first.
     size : (int, int)
-        Width and height in pixels, up to 2000 each.
+        Width and height in pixels, up to 2000 each; of a page the largest width.
     loop : bool
         Start again at the end.
     trace : str or array of shape (n_frames,), optional
@@ -76,6 +79,9 @@ def save(
         As in `TopomapDisplay.plot`.
     title : str, optional
         Written at the upper left; None is the label of the output where there are several.
+    smooth : float, optional
+        Smooth over time by a Gaussian of this full width at half maximum, in seconds: attributions flicker from sample
+        to sample. A trace given as an array stays as it is. Errors become weighted means of errors, upper bounds.
     verbose : int
         1 shows a progress bar.
 
@@ -87,7 +93,7 @@ def save(
     Raises
     ------
     ValueError
-        For an unknown ending, rate, size or trace.
+        For an unknown ending, rate, size or trace, and `smooth` without evenly spaced times.
     OSError
         When the folder cannot be written.
     RuntimeError
@@ -111,16 +117,19 @@ def save(
     if isinstance(fps, bool) or not isinstance(fps, numbers.Real) or not 0 < fps <= 1000:
         raise ValueError(f"fps must be a number of frames per second above 0 and up to 1000; got {fps!r}.")
     size = _check_size(size)
+    display = display if smooth is None else smoothed(display, smooth)
     row, _ = display.locate(output=output, frame=0)
     look = display.look(vlim=vlim, cmap=cmap, sequential=sequential, contours=contours)
     display.mask_of(mask, row, 0)
     curve = _check_trace(display, row, trace, trace_error, trace_label, float(trace_baseline))
-    scene = Scene(
-        display, row, size=size, look=look, trace=curve, sensors=sensors, names=names, mask=mask,
-        title=display.row_label(row) if title is None else title, verbose=verbose,
-    )  # fmt: skip
+    title = display.row_label(row) if title is None else title
+    shown = {"size": size, "look": look, "trace": curve, "sensors": sensors, "names": names, "mask": mask,
+             "title": title}  # fmt: skip
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
-        writer(file, scene, fps=fps, loop=loop)
+        if writer is write_player:
+            writer(file, display, row, fps=fps, loop=loop, **shown)
+        else:
+            writer(file, Scene(display, row, verbose=verbose, **shown), fps=fps, loop=loop)
     return path
 
 
@@ -187,14 +196,15 @@ def _check_size(size):
 
 def _check_trace(display, row, trace, error, label, baseline):
     """Curve under the map: a channel by name, or values given."""
-    n_frames = display.values.shape[1]
+    n_frames, channel = display.values.shape[1], None
     if trace is None:
         return None
     if isinstance(trace, str):
-        channel = pick_label(display.ch_names, trace, "trace")
-        values, label = display.values[row, :, channel], label or plain(display.ch_names[channel])
+        place = pick_label(display.ch_names, trace, "trace")
+        channel = place if error is None and baseline == 0 else None
+        values, label = display.values[row, :, place], label or plain(display.ch_names[place])
         if error is None and display.standard_error is not None:
-            error = np.asarray(display.standard_error)[row, :, channel]
+            error = np.asarray(display.standard_error)[row, :, place]
     else:
         values = np.asarray(trace, dtype=float)
     for name, given in (("trace", values), ("trace_error", error)):
@@ -203,4 +213,5 @@ def _check_trace(display, row, trace, error, label, baseline):
                 f"{name} must be {n_frames} finite values, one per frame; got shape {np.shape(given)}"
                 f"{'' if np.isfinite(given).all() else ', not all finite'}."
             )
-    return Trace(values, None if error is None else np.asarray(error, dtype=float), label or "", baseline)
+    error = None if error is None else np.asarray(error, dtype=float)
+    return Trace(values, error, label or "", baseline, channel)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from eegexplain._text import plain, readable
+from eegexplain.plotting._ink import ink, tone
 from eegexplain.plotting._look import axes_size, line_width
 from eegexplain.plotting.scalp.positions import HEAD_RADIUS
 
@@ -39,12 +40,12 @@ def draw_head(ax, operator):
     circle = np.column_stack([np.cos(angle), np.sin(angle)])
     ear = _ear()
     parts = [HEAD_RADIUS * part for part in (circle, _nose(), ear, ear * [-1, 1])]
-    style = {"color": "black", "zorder": 4, "clip_on": False, "solid_capstyle": "round", "solid_joinstyle": "round"}
+    style = {"color": ink(ax), "zorder": 4, "clip_on": False, "solid_capstyle": "round", "solid_joinstyle": "round"}
     outline = ax.add_artist(Line2D(*_joined(parts).T, linewidth=line_width(ax), **style))
     corners = operator.outline
     if not np.allclose(np.hypot(*corners.T), HEAD_RADIUS):
         closed = np.concatenate([corners, corners[:1]])
-        ax.add_artist(Line2D(*closed.T, **{**style, "linewidth": 0.5, "color": "0.4"}))
+        ax.add_artist(Line2D(*closed.T, **{**style, "linewidth": 0.5, "color": tone(ax, 0.6)}))
     left, right, low, high = limits(operator.radius)
     ax.set(xlim=(left, right), ylim=(low, high))
     ax.set_aspect("equal")
@@ -103,16 +104,17 @@ def move_sensors(lines, positions, mask):
     marked.set_data(*positions[mask].T)
 
 
-def draw_missing(ax, positions):
+def draw_missing(ax, positions, color="0.25"):
     """Draw a cross for each electrode without a value."""
     size = float(np.clip(2.5 + 0.8 * axes_size(ax), 3.5, 7))
-    return ax.plot(*positions.T, "x", color="0.25", markersize=size, markeredgewidth=0.3 * size, zorder=6)[0]
+    return ax.plot(*positions.T, "x", color=color, markersize=size, markeredgewidth=0.3 * size, zorder=6)[0]
 
 
-def draw_names(ax, positions, ch_names):
+def draw_names(ax, positions, ch_names, colors=("black", "white")):
     """Write names above the electrodes, as large as fits without overlap.
 
-    Where not even the smallest size fits, names that would overlap are left out, those of the 10-20 system last.
+    `colors` are those of letters and of their rim. Where not even the smallest size fits, names that would overlap are
+    left out, those of the 10-20 system last.
 
     Returns
     -------
@@ -131,11 +133,12 @@ def draw_names(ax, positions, ch_names):
         kept = _without_overlap(points, boxes, order)
         if len(kept) == len(ch_names):
             break
-    halo = [withStroke(linewidth=size / 4, foreground="white", alpha=0.75)]
+    front, rim = colors
+    halo = [withStroke(linewidth=size / 4, foreground=rim, alpha=0.75)]
     return [
         ax.annotate(
             plain(ch_names[k]), positions[k], xytext=(0, 2), textcoords="offset points", ha="center", va="bottom",
-            size=size, path_effects=halo, zorder=7, annotation_clip=False,
+            size=size, color=front, path_effects=halo, zorder=7, annotation_clip=False,
         )
         for k in sorted(kept)
     ]  # fmt: skip

@@ -25,6 +25,7 @@ class ShownValues:
         outputs: Sequence[Any] | None = None,
         times: Any = None,
         bands: Sequence[Any] | None = None,
+        frequencies: Any = None,
         standard_error: Any = None,
         label: str = "",
         row_kind: str = "output",
@@ -38,6 +39,7 @@ class ShownValues:
         self.outputs = outputs
         self.times = times
         self.bands = bands
+        self.frequencies = frequencies
         self.standard_error = standard_error
         self.label = label
         self.row_kind = row_kind
@@ -45,6 +47,11 @@ class ShownValues:
         self.extrapolate = extrapolate
         self.resolution = resolution
         self._check()
+
+    @property
+    def along(self):
+        """Times (s) or frequencies (Hz) of the frames; None where these are bands."""
+        return self.frequencies if self.times is None else self.times
 
     @property
     def topography(self):
@@ -117,7 +124,7 @@ class ShownValues:
         Parameters
         ----------
         output, band : str or int, optional
-            By label, else by index.
+            By label, else by index; where frames are frequencies, the one nearest to `band`, in Hz.
         time : float, optional
             Seconds; the nearest frame.
         frame : int, optional
@@ -137,6 +144,8 @@ class ShownValues:
         given = [name for name, value in (("band", band), ("time", time), ("frame", frame)) if value is not None]
         if len(given) > 1:
             raise ValueError(f"Give one of band, time and frame, not {' and '.join(given)}.")
+        if band is not None and self.frequencies is not None:
+            return row, pick_time(self.frequencies, band, "band", "Hz")
         if band is not None:
             return row, pick_label(list(self.bands or []), band, "band")
         if time is not None:
@@ -191,6 +200,8 @@ class ShownValues:
         """
         if self.times is not None:
             return time_label(self.times[column])
+        if self.frequencies is not None:
+            return f"{self.frequencies[column]:g} Hz"
         return "" if self.bands is None else readable(self.bands[column])
 
     def mask_of(self, mask, row, column):
@@ -222,11 +233,12 @@ class ShownValues:
 
     def _columns(self, times):
         n_frames = self.values.shape[1]
-        if self.times is None:
+        if self.along is None:
             return list(range(n_frames))
         if np.ndim(times) == 0:
             return list(np.unique(np.linspace(0, n_frames - 1, min(int(times), n_frames)).round().astype(int)))
-        return [pick_time(self.times, time) for time in times]
+        name, unit = ("time", "s") if self.frequencies is None else ("frequency", "Hz")
+        return [pick_time(self.along, time, name, unit) for time in times]
 
     def _check(self):
         gaps = {"dtype": float, "allow_nan": True, "allow_inf": True}
@@ -241,10 +253,15 @@ class ShownValues:
                 f"values must have shape (n_outputs, n_frames, n_channels), none of them 0; got {self.values.shape}."
             )
         n_outputs, n_frames, n_channels = self.values.shape
-        self.times = None if self.times is None else check_array_like("times", self.times, dtype=float)
+        for name in ("times", "frequencies"):
+            if getattr(self, name) is not None:
+                setattr(self, name, check_array_like(name, getattr(self, name), dtype=float))
+        if self.times is not None and self.frequencies is not None:
+            raise ValueError("Give either times or frequencies: frames are one of them.")
         for name, length, given in (
             ("positions", n_channels, self.positions), ("ch_names", n_channels, self.ch_names),
             ("times", n_frames, self.times), ("bands", n_frames, self.bands), ("outputs", n_outputs, self.outputs),
+            ("frequencies", n_frames, self.frequencies),
         ):  # fmt: skip
             if given is not None and len(given) != length:
                 raise ValueError(f"{name} has length {len(given)}, but the values need {length}: {self.values.shape}.")

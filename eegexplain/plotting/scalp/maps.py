@@ -2,14 +2,17 @@
 
 import numpy as np
 
-from eegexplain._text import plain
+from eegexplain.plotting._column import column_width
 from eegexplain.plotting._drafts import draft, replace_draft
+from eegexplain.plotting._ink import ink, tone
 from eegexplain.plotting._look import axes_size, draw_colorbar, font_size
 from eegexplain.plotting._selection import select_maps
 from eegexplain.plotting.scalp import _head
 from eegexplain.plotting.scalp._contours import draw_contours, outline_patch
+from eegexplain.plotting.scalp._grid import arrange, title_of, write_texts
+from eegexplain.plotting.scalp._joint import draw_joint
 from eegexplain.plotting.scalp._shown import ShownValues
-from eegexplain.plotting.scalp.positions import channel_positions
+from eegexplain.plotting.scalp.positions import channel_positions, own_positions
 
 
 class TopomapDisplay(ShownValues):
@@ -33,6 +36,8 @@ class TopomapDisplay(ShownValues):
         Times of the frames, in seconds.
     bands : sequence, optional
         Labels of the frames when these are not times.
+    frequencies : array of shape (n_frames,), optional
+        Frequencies of the frames, in Hz.
     standard_error : array of shape (n_outputs, n_frames, n_channels), optional
         Drawn as a band under animations.
     label : str
@@ -49,7 +54,8 @@ class TopomapDisplay(ShownValues):
     Attributes
     ----------
     ax_, figure_, im_, contours_, colorbar_, sensors_, names_
-        Artists of the last `plot`; `axes_` and `images_` those of the last `plot_grid`.
+        Artists of the last `plot`; `axes_` and `images_` those of the last `plot_grid`, None where a panel is empty;
+        `axes_` (the curve, then the maps), `images_` and `lines_` those of the last `plot_joint`.
     dropped_ : list of str
         Channels that were left out.
 
@@ -108,7 +114,7 @@ class TopomapDisplay(ShownValues):
 
     @classmethod
     def from_explanation(
-        cls, explanation, *, output=None, band=None, time=None, positions=None, head_radius=None, **options
+        cls, explanation, *, output=None, band=None, time=None, bins=False, positions=None, head_radius=None, **options
     ):
         """Make a display from a labelled explanation; nothing is drawn yet.
 
@@ -122,6 +128,8 @@ class TopomapDisplay(ShownValues):
             Band to take, by name or by limits in Hz; None takes all.
         time : float or (float, float), optional
             Nearest time, or mean between two times, in seconds; None takes all.
+        bins : bool
+            Keep each frequency as a frame of its own, for `plot_joint` and moving maps, instead of averaging bands.
         positions, head_radius, **options
             As in `from_values`.
 
@@ -129,12 +137,12 @@ class TopomapDisplay(ShownValues):
         -------
         TopomapDisplay
         """
-        maps = select_maps(explanation, output=output, band=band, time=time)
+        maps = select_maps(explanation, output=output, band=band, time=time, bins=bins)
         plane = channel_positions(maps.ch_names, positions, head_radius=head_radius)
         options.setdefault("label", str(explanation.attrs.get("label", "")))
         return cls(
             maps.values, plane, maps.ch_names, outputs=maps.outputs, times=maps.times, bands=maps.bands,
-            standard_error=maps.standard_error, row_kind=maps.row_kind, **options,
+            frequencies=maps.frequencies, standard_error=maps.standard_error, row_kind=maps.row_kind, **options,
         )  # fmt: skip
 
     @classmethod
@@ -150,7 +158,8 @@ class TopomapDisplay(ShownValues):
         estimator : fitted explainer
             Anything with an ``explanation_`` that has channels.
         output, band, time, positions
-            As in `from_explanation`.
+            As in `from_explanation`. Without `positions` channels whose names are in no montage lie where the trials
+            that the explainer was fitted on say (MNE's epochs and recordings).
         options : dict, optional
             Parameters of the class, such as ``{"method": "spherical"}``.
         ax : matplotlib.axes.Axes, optional
@@ -165,6 +174,7 @@ class TopomapDisplay(ShownValues):
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(estimator, "explanation_")
+        positions = own_positions(estimator, estimator.explanation_) if positions is None else positions
         display = cls.from_explanation(
             estimator.explanation_, output=output, band=band, time=time, positions=positions, **(options or {})
         )
@@ -198,8 +208,10 @@ class TopomapDisplay(ShownValues):
             Draw a dot at each electrode.
         interpolate : bool
             False draws coloured discs at the electrodes instead of a map.
-        vlim : float or (float or None, float or None), optional
-            Limits of the colours; a missing side mirrors the other. None takes the largest absolute value of all maps.
+        vlim : float, (float or None, float or None) or "robust", optional
+            Limits of the colours; a missing side mirrors the other. None takes the largest absolute value of all maps;
+            "robust" leaves out two spikes of each output where they take more than a quarter of the scale and the
+            others reach a quarter of theirs. The colour bar has arrows where values lie beyond it.
         cmap : str or matplotlib.colors.Colormap, optional
             Colour map; None is a diverging map safe for colour-blind readers.
         sequential : bool
@@ -221,14 +233,17 @@ class TopomapDisplay(ShownValues):
         look = self.look(vlim=vlim, cmap=cmap, sequential=sequential, contours=contours)
         replace_draft(self)
         if ax is None:
-            _, ax = plt.subplots(figsize=(3.4, 3.0), layout="constrained")
+            width = column_width() or 3.4
+            _, ax = plt.subplots(figsize=(width, 0.88 * width), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
         self.im_, self.contours_ = self._draw_panel(ax, row, column, look, interpolate, mask, im_kw)
-        title = plain(self.title(row, column)) if title is None else title
+        points = 1.15 * font_size(ax, largest=12)
+        title = title_of(ax, self.title(row, column), points) if title is None else title
         if title:
-            ax.set_title(title, fontsize=1.15 * font_size(ax, largest=12))
-        self.colorbar_ = draw_colorbar(self.im_, ax, look.levels, self.label) if colorbar else None
-        self._draw_electrodes(ax, row, column, sensors and interpolate, mask if interpolate else None, names)
+            ax.set_title(title, fontsize=points)
+        self.colorbar_ = draw_colorbar(self.im_, ax, look, self.label) if colorbar else None
+        shown = (sensors, mask, names) if interpolate else (False, None, names)  # a disc is its own electrode
+        self._draw_electrodes(ax, row, column, *shown, bare=not interpolate)
         return self
 
     def plot_grid(
@@ -237,12 +252,15 @@ class TopomapDisplay(ShownValues):
     ):  # fmt: skip
         """Draw outputs (rows) by bands or times (columns) with shared limits, levels and one colour bar.
 
+        Many outputs of one frame, and many frames of one output, are wrapped.
+
         Parameters
         ----------
         times : int or array
-            Number of times to show, evenly spaced, or the times in seconds. Only when frames are times.
+            Number of times (or frequencies) to show, evenly spaced, or the times in seconds (frequencies in Hz). Only
+            when frames are either.
         panel_size : float
-            Side of each map, in inches.
+            Side of each map, in inches; less inside of `one_column`.
         mask, names, contours, sensors, interpolate, vlim, cmap, sequential, colorbar, im_kw
             As in `plot`; `sensors` None draws them in panels of at least 1.2 inches.
 
@@ -253,26 +271,51 @@ class TopomapDisplay(ShownValues):
         import matplotlib.pyplot as plt
 
         replace_draft(self)
-        columns = self._columns(times)
-        n_rows = len(self.values)
+        grid = arrange(self, self._columns(times), panel_size, colorbar)
         look = self.look(vlim=vlim, cmap=cmap, sequential=sequential, contours=contours)
-        size = (panel_size * len(columns) + 0.9 * colorbar, panel_size * n_rows + 0.25)
-        self.figure_, self.axes_ = plt.subplots(n_rows, len(columns), figsize=size, layout="constrained", squeeze=False)
-        self.images_ = np.empty(self.axes_.shape, dtype=object)
-        for row in range(n_rows):
-            for place, column in enumerate(columns):
-                self.images_[row, place], _ = self._draw_panel(
-                    self.axes_[row, place], row, column, look, interpolate, mask, im_kw
-                )
-        self._label_grid(columns)
+        self.figure_, self.axes_ = plt.subplots(*grid.shape, figsize=grid.size, layout="constrained", squeeze=False)
+        self.images_ = np.full(grid.shape, None, dtype=object)
+        for ax in self.axes_.flat:
+            ax.set_axis_off()
+        for place, row, column in grid.panels:
+            self.images_[place], _ = self._draw_panel(self.axes_[place], row, column, look, interpolate, mask, im_kw)
+        write_texts(self.axes_, grid)
         first = self.images_[0, 0]
-        self.colorbar_ = draw_colorbar(first, list(self.axes_.flat), look.levels, self.label) if colorbar else None
-        sensors = interpolate and (panel_size >= 1.2 if sensors is None else sensors)
+        self.colorbar_ = draw_colorbar(first, list(self.axes_.flat), look, self.label) if colorbar else None
+        sensors = interpolate and (grid.panel_size >= 1.2 if sensors is None else sensors)
         mask = mask if interpolate else None  # a rim marks it already
-        for row in range(n_rows):
-            for place, column in enumerate(columns):
-                self._draw_electrodes(self.axes_[row, place], row, column, sensors, mask, names)
+        for place, row, column in grid.panels:
+            self._draw_electrodes(self.axes_[place], row, column, sensors, mask, names, bare=not interpolate)
         return self
+
+    def plot_joint(self, *, output=None, maps=4, mask=None, contours=6, vlim=None, cmap=None, panel_size=1.35):
+        """Draw the course of all channels over time or frequency, with maps at its peaks.
+
+        Parameters
+        ----------
+        output : label or int, optional
+            Which output; None is the first.
+        maps : int or sequence of float
+            Largest number of maps, at the highest peaks of the root mean square over channels, or the times (s) or
+            frequencies (Hz) of the maps.
+        mask, contours, vlim, cmap
+            As in `plot`; the limits are those of all frames.
+        panel_size : float
+            Side of each map, in inches; less inside of `one_column`.
+
+        Returns
+        -------
+        self : TopomapDisplay
+
+        Raises
+        ------
+        ValueError
+            For a single frame, and maps that are asked for outside of the axis.
+        """
+        row, _ = self.locate(output=output, frame=0)
+        look = self.look(vlim=vlim, cmap=cmap, contours=contours)
+        replace_draft(self)
+        return draw_joint(self, row, maps, look, mask, panel_size)
 
     def animate(self, *, fps=5, output=None, **plot_options):
         """Animate the frames in a matplotlib figure, for notebooks (``HTML(animation.to_jshtml())``).
@@ -324,7 +367,8 @@ class TopomapDisplay(ShownValues):
         options = {"cmap": look.cmap, "vmin": look.vlim[0], "vmax": look.vlim[1], **(im_kw or {})}
         if not interpolate:
             marked = self.mask_of(np.zeros(len(self.ch_names)) if mask is None else mask, row, column)
-            options = {"edgecolors": np.where(marked, "0", "0.4"), "linewidths": np.where(marked, 1.8, 0.5), **options}
+            rims = [ink(ax) if one else tone(ax, 0.6) for one in marked]
+            options = {"edgecolors": rims, "linewidths": np.where(marked, 1.8, 0.5), **options}
             return ax.scatter(
                 *self.kept_positions.T, c=self.kept_values(row, column), s=30 * axes_size(ax) ** 1.3, zorder=3,
                 **options,
@@ -335,7 +379,8 @@ class TopomapDisplay(ShownValues):
         image.set_clip_path(outline_patch(ax, operator))
         return image, draw_contours(ax, operator, picture, look.levels)
 
-    def _draw_electrodes(self, ax, row, column, sensors, mask, names):
+    def _draw_electrodes(self, ax, row, column, sensors, mask, names, *, bare=False):
+        """Draw dots, marks, crosses and names; `bare` where there is no map under them but the page."""
         mask = self.mask_of(mask, row, column)
         positions = self.kept_positions
         self.sensors_ = None
@@ -344,15 +389,7 @@ class TopomapDisplay(ShownValues):
         elif mask is not None:
             _head.draw_sensors(ax, positions[mask], np.ones(mask.sum(), dtype=bool))
         if self.dropped_:
-            _head.draw_missing(ax, self.positions[~self._kept])
+            _head.draw_missing(ax, self.positions[~self._kept], tone(ax, 0.75) if bare else "0.25")
         shown = [name for name, kept in zip(self.ch_names, self._kept, strict=True) if kept]
-        self.names_ = _head.draw_names(ax, positions, shown) if names else []
-
-    def _label_grid(self, columns):
-        for place, column in enumerate(columns):
-            self.axes_[0, place].set_title(plain(self.column_label(column)), fontsize="medium")
-        for row in range(len(self.axes_)):
-            self.axes_[row, 0].text(
-                -0.02, 0.5, plain(self.row_label(row)), transform=self.axes_[row, 0].transAxes, rotation=90, ha="right",
-                va="center", fontsize="medium",
-            )  # fmt: skip
+        colors = (ink(ax), tone(ax, 0.0)) if bare else ("black", "white")
+        self.names_ = _head.draw_names(ax, positions, shown, colors) if names else []

@@ -4,6 +4,7 @@ All positions are in metres on a head of radius 0.095 m (as in MNE); the nose po
 """
 
 import functools
+import json
 import warnings
 from collections import Counter
 from collections.abc import Iterable
@@ -77,6 +78,50 @@ def channel_positions(
         plane, head_radius = _from_array(positions, len(ch_names), head_radius)
     _refuse_overlap(ch_names, plane)
     return plane * (HEAD_RADIUS / (head_radius or HEAD_RADIUS))
+
+
+def own_positions(source: Any, explanation: Any) -> Any:
+    """Return where the electrodes lie that have no place by their names, as far as what was explained knows.
+
+    Parameters
+    ----------
+    source : object
+        Fitted explainer, or what holds one as ``explainer``, that was fitted on MNE's epochs or recordings.
+    explanation : xarray.Dataset
+        With channels.
+
+    Returns
+    -------
+    mne.Info or None
+        None where the names are in the 10-05 system, and where nobody knows more.
+    """
+    kept = getattr(getattr(source, "explainer", source), "_read_info", None)
+    if kept is None or "channel" not in explanation.coords or have_places(explanation["channel"].values):
+        return None
+    import mne
+
+    info = mne.Info.from_json_dict(json.loads(kept))
+    return info if have_places(explanation["channel"].values, info) else None
+
+
+def have_places(ch_names: Iterable[Any], positions: Any = None) -> bool:
+    """Return whether all these channels have places on the scalp, each its own.
+
+    Parameters
+    ----------
+    ch_names : sequence of str
+    positions : optional
+        As in `channel_positions`.
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        channel_positions(ch_names, positions)
+    except ValueError:
+        return False
+    return True
 
 
 def project(coordinates: NDArray[Any]) -> NDArray[np.float64]:

@@ -18,12 +18,24 @@ class ScalpMap {
         this.pixels.push(row * PIXELS + column);
       }
     }
-    const points = data.places.concat(data.triangles.ring);
-    this.weights = electrodeWeights(points, data.triangles.corners, data.places.length, wanted);
+    this.weights = this.weigh(wanted);
     [this.shades, this.pale] = [shadesOf(data.colors, 1), shadesOf(data.colors, FADED)];
     this.picture = document.createElement("canvas");
     this.picture.width = this.picture.height = PIXELS;
   }
+
+  /** Weights of all electrodes at points. */
+  weigh(wanted) {
+    const { places, triangles } = this.data;
+    return electrodeWeights(places.concat(triangles.ring), triangles.corners, places.length, wanted);
+  }
+
+  /** Where the map is cut; what is drawn over it. */
+  trace(context, cut) {
+    context.arc(this.x, this.y, cut, 0, 2 * Math.PI);
+  }
+
+  drawOver() {}
 
   /** Values of all pixels from values of all electrodes; electrodes without a value count as 0. */
   interpolate(values) {
@@ -38,7 +50,7 @@ class ScalpMap {
   }
 
   paint(means, limit, threshold) {
-    const value = this.interpolate(means.map((one) => one.value));
+    const value = (this.shown = this.interpolate(means.map((one) => one.value)));
     const fading = threshold > 0;
     const size = fading ? this.interpolate(means.map((one) => Math.abs(one.z))) : value;
     const image = new ImageData(PIXELS, PIXELS);
@@ -79,12 +91,13 @@ class ScalpMap {
     const cut = Math.max(head, this.radius * this.data.cut / this.data.reach);
     context.save();
     context.beginPath();
-    context.arc(x, y, cut, 0, 2 * Math.PI);
+    this.trace(context, cut);
     context.fillStyle = "#f7f7f7";
     context.fill();
     context.clip();
     context.imageSmoothingQuality = "high";
     context.drawImage(this.picture, x - this.radius, y - this.radius, 2 * this.radius, 2 * this.radius);
+    this.drawOver(context);
     context.restore();
     context.strokeStyle = color;
     context.lineWidth = 1.5;

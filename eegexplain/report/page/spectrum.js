@@ -82,7 +82,7 @@ class Spectrum {
     context.lineTo(axis.width - RIGHT, y(0));
     context.stroke();
     for (const value of [-limit, 0, limit]) {
-      write(context, digits(value), LEFT - 6, y(value) + 4, { color: colors.quiet, align: "right", size: 11 });
+      write(context, digits(value + (this.data.baseline || 0)), LEFT - 6, y(value) + 4, { color: colors.quiet, align: "right", size: 11 });
     }
     if (layer.names) {
       layer.names.forEach((name, cell) => write(context, name, axis.at(layer.middle(cell)), bottom + 16,

@@ -1,4 +1,4 @@
-"""Spectral maps: what is drawn is what was given, with shared limits, hatching and band marks."""
+"""Spectral maps: what is drawn is what was given, with shared limits, pale cells and band marks."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -55,18 +55,76 @@ def test_front_is_on_top():
     assert display.images_[0].get_clim() == (-2.0, 2.0)
 
 
-def test_hatching_covers_exactly_the_cells_near_zero():
-    display = SpectralMapDisplay.from_explanation(explanation()).plot()
-    unsure = np.abs(display.values[0]) < 2 * display.standard_error[0]
-    covered = np.zeros_like(unsure)
-    for path in display.hatches_[0].get_paths():
-        (left, top), (right, bottom) = path.vertices.min(axis=0), path.vertices.max(axis=0)
-        columns = (display.frequencies > left) & (display.frequencies < right)
-        assert bottom == top + 1
-        covered[int(top), columns] = True
-    np.testing.assert_array_equal(covered, unsure)
-    assert SpectralMapDisplay.from_explanation(explanation()).plot(hatch=False).hatches_ == [None, None]
-    assert SpectralMapDisplay.from_explanation(explanation().drop_vars("standard_error")).plot().hatches_[0] is None
+def test_exactly_the_cells_near_zero_are_pale_and_the_others_outlined():
+    display = SpectralMapDisplay.from_explanation(explanation()).plot(order=[2, 0, 3, 1])
+    unsure = (np.abs(display.values[0]) < 2 * display.standard_error[0])[[2, 0, 3, 1]]
+    np.testing.assert_array_equal(display.images_[0].get_alpha() < 1, unsure)
+    drawn = {tuple(map(tuple, np.sort(line, axis=0))) for line in display.outlines_[0].get_segments()}
+    edges, expected = np.append(display.frequencies - 1, display.frequencies[-1] + 1), set()
+    for (row, column), pale in np.ndenumerate(unsure):
+        below = row + 1 == 4 or unsure[row + 1, column]
+        right = column + 1 == unsure.shape[1] or unsure[row, column + 1]
+        left, stop = edges[column], edges[column + 1]
+        sides = [((left, row + 1), (stop, row + 1), pale != below), ((stop, row), (stop, row + 1), pale != right),
+                 ((left, row), (stop, row), not row and not pale), ((left, row), (left, row + 1), not (column or pale))]
+        expected |= {(start, end) for start, end, wanted in sides if wanted}
+    assert drawn == expected
+    assert SpectralMapDisplay.from_explanation(explanation()).plot(fade=False).outlines_ == [None, None]
+    assert SpectralMapDisplay.from_explanation(explanation().drop_vars("standard_error")).plot().outlines_[0] is None
+    with pytest.raises(ValueError, match="fade must have the shape"):
+        SpectralMapDisplay.from_explanation(explanation()).plot(fade=np.ones((2, 2), dtype=bool))
+
+
+def test_two_spikes_do_not_take_the_scale_but_a_lone_rhythm_keeps_it():
+    values = np.random.default_rng(0).uniform(-1, 1, (1, 19, 45))
+    values[0, [3, 7], 43] = 2.4, -2.2
+    names, frequencies = [f"ch{k}" for k in range(19)], np.arange(1.0, 46)
+    display = SpectralMapDisplay(values, names, frequencies=frequencies).plot()
+    rest = np.sort(np.abs(values), axis=None)[-3]
+    assert display.images_[0].get_clim() == (-rest, rest) and display.colorbar_.extend == "both"
+    whole = display.plot(vlim=None)
+    assert whole.images_[0].get_clim() == (-2.4, 2.4) and whole.colorbar_.extend == "neither"
+    assert display.plot(vlim=(-3, 2)).colorbar_.extend == "max"
+    lone = SpectralMapDisplay(0.05 * values.clip(-1, 1), names, frequencies=frequencies)
+    lone.values[0, 2, 9] = 1.0
+    assert lone.plot().images_[0].get_clim() == (-1, 1)
+
+
+@pytest.mark.parametrize(("n_channels", "every"), [(8, 1), (64, 1), (128, 2), (256, 4)])
+def test_names_of_many_channels_are_thinned(n_channels, every):
+    names = [f"E{k}" for k in range(1, n_channels + 1)]
+    display = SpectralMapDisplay(np.ones((1, n_channels, 3)), names, frequencies=[1.0, 2.0, 3.0]).plot()
+    display.figure_.draw_without_rendering()
+    labels = display.ax_.get_yticklabels()
+    assert [label.get_text() for label in labels] == names[::every]
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(below.y1 <= above.y0 + 1 for above, below in zip(boxes, boxes[1:], strict=False))
+    assert min(label.get_fontsize() for label in labels) >= 6
+
+
+@pytest.mark.parametrize(("n_outputs", "lines"), [(2, [2]), (4, [2, 2]), (5, [3, 2]), (6, [3, 3])])
+def test_many_outputs_wrap(n_outputs, lines):
+    values = np.random.default_rng(0).normal(size=(n_outputs, 4, 3))
+    outputs = [f"{k} class with quite a name, longer than its panel: auditory, left ear" for k in range(n_outputs)]
+    display = SpectralMapDisplay(values, NAMES, frequencies=[1.0, 2.0, 3.0], outputs=outputs).plot()
+    assert len(display.axes_) == n_outputs == len(display.images_)
+    rows = [ax.get_subplotspec().rowspan.start for ax in display.axes_]
+    assert [rows.count(k) for k in range(len(lines))] == lines
+    display.figure_.draw_without_rendering()
+    renderer = display.figure_.canvas.get_renderer()
+    for ax in display.axes_:
+        assert ax.title.get_text().replace("\n", " ").startswith(ax.title.get_text()[0])
+        assert ax.get_position().width * display.figure_.get_figwidth() > 2
+        assert ax.title.get_window_extent(renderer).width < 1.3 * ax.get_window_extent().width
+
+
+def test_channels_with_places_of_their_own_are_ordered_by_these():
+    places = np.array([[0.0, -0.08], [0.0, 0.08], [0.03, 0.0], [-0.03, 0.0]])
+    names = ["E1", "E2", "E3", "E4"]
+    display = SpectralMapDisplay(np.ones((1, 4, 2)), names, frequencies=[1.0, 2.0], positions=places)
+    assert [t.get_text() for t in display.plot(order="front").ax_.get_yticklabels()] == ["E2", "E4", "E3", "E1"]
+    with pytest.raises(ValueError, match="No position"):
+        SpectralMapDisplay(np.ones((1, 4, 2)), names, frequencies=[1.0, 2.0]).plot(order="front")
 
 
 def test_bands_are_marked_inside_the_panel():

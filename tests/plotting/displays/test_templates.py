@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from eegexplain import ReverseCorrelator, SinusoidFitter, TemplateDisplay
+from eegexplain.plotting._waves import oversampled
 from tests.estimators import fast_classifier, trials
 
 SFREQ, WIDTH = 100.0, 50
@@ -37,12 +38,26 @@ def test_strongest_channels_with_their_sinusoids(truth):
     titles = [[ax.get_title() for ax in row[1:]] for row in display.axes_]
     assert titles[0] == ["Oz  10.0 Hz, R² 0.99", "C3  10.0 Hz, R² 0.99"]
     assert titles[1] == ["C4  20.0 Hz, R² 0.99", "C3  20.0 Hz, R² 0.99"]
-    np.testing.assert_allclose(display.lines_[0].get_ydata(), templates[0, 2])
-    np.testing.assert_allclose(display.lines_[0].get_xdata(), 10.0 * np.arange(WIDTH))
+    np.testing.assert_allclose(display.lines_[0].get_ydata()[::8], templates[0, 2], atol=1e-12)
+    np.testing.assert_allclose(display.lines_[0].get_xdata()[::8], 10.0 * np.arange(WIDTH))
     times, wave = display.fits_[0].get_data()
-    np.testing.assert_allclose(np.interp(display.lines_[0].get_xdata(), times, wave), templates[0, 2], atol=0.02)
+    between = display.lines_[0].get_ydata()  # also where there is no sample
+    np.testing.assert_allclose(np.interp(display.lines_[0].get_xdata(), times, wave), between, atol=0.04)
     limits = [ax.get_ylim() for ax in display.axes_[0, 1:]]
     assert limits[0] == limits[1] and limits[0][1] >= 0.9
+
+
+def test_waves_between_samples_are_those_of_the_sinusoid():
+    """Three samples of a cycle: lines between them miss the wave by more than half of it."""
+    time, fine = np.arange(60) / 60, np.arange(0, 59 + 1e-9, 1 / 8) / 60
+    envelope = lambda t: np.exp(-(((t - 0.5) / 0.15) ** 2))  # noqa: E731
+    signals = np.stack([envelope(time) * np.cos(2 * np.pi * 20 * time + phase) for phase in (0, 1, 2)])
+    found = oversampled(signals + 3 * time)
+    truth = np.stack([envelope(fine) * np.cos(2 * np.pi * 20 * fine + phase) for phase in (0, 1, 2)]) + 3 * fine
+    np.testing.assert_allclose(found[:, ::8], signals + 3 * time, atol=1e-12)
+    np.testing.assert_allclose(found, truth, atol=1e-3)
+    assert np.abs(np.interp(fine, time, signals[0]) + 3 * fine - truth[0]).max() > 0.4
+    np.testing.assert_array_equal(oversampled(np.ones((2, 2))), np.ones((2, 2)))
 
 
 def test_scalp_maps_show_amplitude_and_relative_phase(truth):
@@ -102,7 +117,7 @@ def test_window_gallery():
     assert display.axes_.shape == (2, 3) and not display.axes_[1, 2].axison
     channel = np.argmax(correlator.templates_[1].std(-1))
     window = correlator.windows_[1, 0, channel]
-    np.testing.assert_allclose(display.axes_[0, 0].lines[0].get_ydata(), window - window.mean(), atol=1e-12)
+    np.testing.assert_allclose(display.axes_[0, 0].lines[0].get_ydata()[::8], window - window.mean(), atol=1e-12)
     trial, sample = correlator.window_index_[1, 0]
     assert display.axes_[0, 0].get_title() == f"trial {trial}, {1000 * sample / 64:.0f} ms"
 

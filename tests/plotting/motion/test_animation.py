@@ -1,10 +1,5 @@
-import base64
-import re
-import shutil
 import stat
-import subprocess
 import tracemalloc
-from io import BytesIO
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,6 +8,7 @@ from PIL import Image, ImageSequence
 
 from eegexplain.plotting import TopomapDisplay
 from eegexplain.plotting.motion._scene import N_COLOURS, Scene, Trace
+from eegexplain.plotting.motion._smooth import smoothed
 from eegexplain.plotting.scalp.positions import HEAD_RADIUS
 from eegexplain.plotting.scalp.topography import interpolation_matrix
 
@@ -101,53 +97,6 @@ def test_frames_last_as_long_as_asked_and_loop(tmp_path):
         assert "loop" not in image.info
 
 
-def html_maps(path):
-    found = re.findall(r'^"([A-Za-z0-9+/=]+)",$', path.read_text(), flags=re.MULTILINE)
-    return [np.asarray(Image.open(BytesIO(base64.b64decode(text))).convert("RGB")) for text in found]
-
-
-def test_the_page_holds_every_frame_and_needs_nothing(tmp_path):
-    display = make_display(label="weight </script> & co")
-    path = display.save(tmp_path / "map.html", size=SIZE)
-    scene = make_scene(display)
-    for shown, ours in zip(html_maps(path), scene.maps(), strict=True):
-        assert np.array_equal(shown, scene.palette[ours])
-    text = path.read_text()
-    assert "http" not in text and text.count("</script>") == 1
-    assert '"50 ms"' in text and 'type="range"' in text and 'max="5"' in text
-
-
-@pytest.mark.slow
-def test_the_page_plays_in_a_browser(tmp_path):
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium here: install chromium to test the page in a browser")
-    display = make_display()
-    path = display.save(tmp_path / "map.html", size=SIZE, trace="C3")
-
-    def run(address, *options):
-        command = [
-            chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-            f"--user-data-dir={tmp_path}/c", "--force-color-profile=srgb", "--virtual-time-budget=2500",
-            f"--window-size={SIZE[0]},{SIZE[1] + 60}", *options, address,
-        ]  # fmt: skip
-        return subprocess.run(command, capture_output=True, timeout=90, check=True).stdout.decode()
-
-    picture = tmp_path / "page.png"
-    run(f"{path.as_uri()}#3", f"--screenshot={picture}")
-    with Image.open(picture) as image:
-        page = np.asarray(image.convert("RGB"))
-    scene = make_scene(display, trace=Trace(VALUES[:, 8], None, "C3"))
-    left, top, side = scene.map_box
-    ours = scene.palette[list(scene.maps())[3]]
-    shift = (page.shape[1] - SIZE[0]) // 2  # the page is centred in a wider window
-    assert np.array_equal(page[top : top + side, left + shift : left + shift + side], ours)
-    still = run(f"{path.as_uri()}#3", "--dump-dom")
-    assert 'data-frame="3"' in still and "150 ms</output>" in still
-    once = display.save(tmp_path / "once.html", size=SIZE, loop=False)
-    assert 'data-frame="5"' in run(once.as_uri(), "--dump-dom")  # it has played to the end
-
-
 def test_the_notebook_animation_shows_the_static_maps():
     display = make_display()
     mask = np.zeros((6, 20), dtype=bool)
@@ -176,6 +125,51 @@ def test_the_label_never_touches_the_nose(size, positions):
     assert size[1] - max(box.y1 for box in boxes) >= top + height
     assert min(box.x0 for box in boxes) >= 0 and min(box.y0 for box in boxes) >= 0
     assert max(box.x1 for box in boxes) <= scene._bar_left
+
+
+def test_a_dark_style_leaves_files_as_they_are(tmp_path):
+    paths = []
+    for style in ("default", "dark_background"):
+        with plt.style.context(style):
+            paths.append(make_display(label="weight").save(tmp_path / f"{style}.png", size=SIZE, trace="C3", title="t"))
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_contours_below_zero_are_dashed():
+    slope = TopomapDisplay.from_values([[-1.0, 1.0, 0.0, 0.0]], ["T7", "T8", "Fz", "Oz"])
+    scene = make_scene(slope, sensors=False)
+    picture, side = next(scene.maps()), scene.map_box[2]
+    rows = slice(side // 3, 2 * side // 3)  # where contours run from the front to the back
+    dark = (picture[rows] >= N_COLOURS) & (picture[rows] < 2 * N_COLOURS)
+    left, right = dark[:, : side // 2].sum(), dark[:, side // 2 :].sum()
+    assert 0.5 * right < left < 0.8 * right
+
+
+def test_smoothing_takes_flicker_and_leaves_the_scale():
+    rng, times = np.random.default_rng(0), np.arange(400) / 200
+    slow = np.sin(2 * np.pi * times)[:, None] * rng.normal(size=20)
+    display = make_display(slow + 0.5 * rng.normal(size=(400, 20)), times)
+    display.standard_error = np.full((1, 400, 20), 0.5)
+    made, seconds = smoothed(display, 0.05), 0.05
+    deviation = seconds / np.sqrt(8 * np.log(2))
+    weights = np.exp(-0.5 * ((times[:, None] - times) / deviation) ** 2)
+    expected = (weights / weights.sum(axis=1, keepdims=True)) @ display.values[0]
+    inside = slice(30, -30)  # at the ends the last map goes on
+    np.testing.assert_allclose(made.values[0][inside], expected[inside], atol=1e-3)
+    np.testing.assert_allclose(made.standard_error, 0.5)
+    rough, smooth = (np.diff(one.values[0], axis=0).std() for one in (display, made))
+    assert smooth < 0.2 * rough and not np.shares_memory(made.values, display.values)
+    for wrong, message in ((make_display(times=None), "no times"), (make_display(times=TIMES**2), "even steps")):
+        with pytest.raises(ValueError, match=message):
+            smoothed(wrong, 0.1)
+
+
+def test_smoothed_maps_are_saved(tmp_path):
+    display = make_display()
+    plain, smooth = (read_frames(display.save(tmp_path / f"{k}.gif", size=SIZE, smooth=k)) for k in (None, 0.2))
+    assert not np.array_equal(plain[2], smooth[2])
+    with pytest.raises(ValueError, match="smooth must be"):
+        display.save(tmp_path / "no.gif", smooth=0)
 
 
 def test_masks_may_change_from_frame_to_frame():
@@ -227,10 +221,10 @@ def test_memory_does_not_grow_with_the_number_of_frames(tmp_path):
 
 
 class Interrupted(TopomapDisplay):
-    def mask_of(self, mask, row, column):
+    def column_label(self, column):
         if column == 3:
             raise KeyboardInterrupt
-        return super().mask_of(mask, row, column)
+        return super().column_label(column)
 
 
 @pytest.mark.parametrize("ending", ["gif", "png", "webp", "html"])

@@ -5,8 +5,11 @@ import xarray as xr
 from matplotlib.colors import to_rgba
 from sklearn.base import BaseEstimator
 
-from eegexplain.plotting import TopomapDisplay, channel_positions
+from eegexplain import PerturbationCorrelator, ReverseCorrelator, TemplateDisplay
+from eegexplain.plotting import SpectralMapDisplay, TopomapDisplay, channel_positions, one_column
+from eegexplain.plotting._look import axes_size
 from eegexplain.plotting.scalp.positions import HEAD_RADIUS
+from tests.estimators import fast_classifier
 
 NAMES = "Fp1 Fp2 F7 F3 Fz F4 F8 T7 C3 Cz C4 T8 P7 P3 Pz P4 P8 O1 Oz O2".split()
 RNG = np.random.default_rng(0)
@@ -248,3 +251,186 @@ def test_electrodes_beyond_the_head_widen_the_map():
     display = TopomapDisplay.from_values(VALUES, NAMES, positions="colin27_1005").plot()
     assert display.topography.radius > HEAD_RADIUS
     assert display.ax_.get_xlim()[1] > display.topography.radius
+
+
+# ------------------------------------------------------------------------------------------------ names of any length
+LONG = ["auditory/left, as loud as could be", "imagined movement of the right hand", "x" * 80]
+
+
+@pytest.mark.parametrize("outputs", [["a", "b", "c"], LONG])
+def test_names_of_any_length_leave_the_maps_their_size(outputs):
+    values = np.repeat(GRID[:1], 3, axis=0)
+    display = TopomapDisplay.from_values(values, NAMES, outputs=outputs, bands=list("abcde")).plot_grid()
+    display.figure_.canvas.draw()
+    assert min(axes_size(ax) for ax in display.axes_.flat) > 1.2  # of 1.5 inches
+    page = display.figure_.bbox
+    texts = [ax.texts[0] for ax in display.axes_[:, 0]]
+    boxes = [text.get_window_extent() for text in texts]
+    assert all(page.x0 <= box.x0 and box.y0 >= page.y0 and box.y1 <= page.y1 for box in boxes)
+    assert not any(above.overlaps(below) for above, below in zip(boxes, boxes[1:], strict=False))
+    assert all(box.x1 <= ax.get_window_extent().x0 + 8 for box, ax in zip(boxes, display.axes_[:, 0], strict=True))
+    if outputs is LONG:
+        assert texts[0].get_text().replace("\n", " ") == LONG[0] and "\N{HORIZONTAL ELLIPSIS}" in texts[2].get_text()
+
+
+def test_long_bands_and_titles_are_broken_too():
+    bands = ["the whole of the alpha range and more"] * 5
+    display = TopomapDisplay.from_values(GRID, NAMES, bands=bands, outputs=LONG[:2]).plot_grid()
+    display.figure_.canvas.draw()
+    titles = [ax.title for ax in display.axes_[0]]
+    boxes = [title.get_window_extent() for title in titles]
+    assert not any(one.overlaps(other) for one, other in zip(boxes, boxes[1:], strict=False))
+    single = display.plot(output=1, frame=0)
+    single.figure_.canvas.draw()
+    assert single.ax_.title.get_window_extent().x0 >= 0
+
+
+@pytest.mark.parametrize(("shape", "drawn"), [((6, 1), (1, 6)), ((9, 1), (2, 5)), ((4, 1), (4, 1)), ((1, 14), (2, 7))])
+def test_many_maps_of_one_kind_wrap(shape, drawn):
+    values = RNG.standard_normal((*shape, 20))
+    names = [f"out {k}" for k in range(shape[0])]
+    display = TopomapDisplay.from_values(values, NAMES, outputs=names, bands=[f"b{k}" for k in range(shape[1])])
+    display.plot_grid(mask=np.abs(values) > 1)
+    assert display.axes_.shape == drawn
+    shown = [image for image in display.images_.flat if image is not None]
+    assert len(shown) == shape[0] * shape[1]
+    last = np.ma.filled(shown[-1].get_array(), np.nan)
+    np.testing.assert_array_equal(last, display.maps(shape[0] - 1, shape[1] - 1))
+    if drawn[0] == 1:
+        assert [ax.get_title() for ax in display.axes_[0]] == [f"{name}, b0" for name in names]
+
+
+# ---------------------------------------------------------------------------------------------------- styles and sizes
+def lightness(color):
+    return np.dot(to_rgba(color)[:3], (0.299, 0.587, 0.114))
+
+
+@pytest.mark.parametrize("paint", ["style", "figure"])
+def test_heads_and_names_are_seen_on_black(paint):
+    with plt.style.context("dark_background" if paint == "style" else "default"):
+        _, ax = plt.subplots(facecolor="black")
+        display = TopomapDisplay.from_values(GRID, NAMES, outputs=["a", "b"]).plot(ax=ax, interpolate=False, names=True)
+        assert lightness(display.ax_.lines[0].get_color()) > 0.9
+        assert all(lightness(text.get_color()) > 0.9 for text in display.names_)
+        rims = [lightness(color) for color in display.im_.get_edgecolors()]
+        assert min(rims) > 0.4
+        on_map = TopomapDisplay.from_values(GRID, NAMES).plot(names=True)
+        assert all(lightness(text.get_color()) < 0.1 for text in on_map.names_)  # the map is as light as ever
+
+
+def test_contours_below_zero_are_dashed():
+    display = TopomapDisplay.from_values(VALUES, NAMES).plot()
+    assert (display.contours_.levels < 0).any() and (display.contours_.levels > 0).any()
+    styles = {offset_and_dashes[1] is not None for offset_and_dashes in display.contours_.get_linestyles()}
+    assert styles == {True, False}
+    up = TopomapDisplay.from_values(np.abs(VALUES), NAMES).plot(sequential=True)
+    assert all(dashes is None for _, dashes in up.contours_.get_linestyles())
+
+
+def test_the_colour_bar_points_to_what_lies_beyond_it():
+    values = RNG.uniform(-1, 1, (1, 5, 20))
+    values[0, 2, 3] = 2.5
+    display = TopomapDisplay.from_values(values, NAMES)
+    rest = np.sort(np.abs(values), axis=None)[-3]
+    for vlim, limits, extend in (
+        (None, (-2.5, 2.5), "neither"), ("robust", (-rest, rest), "max"), ((-3, 1.5), (-3, 1.5), "max"),
+    ):  # fmt: skip
+        display.plot(vlim=vlim)
+        assert display.im_.get_clim() == limits and display.colorbar_.extend == extend
+    with pytest.raises(ValueError, match="Did you mean 'robust'"):
+        display.plot(vlim="robst")
+
+
+@pytest.mark.parametrize("inches", [2, 3])
+def test_small_axes_keep_text_that_can_be_read(inches):
+    _, ax = plt.subplots(figsize=(inches, inches), layout="constrained")
+    display = TopomapDisplay.from_values(VALUES, NAMES, label="correlation").plot(ax=ax, title="beta")
+    display.figure_.canvas.draw()
+    bar = display.colorbar_.ax
+    assert min(label.get_fontsize() for label in [*bar.get_yticklabels(), bar.yaxis.label]) >= 7
+    page = display.figure_.bbox
+    assert all(page.contains(*corner) for corner in bar.get_tightbbox().corners())
+    assert axes_size(ax) > 0.55 * inches
+
+
+def test_one_column_of_a_journal(tmp_path):
+    display = TopomapDisplay.from_values(GRID, NAMES, outputs=["a", "b"], bands=list("abcde"), label="r")
+    before = plt.rcParams.copy()
+    with one_column():
+        for drawn in (display.plot_grid(), display.plot_joint(), display.plot()):
+            assert np.isclose(drawn.figure_.get_figwidth(), 85 / 25.4)
+            drawn.figure_.canvas.draw()
+            assert min(axes_size(ax) for ax in drawn.figure_.axes if ax.get_aspect() == 1) > 0.4
+        display.figure_.savefig(tmp_path / "figure")
+    assert (tmp_path / "figure.pdf").read_bytes().startswith(b"%PDF") and plt.rcParams == before
+    assert display.plot_grid().figure_.get_figwidth() > 7
+    with pytest.raises(ValueError, match="width must be"):
+        one_column(30).__enter__()
+
+
+# ------------------------------------------------------------------------------------------------------ curve and maps
+def test_the_course_has_maps_at_its_peaks():
+    times = np.linspace(0, 0.5, 101)
+    course = np.exp(-(((times - 0.1) / 0.02) ** 2)) - 2 * np.exp(-(((times - 0.3) / 0.03) ** 2))
+    values = np.stack([0.1 * VALUES * np.ones((101, 1)), course[:, None] * VALUES])
+    display = TopomapDisplay.from_values(values, NAMES, times, outputs=["flat", "peaks"], label="weight")
+    display.plot_joint(output="peaks", mask=VALUES > 1)
+    curve, *scalps = display.axes_
+    assert [ax.get_title() for ax in scalps] == ["100 ms", "300 ms"]
+    for image, frame in zip(display.images_, (20, 60), strict=True):
+        np.testing.assert_array_equal(np.ma.filled(image.get_array(), np.nan), display.maps(1, frame))
+        assert image.get_clim() == (-np.abs(values).max(), np.abs(values).max())
+    np.testing.assert_allclose(display.lines_[3].get_ydata(), values[1, :, 3])
+    np.testing.assert_allclose(display.lines_[-1].get_ydata(), np.sqrt((values[1] ** 2).mean(axis=1)))
+    np.testing.assert_allclose(display.lines_[-1].get_xdata(), 1000 * times)
+    assert curve.get_ylabel() == "weight" and len(display.plot_joint(output=1, maps=1).axes_) == 2
+    assert [ax.get_title() for ax in display.plot_joint(maps=[0.2, 0.4]).axes_[1:]] == ["200 ms", "400 ms"]
+    with pytest.raises(ValueError, match="outside the time axis"):
+        display.plot_joint(maps=[3.0])
+    with pytest.raises(ValueError, match="whole number"):
+        display.plot_joint(maps=0)
+    with pytest.raises(ValueError, match="there is one map"):
+        TopomapDisplay.from_values(VALUES, NAMES).plot_joint()
+
+
+def test_spectra_keep_their_bins_when_asked():
+    frequencies = np.arange(1.0, 46.0)
+    data = explanation("frequency", frequencies)
+    data["value"][:] *= np.exp(-((frequencies - 10) ** 2) / 4) + 0.01
+    display = TopomapDisplay.from_explanation(data, bins=True)
+    np.testing.assert_array_equal(display.frequencies, frequencies)
+    np.testing.assert_array_equal(display.values, data["value"].transpose("output", "frequency", "channel"))
+    assert display.standard_error.shape == display.values.shape and display.locate(band=10.2) == (0, 9)
+    assert "10 Hz" in [ax.get_title() for ax in display.plot_joint(output="right").axes_[1:]]
+    assert display.axes_[0].get_xlabel() == "frequency (Hz)" and display.plot(band=22).ax_.get_title() == "left, 22 Hz"
+    assert list(TopomapDisplay.from_explanation(data, bins=True, band="alpha").frequencies) == [8, 9, 10, 11, 12]
+    with pytest.raises(ValueError, match="outside the band axis, 1 to 45 Hz"):
+        display.plot(band=99.0)
+    with pytest.raises(ValueError, match="bins=True needs frequencies"):
+        TopomapDisplay.from_explanation(explanation(), bins=True)
+    with pytest.raises(ValueError, match="either times or frequencies"):
+        TopomapDisplay.from_values(GRID, NAMES, TIMES, frequencies=TIMES)
+
+
+# ------------------------------------------------------------------------------------------------- places of their own
+def test_channels_of_own_montages_lie_where_their_recording_says():
+    import mne
+
+    names = ["E1", "E2", "E3", "E4", "E5", "E6"]
+    places = dict(zip(names, 0.095 * np.array(
+        [[0, 1, 0], [-1, 0, 0], [0, 0, 1], [1, 0, 0], [0, -1, 0], [0.6, 0.6, 0.5]]), strict=True))  # fmt: skip
+    info = mne.create_info(names, 100.0, "eeg")
+    info.set_montage(mne.channels.make_dig_montage(places, coord_frame="head"))
+    rng, onsets = np.random.default_rng(0), np.column_stack([np.arange(24) * 100, np.zeros(24), np.arange(24) % 2])
+    signals = 1e-5 * rng.standard_normal((24, 6, 100))
+    epochs = mne.EpochsArray(signals, info, onsets.astype(int), event_id={"a": 0, "b": 1}, verbose=False)
+    fitted = PerturbationCorrelator(fast_classifier(), bands="eeg").fit(epochs)
+    display = TopomapDisplay.from_estimator(fitted)
+    np.testing.assert_allclose(display.positions, channel_positions(names, info))
+    order = [text.get_text() for text in SpectralMapDisplay.from_estimator(fitted, order="front").ax_.get_yticklabels()]
+    assert order[0] == "E1" and order[-1] == "E5"
+    fitted = ReverseCorrelator(fast_classifier()).fit(epochs)
+    assert TemplateDisplay.from_estimator(fitted).scalps_[0] is not None
+    epochs.info.set_montage(None)
+    with pytest.raises(ValueError, match="No position"):
+        TopomapDisplay.from_estimator(PerturbationCorrelator(fast_classifier(), bands="eeg").fit(epochs))

@@ -1,11 +1,14 @@
 """What the pages' scripts read: maps as whole numbers with scales, positions, triangles."""
 
 import base64
+import json
 import math
+from functools import cache
+from importlib import resources
 
 import numpy as np
 
-from eegexplain.inspection._errors import familywise_limit
+from eegexplain.plotting._look import DIVERGING
 from eegexplain.plotting.scalp.positions import HEAD_RADIUS
 from eegexplain.plotting.scalp.topography import map_cut, map_radius, triangulate
 
@@ -15,7 +18,7 @@ _LARGEST, _MISSING = 32000, -32768  # of a value in 16 bits; NaN
 _ERROR_CODES = 254  # of an error in 8 bits, on a logarithmic scale: 0 is NaN
 
 
-def pack_layer(title, dataset, axis, *, short, beside):
+def pack_layer(title, dataset, axis, *, short, beside, limit_of=None):
     """Pack one map.
 
     Parameters
@@ -28,6 +31,8 @@ def pack_layer(title, dataset, axis, *, short, beside):
         In a list of values.
     beside : bool
         Whether it is drawn beside others.
+    limit_of : callable (n_cells) -> float, optional
+        Errors from zero within which cells fade at first; None fades none.
 
     Returns
     -------
@@ -51,7 +56,7 @@ def pack_layer(title, dataset, axis, *, short, beside):
     smallest, largest = error[known].min(), error[known].max()
     step = math.log(largest / smallest) / _ERROR_CODES or 1.0
     levels = np.log(np.where(known, error, smallest) / smallest) / step
-    limit = familywise_limit(known[0].sum(), dataset.attrs.get("degrees_of_freedom", np.inf))
+    limit = 0.0 if limit_of is None else limit_of(known[0].sum())
     return packed | {"errors": _text(np.where(known, 1 + np.round(levels), 0).astype("u1")), "errorStep": step,
                      "smallestError": float(smallest), "threshold": round(limit, 1)}  # fmt: skip
 
@@ -103,12 +108,33 @@ def places_of(plane):
     }
 
 
-def colors():
-    """The color map of all signed maps, from the lowest to the highest."""
+def colors(cmap=DIVERGING):
+    """Colors of a map, from the lowest to the highest; by default that of all signed maps."""
     import matplotlib
 
-    return [[round(255 * part) for part in matplotlib.colormaps["RdBu_r"](share)[:3]]
-            for share in np.linspace(0, 1, N_COLORS)]  # fmt: skip
+    cmap = matplotlib.colormaps[cmap] if isinstance(cmap, str) else cmap
+    return [[round(255 * part) for part in cmap(share)[:3]] for share in np.linspace(0, 1, N_COLORS)]
+
+
+@cache
+def page_file(name):
+    """A file of the pages, without indentation and comments: a fifth of what is sent."""
+    text = (resources.files("eegexplain") / "report" / "page" / name).read_text(encoding="utf-8")
+    lines = [line.strip() for line in text.splitlines()]
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith(("// ", "/** ")))
+
+
+def script_safe(value):
+    """JSON that may stand inside of a script: names from data never end the element, nor begin another."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def bits_of(mask):
+    """Truth values, eight to a byte, as text."""
+    return _text(np.packbits(np.asarray(mask, dtype=bool)))
 
 
 def _text(array):
