@@ -29,12 +29,18 @@ def conclude(job):
             "amplitude cannot show what is read (see Waveforms)."
         )
     cells = used_cells(maps, job.data.bands)
+    over = f"over {len(job.folds)} folds: with more, fewer errors are enough"
+    if not cells and (separating := separating_cells(job)):
+        return (
+            f"What these networks take from {phrase(separating)} separates the classes in unseen trials (p <= "
+            f"{job.evidence.tested.alpha:g} for all cells together). That others, trained on other trials, use the "
+            f"same is not shown: no cell of the map is beyond zero ({over}). {agreement(maps.by_band)}"
+        ).strip()
     if not cells:
         largest = phrase(used_cells(maps, job.data.bands, beyond=False)) or "none: the map is 0"
         return (
             "No conclusion about rhythms: no channel and band of the map is shown to differ from zero (5 % for all "
-            f"cells together, over {len(job.folds)} folds: with more, fewer errors are enough). Largest, but not "
-            f"shown, is {largest}. {agreement(maps.by_band)}"
+            f"cells together, {over}). Largest, but not shown, is {largest}. {agreement(maps.by_band)}"
         ).strip()
     return f"The networks use {phrase(cells)}{beside_data(cells, contrast.by_band)}. {agreement(maps.by_band)}".strip()
 
@@ -74,19 +80,44 @@ def used_cells(maps, bands, beyond=True):
     return found
 
 
+def separating_cells(job):
+    """Cells whose evidence separates the classes in unseen trials, given the networks: the most certain ones.
+
+    Parameters
+    ----------
+    job : Job
+
+    Returns
+    -------
+    list of dict
+        As of `used_cells`, without frequency and value.
+    """
+    from eegexplain.report._maps import shown_outputs
+
+    if not job.has_gradients or job.evidence.tested is None:
+        return []
+    tested = job.evidence.tested
+    p_values = tested.p_values.sel(output=shown_outputs(tested.p_values))
+    found = p_values.stack(cell=("output", "channel", "band"))
+    strength = np.abs(tested.statistic.sel(output=p_values["output"])).stack(cell=("output", "channel", "band"))
+    order = np.lexsort([-strength.to_numpy(), found.to_numpy()])[:N_NAMED]
+    return [{name: str(found[name].values[k]) for name in ("output", "channel", "band")}
+            for k in order if found.values[k] <= tested.alpha]  # fmt: skip
+
+
 def phrase(cells):
-    """Cells in words: "less 10 Hz power at O1 and O2 and more 22 Hz power at C3 for class 1"."""
+    """Cells in words: "less 10 Hz power at O1 and more 22 Hz power at C3 for class 1"; of evidence "alpha at O1"."""
     by_output = {}
     for cell in cells:
-        place = (cell["value"] > 0, cell["band"])
+        place = ("" if "value" not in cell else "more " if cell["value"] > 0 else "less ", cell["band"])
         by_output.setdefault(str(cell["output"]), {}).setdefault(place, []).append(cell)
     told = []
     for output, groups in by_output.items():
         parts = []
         for (more, band), group in groups.items():
-            peak = group[0]["frequency"]
+            peak = group[0].get("frequency", np.nan)
             what = f"{peak:.0f} Hz" if np.isfinite(peak) else readable(str(band))
-            parts.append(f"{'more' if more else 'less'} {what} power at {listed([cell['channel'] for cell in group])}")
+            parts.append(f"{more}{what}{' power' if more else ''} at {listed([cell['channel'] for cell in group])}")
         told.append(f"{listed(parts)} for class {readable(output)}")
     return "; ".join(told)
 

@@ -70,7 +70,7 @@ def filters(job):
             "filters": [{"filter": int(k), **table.iloc[k][COLUMNS].to_dict()} for k in order],
             "uncovered_bands": [asdict(rhythm) | {"n_networks": n} for rhythm, n in missed.items()],
         },
-        checks=[Check("doubt", "Rhythms", f"{warned[0]}.") if warned else
+        checks=[Check("doubt", "Rhythms", f"{warned[0].removeprefix('Warning: ')}.") if warned else
                 Check("good", "Rhythms", "a filter passes every rhythm that tells the classes apart in the data.")],
     )
 

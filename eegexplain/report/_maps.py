@@ -161,16 +161,17 @@ def explain_marks(explanation, job):
 
 
 def table_of_cells(cells):
-    """The strongest cells of each class with their errors and spread over folds, as HTML."""
+    """The strongest cells of each class with their errors and spread over folds, as HTML; what none has is left out."""
+    known = [name for name in NUMBERS if any(np.isfinite(c[name]) for found in cells.values() for c in found)]
     rows = [
         f"<tr><td>{html.escape(readable(output))}</td><td>{html.escape(readable(c['channel']))} "
         f"{html.escape(readable(c['band']))}</td>"
-        + "".join(f"<td>{c[name]:+.3f}</td>" if name == "value" else f"<td>{c[name]:.3f}</td>" for name in NUMBERS)
+        + "".join(f"<td>{c[name]:+.3f}</td>" if name == "value" else f"<td>{c[name]:.3f}</td>" for name in known)
         + "</tr>"
         for output, found in cells.items()
         for c in found
     ]
-    head = "".join(f"<th>{title}</th>" for title in ("class", "strongest cells", *NUMBERS.values()))
+    head = "".join(f"<th>{title}</th>" for title in ("class", "strongest cells", *(NUMBERS[name] for name in known)))
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
 
 

@@ -113,8 +113,9 @@ def write_job(job, folder, notify=None, sections=SECTIONS):
         for name, table in together.tables.items():
             write_csv(table, folder / name)
         _write_explanation(job, together, folder)
-        together = replace(together, summary=_summary(job, together))
-        (folder / "summary.json").write_text(json.dumps(together.summary, indent=2) + "\n", encoding="utf-8")
+        together = replace(together, summary=_standard(_summary(job, together)))
+        text = json.dumps(together.summary, indent=2, allow_nan=False)
+        (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
         page = Page(
             job.options.title,
             job.decoding.verdict,
@@ -184,6 +185,17 @@ def _write_explanation(job, findings, folder):
         save_explanation(dataset, folder / "explanation.nc")
     except (ImportError, ValueError):
         save_explanation(dataset, folder / "explanation.npz")
+
+
+def _standard(content):
+    """JSON knows no NaN and no infinity: null."""
+    if isinstance(content, dict):
+        return {key: _standard(one) for key, one in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_standard(one) for one in content]
+    if isinstance(content, (np.floating, np.integer)):
+        return _standard(content.item())
+    return None if isinstance(content, float) and not np.isfinite(content) else content
 
 
 def _summary(job, findings):
