@@ -5,8 +5,10 @@ import io
 import json
 import os
 import pathlib
+import re
 import tempfile
 import time
+import warnings
 
 import numpy as np
 
@@ -130,12 +132,32 @@ def load_explanation(path):
     ValueError
         When the file is not an explanation, is damaged, contradicts itself or needs more than 1 GiB of memory.
     FileNotFoundError
+
+    Warns
+    -----
+    UserWarning
+        When a later version of this package wrote it.
     """
     path = pathlib.Path(path)
     check_option("the ending of path", path.suffix, (".nc", ".npz"))
     with reading(path, "is not an explanation saved by eegexplain"):
         check_seal(path)
-        return _load_netcdf(path) if path.suffix == ".nc" else _load_archive(path)
+        found = _load_netcdf(path) if path.suffix == ".nc" else _load_archive(path)
+    _tell_later(path, str(found.attrs.get("version", "0")))
+    return found
+
+
+def _tell_later(path, version):
+    """Warn of what a later version of this package wrote: it may mean something else by the same names."""
+    from eegexplain import __version__
+
+    theirs, ours = ([int(part) for part in re.findall(r"\d+", one)[:3]] for one in (version, __version__))
+    if theirs > ours:
+        warnings.warn(
+            f"{path.name} was written by eegexplain {version}, later than this {__version__}: what it holds may be "
+            "meant differently; pip install --upgrade eegexplain",
+            stacklevel=3,
+        )
 
 
 def _load_netcdf(path):

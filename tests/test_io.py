@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import warnings
 
 import numpy as np
 import pytest
@@ -38,6 +39,17 @@ def test_round_trip(tmp_path, ending):
     assert back.attrs["method"] == "gradient" and isinstance(back, xr.Dataset)
     assert back.attrs["n"] == 3 and back.attrs["sfreq"] / 2 == 64.0  # numbers stay numbers
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(("version", "told"), [("99.0", True), ("0.1.1", True), ("0.1.0", False), ("0.0.9", False)])
+def test_what_a_later_version_wrote_is_read_with_a_warning(tmp_path, version, told):
+    given = xr.Dataset({"value": ("channel", [1.0, 2.0])}, attrs={"version": version})
+    _io.save_explanation(given, tmp_path / "e.nc")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = _io.load_explanation(tmp_path / "e.nc")
+    xr.testing.assert_identical(found, given)
+    assert [f"by eegexplain {version}, later than this" in str(one.message) for one in caught] == [True] * told
 
 
 def test_an_interrupt_leaves_the_old_file(tmp_path):

@@ -1,5 +1,6 @@
 """The page in a browser: nothing is asked of a network, and hands change what is seen."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -83,6 +84,30 @@ def test_a_hovering_mouse_shows_and_leaving_takes_back(opened):
     page.mouse.move(5, 5)
     scalp(page)
     assert page.locator(".readout").text_content().startswith("C3")
+
+
+@pytest.mark.parametrize("bare", ["channel", "frequency", "values", "errors", "bands"])
+def test_little_is_shown_without_a_complaint(opened, bare):
+    names = ["C3"] if bare == "channel" else ["C3", "C4", "Pz", "Oz"]
+    given = explanation(names, frequencies=[10] if bare == "frequency" else (9, 10, 11))
+    maps, options = {"map": given}, {}
+    if bare == "values":
+        given["value"].values[:] = np.nan
+    if bare == "errors":
+        maps = {"map": given.drop_vars("standard_error")}
+    if bare == "bands":
+        bits = given[["value"]].isel(frequency=[0, 1]).rename(frequency="band").assign_coords(band=["low", "high"])
+        maps, options = {"map": given, "bits": bits}, {"bands": {"low": (1, 8), "high": (8, 45)}}
+    page = opened(Explorer(maps, **options))
+    for number in range(page.locator("canvas").count()):
+        for key in ("ArrowRight", "ArrowUp", "Shift+ArrowRight"):
+            page.locator("canvas").nth(number).press(key)
+    if bare == "bands":
+        page.get_by_label("Show").select_option(label="bits")
+        scalp(page)
+        assert page.locator(".readout").text_content().split(": ")[0].endswith("high")
+    scalp(page)
+    assert "C" in page.locator(".readout").text_content()
 
 
 def test_the_map_is_saved(opened):

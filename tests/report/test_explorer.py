@@ -80,6 +80,20 @@ def test_bands_and_one_cell_are_shown():
     assert (layer["lows"], layer["highs"]) == ([9.5], [10.5])
 
 
+@pytest.mark.parametrize("bare", ["channel", "frequency", "cells", "everything"])
+def test_little_and_gaps_are_shown(bare):
+    """One channel, one frequency, NaN in some cells, or in all."""
+    given = explanation(NAMES[:1] if bare == "channel" else NAMES, frequencies=[10] if bare == "frequency" else (9, 10))
+    if bare in ("cells", "everything"):
+        given["value"].values[:, :1 if bare == "cells" else None] = np.nan
+    found = payload(Explorer(given))
+    codes = np.frombuffer(base64.b64decode(found["layers"][0]["values"]), "<i2").reshape(given["value"].shape)
+    np.testing.assert_array_equal(codes == -32768, np.isnan(given["value"]))
+    if bare != "everything":
+        start = found["start"]
+        assert np.isfinite(given["value"].values[start["output"], start["channel"]]).any()
+
+
 def test_positions_are_optional_but_wrong_ones_are_told():
     named = explanation(names=["a", "b"])
     assert payload(Explorer(named))["places"] is None

@@ -33,14 +33,15 @@ class Layer {
     return (this.lows[cell] + this.highs[cell]) / 2;
   }
 
-  /** Cells whose middle lies in a range; the nearest where none does. */
+  /** Cells whose middle lies in a range; where none does the one that holds the range's middle, or the nearest. */
   within(low, high) {
     const found = [];
     let nearest = 0;
     const wanted = (low + high) / 2;
+    const off = (cell) => Math.max(this.lows[cell] - wanted, wanted - this.highs[cell], 0);
     for (let cell = 0; cell < this.nCells; cell++) {
       if (this.middle(cell) >= low && this.middle(cell) <= high) found.push(cell);
-      if (Math.abs(this.middle(cell) - wanted) < Math.abs(this.middle(nearest) - wanted)) nearest = cell;
+      if (off(cell) < off(nearest)) nearest = cell;
     }
     return found.length ? found : [nearest];
   }
