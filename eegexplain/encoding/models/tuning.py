@@ -16,6 +16,9 @@ N_WIDTHS = {1: 16, 2: 6}
 # and its place are free to follow their noise.
 # Of few stimuli, curves down to this share of their extent are tried all the same.
 LEAST_WIDTH, LARGEST_SHARE = 3.0, 0.125
+# Searches begin at so many times the least width: from broad curves steps lead to narrow ones where many samples do,
+# while the narrowest of all that follow the noise somewhere are not sought out.
+FIRST_WIDTH = 3.0
 
 
 class GaussianTuningModel(HRFEncodingModel):
@@ -230,7 +233,7 @@ class GaussianTuningModel(HRFEncodingModel):
         n_centres = N_CENTRES[self.n_dims]
         centres = [np.linspace(a, b, n_centres) for a, b in zip(low, high, strict=True)]
         centres = [np.exp2(axis) for axis in centres] if self.log else centres
-        widths = np.geomspace(max(extent / n_centres / 2, finest), extent, N_WIDTHS[self.n_dims])
+        widths = np.geomspace(max(extent / n_centres / 2, FIRST_WIDTH * finest), extent, N_WIDTHS[self.n_dims])
         labels = [par.label for par in self._basis_space() if par.role == "shape"]
         grid = dict(zip(labels, [*centres, widths], strict=True))
         return grid | {par.label: par.candidates(5)[1:-1] for par in self._hrf_space()}

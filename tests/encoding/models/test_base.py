@@ -1,3 +1,7 @@
+import functools
+import pathlib
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +16,7 @@ from eegexplain.encoding import (
     LinearModelWithBaseline,
     LinearModelWithBaselineHRF,
     Parameter,
+    ParameterFitter,
     SPMHRFModel,
 )
 
@@ -195,3 +200,47 @@ def test_bad_input(call, message):
 def test_basis_is_needed():
     with pytest.raises(NotImplementedError, match="must define basis"):
         EncodingModel().predict(np.ones((2, 1)), np.ones((1, 0)))
+
+
+@functools.cache
+def declared():
+    """What the page of models by declaration leaves behind."""
+    page = pathlib.Path(__file__).resolve().parents[3] / "docs" / "how-to" / "encoding-models.md"
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
+        exec(block, names)
+    return names
+
+
+# Model, stimulus, planted parameters, noise, and how near they come.
+DECLARED = {
+    "VonMises": ("orientation", [[0.1, 2.0, 1.5, 0.3], [3.0, 6.0, 1.0, 0.0]], [0.1, 1.5, 0.3, 0.2]),
+    "DifferenceOfGaussians": ("position", [[0.5, 0.5, 3.0, 0.4, 2.0, 0.2], [-1.0, 0.7, 2.5, 0.6, 1.5, 0.0]],
+                              [0.1, 0.1, 1.0, 0.2, 0.5, 0.1]),
+    "CompressiveSummation": ("bars", [[0.5, 0.8, 0.4, 2.0, 1.0], [-1.5, 1.2, 0.7, 0.5, 0.0]],
+                             [0.2, 0.3, 0.2, 1.0, 0.3]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_declared_models_find_what_was_planted(name):
+    stimulus, truth, nearness = DECLARED[name]
+    model, x = declared()[name](), declared()[stimulus]
+    fit = ParameterFitter(model).fit(x, model.simulate(x, truth, noise=0.05, random_state=1))
+    assert (fit.r2_ > 0.95).all() and fit.converged_.all()
+    assert (np.abs(fit.parameters_ - np.array(truth)) < nearness).all(axis=None)
+    for par in model.get_parameter_space():
+        assert par.holds(fit.parameters_[par.label]).all()
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_gradients_of_declared_models_equal_differences_of_fourth_order(name):
+    stimulus, truth, _ = DECLARED[name]
+    model, x, pars = declared()[name](), declared()[stimulus], np.array(truth).T[:-2]
+    response, derivatives = model.response_gradient(x, *pars)
+    assert_allclose(response, model.response(x, *pars))
+    for i, derivative in enumerate(derivatives):
+        h = np.zeros_like(pars)
+        h[i] = 1e-3
+        near, far = (model.response(x, *(pars + k * h)) - model.response(x, *(pars - k * h)) for k in (1, 2))
+        assert_allclose(derivative, (8 * near - far) / 12e-3, atol=1e-7 * np.abs(derivative).max() + 1e-9)

@@ -39,18 +39,18 @@ def test_fits_keep_to_what_the_stimulus_can_tell():
 def test_candidates_span_the_stimulus():
     grid = GaussianTuningModel().candidate_grid(np.array([[-1.0], [3.0], [0.5]]))
     assert_allclose(grid["mu"], np.linspace(-1, 3, 41))
-    assert_allclose(grid["sd"], np.geomspace(4 / 8, 4, 16))  # of few stimuli, down to an eighth of their extent
+    assert_allclose(grid["sd"], np.geomspace(3 * 4 / 8, 4, 16))  # of few stimuli: three eighths
     many = GaussianTuningModel().candidate_grid(np.linspace(-1, 3, 1000)[:, None])
-    assert_allclose(many["sd"], np.geomspace(4 / 41 / 2, 4, 16))
+    assert_allclose(many["sd"], np.geomspace(4 / 41 / 2, 4, 16))  # of many, as fine as the centers are
     grid = GaussianTuningModel(log=True).candidate_grid(np.array([[2.0], [32.0]]))
     assert_allclose(np.log2(grid["mu"]), np.linspace(1, 5, 41))
-    assert_allclose(grid["sd"][[0, -1]], [4 / 8, 4])
+    assert_allclose(grid["sd"][[0, -1]], [3 * 4 / 8, 4])
     grid = GaussianTuningModel(n_dims=2).candidate_grid(np.array([[0.0, 5.0], [1.0, 8.0]]))
     assert_allclose(grid["x"], np.linspace(0, 1, 12))
     assert_allclose(grid["y"], np.linspace(5, 8, 12))
-    assert_allclose(grid["sd"], np.geomspace(3 / 8, 3, 6))  # of the larger extent
+    assert_allclose(grid["sd"], np.geomspace(3 * 3 / 8, 3, 6))  # of the larger extent
     model = GaussianTuningModel(grid_coordinates=[0.0, 1.0, 4.0], hrf_model=SPMHRFModel(1.0, unique_hrfs=True))
     grid = model.candidate_grid(np.ones((9, 3)))
-    assert_allclose(grid["sd"][[0, -1]], [1 / 4, 4])
+    assert_allclose(grid["sd"][[0, -1]], [3 / 4, 4])
     assert_allclose(grid["hrf_delay"], [4, 5, 6])  # inside the bounds, 3 and 7 seconds
     assert_allclose(grid["hrf_dispersion"], 0.3 + 1.7 * np.array([0.25, 0.5, 0.75]))
