@@ -264,6 +264,7 @@ class _Labeled:
             coords,
             standard_error=error,
             degrees_of_freedom=degrees,
+            error_over="trials" if groups is None else "groups",
             **kind,
         )
 

@@ -80,6 +80,8 @@ def edges(coordinate):
 
 def error_of(dataset):
     """What the error of a map is over."""
+    if "error_over" in dataset.attrs:  # of data alone, without a network
+        return f"over {dataset.attrs['error_over']}"
     if "group_value" in dataset:
         return "over groups"
     return "over trials and networks" if "fold_value" in dataset else "over trials, given this network"

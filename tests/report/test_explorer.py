@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from eegexplain.inspection import power_contrast
 from eegexplain.plotting import channel_positions, interpolation_matrix
 from eegexplain.report import Explorer
 
@@ -124,6 +125,13 @@ def test_a_page_needs_no_network_and_keeps_its_budget():
     assert len(Explorer(few, montage=rng.normal(size=(19, 2))).page()) < 150_000
     assert len(Explorer(many, montage=rng.normal(size=(64, 2))).page()) < 350_000
     assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?https?:""", Explorer(few).page())
+
+
+@pytest.mark.parametrize(("groups", "told"), [(None, "over trials"), (np.arange(40) // 4, "over groups")])
+def test_errors_of_data_are_given_no_network(groups, told):
+    X = np.random.default_rng(0).standard_normal((40, 3, 64))
+    found = power_contrast(X, np.arange(40) % 2, sfreq=64.0, ch_names=["C3", "C4", "Cz"], groups=groups)
+    assert payload(Explorer({"map": found}))["layers"][0]["errorOf"] == told
 
 
 def test_bands_stand_among_frequencies():
