@@ -398,7 +398,8 @@ def main(names):
         parts = {part.split("\n")[0]: part.strip() + "\n" for part in re.split(r"\n(?=## )", there)[1:]}
         parts[f"## {title}"] = text
         kept = [parts[f"## {each}"] for each, _ in TABLES.values() if f"## {each}" in parts]
-        RESULTS.write_text("\n".join([HEAD, *kept]))
+        head = re.split(r"\n(?=## )", there)[0].strip() + "\n" if there else HEAD  # what was written there stays
+        RESULTS.write_text("\n".join([head, *kept]))
         print(text, flush=True)
 
 
