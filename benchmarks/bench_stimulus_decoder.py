@@ -136,7 +136,12 @@ def main():
     if sys.argv[1:] == ["development"]:
         print("\n".join(head + table(DEVELOPMENT)))
         return
-    text = ["# Decoded stimuli, one thread", "", __doc__.split("\n\n")[1].replace("\n", " "), ""]
+    about = (
+        "Log density of the true stimulus per unit of it (range 6), and how often the region of 90 % of the posterior "
+        f"holds it; means of {N_TEST} new\ntrials for each of {len(DEVELOPMENT)} and {len(CONFIRMATION)} seeds. "
+        "The method was chosen on the first and confirmed on the others. CPU seconds are of fit and prediction."
+    )
+    text = ["# Decoded stimuli, one thread", "", about, "", __doc__.split("\n\n")[1].strip().replace("\n", " "), ""]
     for title, seeds in (("Development seeds", DEVELOPMENT), ("Confirmation seeds", CONFIRMATION)):
         text += [f"## {title}", "", *head, *table(seeds), ""]
     RESULTS.write_text("\n".join(text), encoding="utf-8")

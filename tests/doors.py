@@ -523,6 +523,10 @@ DOORS = {
         contrast=rng.random(2),
     ),
     "CoverageDisplay": display(lambda mass: plotting.CoverageDisplay([mass], ["a"]), mass=np.linspace(0, 1, 9)),
+    "GeneralizationDisplay": display(
+        lambda scores, times: plotting.GeneralizationDisplay(scores, times), scores=rng.random((4, 4)),
+        times=np.arange(4.0),
+    ),
     "HRFDisplay": display(lambda times, responses: plotting.HRFDisplay([times], [responses], ["a"]),
                           times=np.arange(5.0), responses=np.arange(5.0)),
     "InformationDisplay": display(

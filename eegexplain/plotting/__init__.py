@@ -12,6 +12,7 @@ _LAZY = {
     "TrialMapDisplay": "eegexplain.plotting.displays.attribution",
     "CHANNEL_10_20_APPROX": "eegexplain.plotting.scalp.classic",
     "CoverageDisplay": "eegexplain.plotting.displays.coverage",
+    "GeneralizationDisplay": "eegexplain.plotting.displays.generalization",
     "HRFDisplay": "eegexplain.plotting.displays.encoding",
     "InformationDisplay": "eegexplain.plotting.displays.information",
     "R2Display": "eegexplain.plotting.displays.encoding",

@@ -1,17 +1,17 @@
 """Fit and score a block of time points: all at once where a solver fits the model, else one by one."""
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.stats import rankdata
 from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline
 
 from eegexplain._validation import spawn_seeds
+from eegexplain.timecourse._scores import predicted_codes
 from eegexplain.timecourse._solvers import fit_lda, fit_ordinal, fit_ridge, training_scatter
-from eegexplain.timecourse.ordinal import OrdinalLogisticRegression, ordinal_log_proba
+from eegexplain.timecourse.ordinal import OrdinalLogisticRegression
 
 
 def fit_block(times, *, inner, X, y, trials, train, test, score, target, n_classes, seeds=None):
@@ -81,12 +81,7 @@ def _scores(data, y, test, weights, offsets, thresholds, score):
     scores = np.empty(test.shape[:1] + data.shape[:1])
     for fold, held_out in enumerate(test):
         decision = data[:, held_out] @ weights[:, fold].swapaxes(1, 2) + offsets[:, fold, None]
-        if thresholds is not None:
-            predicted = ordinal_log_proba(decision[..., 0], thresholds[:, fold]).argmax(axis=-1)
-        elif decision.shape[2] == 1:
-            predicted = (decision[..., 0] > 0).astype(int)
-        else:
-            predicted = decision.argmax(axis=-1)
+        predicted = predicted_codes(decision, None if thresholds is None else thresholds[:, fold])
         scores[fold] = score.function(y[held_out], predicted, decision)
     return scores.T
 
@@ -159,7 +154,7 @@ def _one_by_one(inner, data, y, train, training, n_classes, seeds=None):
             z = (trials[kept] - mean[time, fold]) / scale[time, fold]
             model = clone(inner) if seeds is None else spawn_seeds(inner, seeds[time, fold])
             model.fit(z, y[kept])
-            coef, intercept = linear_parts(model, n_classes)
+            coef, intercept = linear_parts(model, n_classes, z)
             weights.append(coef)
             offsets.append(intercept)
     shape = (len(data), len(train))
@@ -169,9 +164,15 @@ def _one_by_one(inner, data, y, train, training, n_classes, seeds=None):
     }
 
 
-def linear_parts(model, n_classes):
-    """Weights (n_outputs, n_channels) and intercepts (n_outputs,) of a fitted linear model, also inside a search."""
+def linear_parts(model, n_classes, z):
+    """Weights (n_outputs, n_channels) and intercepts (n_outputs,) of a fitted linear model, also inside a search.
+
+    Steps of a pipeline are composed with the model at its end where each is affine on the trials `z` (n_trials,
+    n_channels): scalers, PCA, selections.
+    """
     model = getattr(model, "best_estimator_", model)
+    if isinstance(model, Pipeline):
+        return _composed(model, n_classes, z)
     if not hasattr(model, "coef_"):
         raise TypeError(
             f"{type(model).__name__} has no coef_ after fit: TimeResolvedCoefficients needs a linear model, such as "
@@ -188,52 +189,21 @@ def linear_parts(model, n_classes):
     return coef, intercept
 
 
-# -- scores of decision values, all time points at once
-
-
-def _recall(codes, predicted, _):
-    classes = np.unique(codes)
-    return np.mean([(predicted[:, codes == code] == code).mean(axis=1) for code in classes], axis=0)
-
-
-def _auc(codes, _, decision):
-    positive = codes == 1
-    n_positive, n_negative = positive.sum(), (~positive).sum()
-    if not n_positive or not n_negative:
-        return np.full(len(decision), np.nan)
-    ranks = rankdata(decision[..., 0], axis=1)[:, positive].sum(axis=1)
-    return (ranks - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
-
-
-def _r2(y, _, decision):
-    total = ((y - y.mean()) ** 2).sum()
-    left = ((y - decision[..., 0]) ** 2).sum(axis=1)
-    return 1 - left / total if total > 0 else np.full(len(decision), np.nan)
-
-
-def _rank_correlation(y, _, decision):
-    first = rankdata(y) - (len(y) + 1) / 2
-    second = rankdata(decision[..., 0], axis=1) - (len(y) + 1) / 2
-    size = np.sqrt((first**2).sum() * (second**2).sum(axis=1))
-    return np.divide(second @ first, size, out=np.full(len(decision), np.nan), where=size > 0)
-
-
-@dataclass(frozen=True)
-class Score:
-    """A score over time: ``function(y, predicted codes, decisions)``, the targets it is for, its value by chance."""
-
-    function: object
-    targets: tuple
-    chance: object
-
-
-SCORES = {
-    "balanced_accuracy": Score(_recall, ("binary", "multiclass", "ordinal"), lambda codes: 1 / len(np.unique(codes))),
-    "accuracy": Score(
-        lambda codes, predicted, _: (predicted == codes).mean(axis=1), ("binary", "multiclass", "ordinal"),
-        lambda codes: np.bincount(codes).max() / len(codes),
-    ),
-    "roc_auc": Score(_auc, ("binary",), lambda codes: 0.5),
-    "r2": Score(_r2, ("numbers",), lambda y: 0.0),
-    "rank_correlation": Score(_rank_correlation, ("binary", "ordinal", "numbers"), lambda y: 0.0),
-}  # fmt: skip
+def _composed(pipeline, n_classes, z):
+    """Weights of what enters a pipeline: those of its last step, taken back through the others."""
+    mixing, shift, signals = np.eye(z.shape[1]), np.zeros(z.shape[1]), z
+    for name, step in pipeline.steps[:-1]:
+        if step is None or step == "passthrough":
+            continue
+        after = np.asarray(step.transform(signals), dtype=float)
+        # An affine step is known by what it makes of zero and of each unit vector; whether it is, the trials tell.
+        probe = np.asarray(step.transform(np.vstack([np.zeros(signals.shape[1]), np.eye(signals.shape[1])])), float)
+        matrix = probe[1:] - probe[0]
+        if not np.allclose(signals @ matrix + probe[0], after, rtol=1e-6, atol=1e-6 * np.abs(after).max(initial=0)):
+            raise TypeError(
+                f"Step {name!r} of the Pipeline, {type(step).__name__}, is not affine: its coefficients are none of "
+                "channels. Scalers, PCA and selections of features are."
+            )
+        mixing, shift, signals = mixing @ matrix, shift @ matrix + probe[0], after
+    coef, intercept = linear_parts(pipeline.steps[-1][1], n_classes, signals)
+    return coef @ mixing.T, intercept + coef @ shift

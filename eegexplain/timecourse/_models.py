@@ -3,7 +3,6 @@
 from functools import partial
 
 import numpy as np
-from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, r2_score
@@ -12,10 +11,13 @@ from sklearn.utils.metaestimators import available_if
 
 from eegexplain._explanation import order_by_content
 from eegexplain._parallel import trial_blocks
-from eegexplain._settings import as_splits, check_numbers
+from eegexplain._settings import check_numbers
 from eegexplain._units import Unit, run_units
-from eegexplain._validation import as_trials, lookup, seeded_parameters
-from eegexplain.timecourse._fit import SCORES, fit_block
+from eegexplain._validation import as_trials, seeded_parameters
+from eegexplain.timecourse._fit import fit_block
+from eegexplain.timecourse._folds import divide
+from eegexplain.timecourse._generalize import generalize, time_blocks
+from eegexplain.timecourse._scores import find_score, predicted_codes, probabilities
 from eegexplain.timecourse.ordinal import OrdinalLogisticRegression, class_codes, ordinal_log_proba, warn_not_converged
 
 N_LEFT_OUT = 10  # parts of the trials left out in turn, where no folds tell how a model varies over trials
@@ -35,28 +37,26 @@ class LinearModelsOverTime(BaseEstimator):
 
     _reads_by_block = True
 
-    def __init__(self, estimator=None, *, cv=None, scoring=None, n_jobs=None, verbose=0):
+    def __init__(self, estimator=None, *, cv=None, scoring=None, generalize=False, n_jobs=None, verbose=0):
         self.estimator = estimator
         self.cv = cv
         self.scoring = scoring
+        self.generalize = generalize
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X, y, groups=None):
-        """Fit to trials (n_trials, n_channels, n_times); `groups` are the subjects."""
+    def fit(self, X, y, groups=None, runs=None):
+        """Fit to trials (n_trials, n_channels, n_times); `groups` are the subjects, `runs` are left out within them."""
         X = as_trials(X)
         inner = self._inner(y)
         if self.target_ == "numbers":
             target = np.asarray(y, dtype=float)
         else:
             self.classes_, target = class_codes(y)
-        subjects = np.zeros(len(X), dtype=int) if groups is None else groups
-        rng = _generator_of(inner)
-        names = np.unique(subjects)
-        alone = len(names) == 1
-        fits, left_out = zip(*(
-            self._fit_subject(inner, X, target, np.flatnonzero(subjects == name), name, rng, alone) for name in names
-        ), strict=True)  # fmt: skip
+        parts = divide(self.cv, target, groups, runs, classifier=self.target_ != "numbers")
+        rng, alone = _generator_of(inner), len(parts) == 1
+        self.groups_ = [part.name for part in parts]
+        fits, left_out = zip(*(self._fit_subject(inner, X, target, part, rng, alone) for part in parts), strict=True)
         if len({fit["weights"].shape[1] for fit in fits}) > 1:
             raise ValueError("cv gives subjects different numbers of folds: use a fixed number, such as cv=5.")
         stacked = {key: np.stack([fit[key] for fit in fits]) for key in fits[0]}
@@ -67,6 +67,8 @@ class LinearModelsOverTime(BaseEstimator):
         self.coef_ = stacked["weights"].transpose(3, 0, 2, 1, 4)
         self.patterns_ = stacked["patterns"].transpose(3, 0, 2, 1, 4)
         self.scores_ = None if self.cv is None else stacked["scores"].swapaxes(1, 2)
+        if self.generalize:  # (subjects, training times, folds, test times)
+            self.generalization_ = stacked["generalization"].swapaxes(1, 2)
         self.chance_ = float(self._score().chance(target))
         self.raw_weights_ = stacked["raw_weights"].mean(axis=(0, 2)).swapaxes(0, 1)
         self.raw_offsets_ = stacked["raw_offsets"].mean(axis=(0, 2)).swapaxes(0, 1)
@@ -102,32 +104,35 @@ class LinearModelsOverTime(BaseEstimator):
         return inner
 
     def _score(self):
-        name = self.scoring or ("r2" if self.target_ == "numbers" else "balanced_accuracy")
-        score = lookup(SCORES, name, "scoring")
-        if self.target_ not in score.targets:
-            fitting = ", ".join(repr(key) for key, item in SCORES.items() if self.target_ in item.targets)
-            raise ValueError(f"scoring={name!r} does not fit {self.target_} targets: choose one of {fitting}.")
-        return score
+        inner = LogisticRegression() if self.estimator is None else self.estimator
+        return find_score(self.scoring, self.target_, getattr(self, "classes_", None), hasattr(inner, "predict_proba"))
 
-    def _fit_subject(self, inner, X, y, trials, subject, rng, alone):
+    def _fit_subject(self, inner, X, y, part, rng, alone):
         """Models of one subject, and the share of the trials that each left out."""
-        train, test = self._folds(y[trials], subject)
+        train, test = self._folds(y[part.trials], part)
         if alone and self.cv is None:
             kept = self._all_but_some(X, y)
             train, test = np.concatenate([train, kept]), np.concatenate([test, np.ones_like(kept)])
         seeds = None if rng is None else rng.randint(np.iinfo(np.int32).max, size=(X.shape[2], len(train)))
-        trials = slice(None) if len(trials) == len(X) else trials  # no copy of a single subject
+        trials = slice(None) if len(part.trials) == len(X) else part.trials  # no copy of a single subject
+        score = self._score()
         work = partial(
-            fit_block, inner=inner, X=X, y=y, trials=trials, train=train, test=test, score=self._score(),
+            fit_block, inner=inner, X=X, y=y, trials=trials, train=train, test=test, score=score,
             target=self.target_, n_classes=len(getattr(self, "classes_", ())), seeds=seeds,
         )  # fmt: skip
-        blocks = trial_blocks(X.shape[2], _TIME_BLOCK)
-        units = [Unit(work, (block,)) for block in blocks]
-        parts = list(run_units(units, n_jobs=self.n_jobs, verbose=self.verbose, desc="time points"))
+        parts = self._run(work, trial_blocks(X.shape[2], _TIME_BLOCK), "time points")
         if not all(part["converged"] for part in parts):
             warn_not_converged("A model at some time points")
         found = {key: np.concatenate([part[key] for part in parts]) for key in parts[0] if key != "converged"}
+        if self.generalize:
+            ask = partial(generalize, X=X, y=y, trials=trials, test=test, found=found, score=score)
+            blocks = time_blocks(X.shape[2], int(test.sum(axis=1).max()), found["raw_weights"].shape[2])
+            found["generalization"] = np.concatenate(self._run(ask, blocks, "training times"))
         return found, 1 - train.mean(axis=1)
+
+    def _run(self, work, blocks, desc):
+        units = [Unit(work, (block,)) for block in blocks]
+        return list(run_units(units, n_jobs=self.n_jobs, verbose=self.verbose, desc=desc))
 
     def _all_but_some(self, X, y):
         """Masks that leave out one of ten parts of the trials each; none with fewer than ten trials (of a class)."""
@@ -140,20 +145,18 @@ class LinearModelsOverTime(BaseEstimator):
         part[order] = np.arange(len(y)) % N_LEFT_OUT
         return part != np.arange(N_LEFT_OUT)[:, None]
 
-    def _folds(self, y, subject):
-        """Masks of the training and the test trials of every fold; without `cv`, all trials are both."""
-        splits = [(np.arange(len(y)),) * 2]
-        if self.cv is not None:
-            splits = as_splits(self.cv, np.zeros((len(y), 1)), y, classifier=self.target_ != "numbers")
-        masks = np.zeros((2, len(splits), len(y)), dtype=bool)
-        for fold, (train, test) in enumerate(splits):
+    def _folds(self, y, part):
+        """Masks of the training and the test trials of every fold."""
+        masks = np.zeros((2, len(part.splits), len(y)), dtype=bool)
+        for fold, (train, test) in enumerate(part.splits):
             masks[0, fold, train] = masks[1, fold, test] = True
             if self.target_ != "numbers":
                 missing = np.setdiff1d(np.arange(len(self.classes_)), y[train])
                 if len(missing):
+                    whose = "" if part.name is None else f" subject {part.name},"
                     raise ValueError(
-                        f"Class {self.classes_[missing[0]]} is missing from the training trials of subject "
-                        f"{subject}, fold {fold}: use fewer folds, a stratified cv, or drop the subject."
+                        f"Class {self.classes_[missing[0]]} is missing from the training trials of{whose} "
+                        f"fold {fold}: use fewer folds, a stratified cv, or drop the subject."
                     )
         return masks
 
@@ -169,14 +172,11 @@ class LinearModelsOverTime(BaseEstimator):
     def scores_over_time(self, X, y):
         """Score of the mean model at each time of any trials, (n_times,)."""
         decision = self.decision_over_time(X).transpose(2, 1, 0)
-        if self.target_ == "numbers":
-            return self._score().function(np.asarray(y, dtype=float), None, decision)
-        codes = np.searchsorted(self.classes_, y)
-        if self.target_ == "ordinal":
-            predicted = ordinal_log_proba(decision[..., 0], self.thresholds_).argmax(axis=-1)
-        else:
-            predicted = decision.argmax(axis=-1) if decision.shape[2] > 1 else (decision[..., 0] > 0).astype(int)
-        return self._score().function(codes, predicted, decision)
+        target = np.asarray(y, dtype=float) if self.target_ == "numbers" else np.searchsorted(self.classes_, y)
+        return self._score().function(target, predicted_codes(decision, self._thresholds()), decision)
+
+    def _thresholds(self):
+        return self.thresholds_ if self.target_ == "ordinal" else None
 
     def _mean_decision(self, X):
         return self.decision_over_time(X).mean(axis=-1).T
@@ -186,9 +186,7 @@ class LinearModelsOverTime(BaseEstimator):
         decision = self._mean_decision(X)
         if self.target_ == "numbers":
             return decision[:, 0]
-        if self.target_ == "ordinal":
-            return self.classes_[ordinal_log_proba(decision[:, 0], self.thresholds_).argmax(axis=1)]
-        return self.classes_[decision.argmax(axis=1) if decision.shape[1] > 1 else (decision[:, 0] > 0).astype(int)]
+        return self.classes_[predicted_codes(decision, self._thresholds())]
 
     def _classifies(self):
         if self.target_ == "numbers":
@@ -216,10 +214,7 @@ class LinearModelsOverTime(BaseEstimator):
         decision = self._mean_decision(X)
         if self.target_ == "ordinal":
             return np.exp(ordinal_log_proba(decision[:, 0], self.thresholds_))
-        if decision.shape[1] == 1:
-            positive = expit(decision[:, 0])
-            return np.column_stack([1 - positive, positive])
-        return softmax(decision, axis=1)
+        return probabilities(decision)
 
     @available_if(_gives_probabilities)
     def predict_log_proba(self, X):

@@ -1,16 +1,17 @@
 """Coefficients over time: one linear model per time point, subject and fold."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import ClassifierTags
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
 
 from eegexplain._meta import Explainer, make_explanation
 from eegexplain._settings import Number
-from eegexplain._validation import as_trials, check_option
+from eegexplain._validation import as_trials, check_groups, check_option
 from eegexplain.timecourse._models import LinearModelsOverTime
 
 
@@ -25,17 +26,25 @@ class TimeResolvedCoefficients(Explainer):
     Parameters
     ----------
     estimator : linear classifier or regressor, optional
-        Anything with ``coef_``. None is ``LogisticRegression()``; `OrdinalLogisticRegression` respects the order of
-        classes, such as memory loads; ``Ridge()`` is for numbers.
-    cv : int, splitter or None
-        Folds within each subject. None fits once to all trials: there are no held-out scores then.
+        Anything with ``coef_``, also at the end of a Pipeline of affine steps (scalers, PCA, selections): coefficients
+        are those of the channels that enter it. None is ``LogisticRegression()``; `OrdinalLogisticRegression` respects
+        the order of classes, such as memory loads; ``Ridge()`` is for numbers.
+    cv : int, splitter, iterable of (train, test), or None
+        Folds within each subject: `groups` of ``fit`` have models of their own, and `runs` of ``fit`` are left out as
+        wholes. A splitter of groups, such as ``GroupKFold``, without `runs` leaves out groups instead, so that one
+        model serves all. Predefined folds are of all trials; each group takes its own of them. None fits once to all
+        trials: there are no held-out scores then.
     kind : {"coefficients", "patterns"}
         What ``explanation_`` holds. Coefficients say how the model weighs channels, also to cancel noise; patterns say
         where the signal is that it decodes [1]_.
     absolute : bool
         Take absolute values before averaging over folds and subjects, in ``explanation_`` only.
-    scoring : {"balanced_accuracy", "accuracy", "roc_auc", "r2", "rank_correlation"}, optional
-        Score of the held-out trials. None is balanced accuracy for classes and R2 for numbers.
+    scoring : {"balanced_accuracy", "accuracy", "roc_auc", "r2", "rank_correlation"}, str, callable, optional
+        Score of the held-out trials. None is balanced accuracy for classes and R2 for numbers. Any other name of
+        scikit-learn's scorers, or a scorer ``(estimator, X, y)``, whose `X` are the decision values of the trials, is
+        called once for each time and fold; its value by chance is not known.
+    generalize : bool
+        Whether the models of each time are asked about all other times, too [3]_; needs `cv`.
     tmin : float
         Time of the first sample, in seconds.
     sfreq : float, optional
@@ -60,8 +69,13 @@ class TimeResolvedCoefficients(Explainer):
         `cv`, ten that leave out a tenth each (the model is then fitted eleven times). They hold for the same kind of
         model and the same regularisation; what another subject would give is not in them. NaN where one class has fewer
         than ten trials and `cv` is None.
+    coef_standard_errors_, patterns_standard_errors_ : ndarray of shape (n_times, n_channels)
+        The same for the means of ``coef_`` and ``patterns_`` over subjects and folds; with three or more unordered
+        classes there is an axis of classes in front.
     scores_ : ndarray of shape (n_subjects, n_folds, n_times)
         Scores of the held-out trials; only with `cv`.
+    generalization_ : ndarray of shape (n_subjects, n_folds, n_training_times, n_test_times)
+        Scores of each time's models on held-out trials at all times; only with `generalize`.
     chance_ : float
         What `scoring` gives without information.
     times_ : ndarray of shape (n_times,)
@@ -87,6 +101,8 @@ class TimeResolvedCoefficients(Explainer):
            https://doi.org/10.1016/j.neuroimage.2013.10.067
     .. [2] Shao, J., Wu, C. F. J. (1989). A general theory for jackknife variance estimation. Annals of Statistics 17,
            1176-1197. https://doi.org/10.1214/aos/1176347263
+    .. [3] King, J.-R., Dehaene, S. (2014). Characterizing the dynamics of mental representations: the temporal
+           generalization method. Trends in Cognitive Sciences 18, 203-210. https://doi.org/10.1016/j.tics.2014.01.002
 
     Examples
     --------
@@ -113,7 +129,8 @@ class TimeResolvedCoefficients(Explainer):
         cv: Any = None,
         kind: str = "coefficients",
         absolute: bool = False,
-        scoring: str | None = None,
+        scoring: str | Callable | None = None,
+        generalize: bool = False,
         tmin: float = 0.0,
         sfreq: float | None = None,
         ch_names: Sequence[str] | None = None,
@@ -125,6 +142,7 @@ class TimeResolvedCoefficients(Explainer):
         self.kind = kind
         self.absolute = absolute
         self.scoring = scoring
+        self.generalize = generalize
         self.tmin = tmin
         self.sfreq = sfreq
         self.ch_names = ch_names
@@ -140,15 +158,20 @@ class TimeResolvedCoefficients(Explainer):
         self.times_ = float(self.tmin) + np.arange(X.shape[2]) / self.sfreq_
 
     def _fit_inner(self, X, y, groups, fit_params):
+        runs = fit_params.pop("runs", None)
         if fit_params:
-            raise TypeError(f"fit takes X, y and groups; got also {', '.join(fit_params)}.")
+            raise TypeError(f"fit takes X, y, groups and runs; got also {', '.join(fit_params)}.")
+        runs = None if runs is None else check_groups(runs, len(X))
+        if self.generalize and self.cv is None:
+            raise ValueError("generalize=True needs cv: models are asked about trials that they were not fitted to.")
         if isinstance(self.estimator, FrozenEstimator) and isinstance(self.estimator.estimator, LinearModelsOverTime):
             self.estimator_ = self.estimator
         else:
             self.estimator_ = LinearModelsOverTime(
-                self.estimator, cv=self.cv, scoring=self.scoring, n_jobs=self.n_jobs, verbose=self.verbose
-            ).fit(X, y, groups)
-        for name in ("classes_", "scores_"):
+                self.estimator, cv=self.cv, scoring=self.scoring, generalize=self.generalize, n_jobs=self.n_jobs,
+                verbose=self.verbose,
+            ).fit(X, y, groups, runs)  # fmt: skip
+        for name in ("classes_", "scores_", "generalization_"):
             if hasattr(self, name):
                 delattr(self, name)
         if hasattr(self.estimator_, "classes_"):
@@ -157,24 +180,30 @@ class TimeResolvedCoefficients(Explainer):
     def _explain_population(self, X, y, groups):
         """Maps of the fitted models; with targets, the score of the mean model at each time of these trials."""
         models = self.estimator_
-        maps = self._shown(models.patterns_ if self.kind == "patterns" else models.coef_).mean(axis=2)  # over folds
-        n_subjects = maps.shape[1]
-        if n_subjects > 1:
-            error = maps.std(axis=1, ddof=1) / np.sqrt(n_subjects)
-        elif models.replicates_:
-            replicates = self._shown(models.replicates_[self.kind])[:, 0]
-            error = np.sqrt(models.jackknife_factor_) * replicates.std(axis=1)
-        else:
-            error = np.full(maps[:, 0].shape, np.nan)
+        maps, error = self._mean_and_error(self.kind, self._shown)
         variables = {}
         if y is not None:
             variables["score"] = (("time",), models.scores_over_time(X, y))
         coords = {"output": self._output_labels(), "channel": self.ch_names_, "time": self.times_}
         return make_explanation(
-            maps.mean(axis=1).swapaxes(1, 2), ("output", "channel", "time"), coords,
+            maps.swapaxes(1, 2), ("output", "channel", "time"), coords,
             standard_error=error.swapaxes(1, 2),
             variables=variables, method=f"time-resolved {self.kind}", label=self._label(), chance=models.chance_,
         )  # fmt: skip
+
+    def _mean_and_error(self, kind, shown):
+        """Mean over subjects and folds, and its standard error, (n_outputs, n_times, n_channels)."""
+        models = self.estimator_
+        maps = shown(models.patterns_ if kind == "patterns" else models.coef_).mean(axis=2)  # over folds
+        n_subjects = maps.shape[1]
+        if n_subjects > 1:
+            error = maps.std(axis=1, ddof=1) / np.sqrt(n_subjects)
+        elif models.replicates_:
+            replicates = shown(models.replicates_[kind])[:, 0]
+            error = np.sqrt(models.jackknife_factor_) * replicates.std(axis=1)
+        else:
+            error = np.full(maps[:, 0].shape, np.nan)
+        return maps.mean(axis=1), error
 
     def _shown(self, maps):
         """One output per class, also when there are two; absolute values if they are asked for."""
@@ -196,16 +225,67 @@ class TimeResolvedCoefficients(Explainer):
         self.coef_ = models.coef_[0] if single else models.coef_
         self.patterns_ = models.patterns_[0] if single else models.patterns_
         self.standard_errors_ = dataset["standard_error"].values
+        for name, kind in (("coef", "coefficients"), ("patterns", "patterns")):
+            error = self._mean_and_error(kind, lambda maps: maps)[1]
+            setattr(self, f"{name}_standard_errors_", error[0] if single else error)
         self.chance_ = models.chance_
         del dataset["score"]
         if models.scores_ is None:
             return
         self.scores_ = models.scores_
-        by_subject = np.nanmean(self.scores_, axis=1)
-        dataset["score"] = (("time",), by_subject.mean(axis=0))
+        self._add_score(dataset, "score", ("time",), self.scores_)
+        if hasattr(models, "generalization_"):
+            self.generalization_ = models.generalization_
+            dims = ("train_time", "test_time")
+            self._add_score(dataset, "generalization", dims, self.generalization_)
+            dataset.coords.update(dict.fromkeys(dims, self.times_))
+
+    @staticmethod
+    def _add_score(dataset, name, dims, scores):
+        """Add the mean over folds and subjects and, of several subjects, its error."""
+        by_subject = np.nanmean(scores, axis=1)
+        dataset[name] = (dims, by_subject.mean(axis=0))
         if len(by_subject) > 1:
             error = by_subject.std(axis=0, ddof=1) / np.sqrt(len(by_subject))
-            dataset["score_standard_error"] = (("time",), error)
+            dataset[f"{name}_standard_error"] = (dims, error)
+
+    def generalization_maps(self) -> Any:
+        """How far each subject's temporal generalization is from chance, for a test over subjects.
+
+        Returns
+        -------
+        xarray.DataArray of shape (n_subjects, n_training_times, n_test_times)
+            Scores less `chance_`, dims ``group, train_time, test_time``: what `inspection.group_significance` takes
+            (``statistic="clusters"`` joins neighbors along both times).
+
+        Raises
+        ------
+        AttributeError
+            If ``generalize`` was not asked for.
+        ValueError
+            For a scorer whose value by chance is not known.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from eegexplain import TimeResolvedCoefficients
+        >>> rng = np.random.default_rng(0)
+        >>> y, subject = np.arange(60) % 2, np.arange(60) // 20
+        >>> model = TimeResolvedCoefficients(cv=2, generalize=True)
+        >>> model.fit(rng.standard_normal((60, 3, 4)), y, groups=subject).generalization_maps().shape
+        (3, 4, 4)
+        """
+        import xarray as xr
+
+        check_is_fitted(self)
+        if not hasattr(self, "generalization_"):
+            raise AttributeError("There is no temporal generalization: fit with generalize=True and cv.")
+        if np.isnan(self.chance_):
+            raise ValueError(f"What {self.scoring!r} gives by chance is not known: take your own off generalization_.")
+        values = np.nanmean(self.generalization_, axis=1) - self.chance_
+        names = list(range(len(values))) if len(values) == 1 else self.estimator_.groups_
+        coords = {"group": names, "train_time": self.times_, "test_time": self.times_}
+        return xr.DataArray(values, coords, ("group", "train_time", "test_time"))
 
     def _trial_coords(self):
         n_outputs = len(self.estimator_.coef_)

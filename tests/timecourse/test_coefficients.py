@@ -406,3 +406,14 @@ def test_errors_over_subjects_contain_their_spread():
     alone = [TimeResolvedCoefficients(Ridge()).fit(X[subject == s], NUMBERS[subject == s]) for s in range(3)]
     expected = np.std([one.explanation_["value"].values for one in alone], axis=0, ddof=1) / np.sqrt(3)
     np.testing.assert_allclose(fit.standard_errors_, expected, rtol=1e-10)
+
+
+def test_coefficients_and_patterns_have_errors_at_once():
+    for groups in (None, np.arange(N_TRIALS) // 20):
+        for data, y in ((X, Y), (X3, Y3)):
+            fits = [TimeResolvedCoefficients(cv=3, kind=kind).fit(
+                data[:, :, :3], y, groups=groups) for kind in ("coefficients", "patterns")]  # fmt: skip
+            own = [fit.standard_errors_ if y is Y3 else fit.standard_errors_[1] for fit in fits]
+            for fit in fits:
+                np.testing.assert_array_equal(fit.coef_standard_errors_, own[0].swapaxes(-1, -2))
+                np.testing.assert_array_equal(fit.patterns_standard_errors_, own[1].swapaxes(-1, -2))
