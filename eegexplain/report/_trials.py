@@ -10,6 +10,7 @@ from sklearn.utils import Bunch
 from eegexplain._text import readable
 from eegexplain._validation import check_array_like, check_bands, lookup, refuse_masked
 from eegexplain.plotting.scalp.positions import have_places
+from eegexplain.report.explorer import MOST_OUTPUTS
 
 # Columns that say who or what a trial comes from; stimuli and conditions may well belong to one class.
 _IDENTITY = re.compile(r"(^|_)(subject|participant|patient|recording|session|run|block|day|site)s?(_id)?$", re.I)
@@ -101,11 +102,19 @@ def prepare_trials(data, bands="eeg", group_by=None):
     Raises
     ------
     ValueError
-        For trials that are not finite or not 3-D, unknown or empty bands, and an unknown column or one with gaps.
+        For trials that are not finite or not 3-D, more than 64 classes, unknown or empty bands, and an unknown column
+        or one with gaps.
     """
     X = check_array_like("X", data.X, ndim="n_trials, n_channels, n_times")
     refuse_masked("y", data.y)
-    y, ch_names = np.asarray(data.y), [readable(name) for name in data.ch_names]
+    y = np.asarray(data.y)
+    n_classes = len(set(y.ravel().tolist()))
+    if n_classes > MOST_OUTPUTS:
+        raise ValueError(
+            f"A report shows at most {MOST_OUTPUTS} classes, these trials have {n_classes} labels: merge or choose "
+            "some, or analyze them in Python, PerturbationCorrelator(...).fit(X, y)."
+        )
+    ch_names = [readable(name) for name in data.ch_names]
     passband = data.get("highpass"), data.get("lowpass")
     bands, bands_left_out = inside_passband(check_bands(bands, data.sfreq, X.shape[2]), *passband)
     montage = own_montage(ch_names, data.get("info"))

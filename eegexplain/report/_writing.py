@@ -116,16 +116,17 @@ def write_job(job, folder, notify=None, sections=SECTIONS):
         together = replace(together, summary=_standard(_summary(job, together)))
         text = json.dumps(together.summary, indent=2, allow_nan=False)
         (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+        explorer, untold = _explorer(together.maps, job.data)
         page = Page(
             job.options.title,
             job.decoding.verdict,
             scores_of(job.decoding),
             job.banner,
             together.conclusion,
-            _explorer(together.maps, job.data),
+            explorer,
             list(together.checks),
             shown,
-            facts_of(job, __version__, job.options.command),
+            facts_of(job, __version__, job.options.command) | ({"Map to touch": untold} if untold else {}),
         )
         if job.options.mne_report:
             write_mne_report(page, folder / "mne_report.html")
@@ -134,11 +135,15 @@ def write_job(job, folder, notify=None, sections=SECTIONS):
 
 
 def _explorer(maps, data):
-    """The maps that a reader can touch, up to 45 Hz; the data's own difference beside the others."""
+    """The maps that a reader can touch, up to 45 Hz, the data's difference beside the others; or why there are none."""
     if not maps:
-        return None
+        return None, ""
     beside = OF_DATA if OF_DATA in maps else None
-    return Explorer(dict(maps), bands=data.bands, fmin=0.5, fmax=45.0, beside=beside, montage=data.montage)
+    try:
+        shown = Explorer(dict(maps), bands=data.bands, fmin=0.5, fmax=45.0, beside=beside, montage=data.montage)
+    except ValueError as error:  # too many cells for a page, or no frequency below 45 Hz: the pictures are there
+        return None, f"left out: {error}"
+    return shown, ""
 
 
 def release_memory() -> None:

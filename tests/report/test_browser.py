@@ -71,6 +71,24 @@ def test_hands_and_keys_change_what_is_seen(opened):
     assert scalp(page) != changed
 
 
+def test_arrows_move_and_widen_a_range(opened):
+    page = opened(Explorer(explanation()))
+    readout, spectrum = page.locator(".readout"), page.locator("canvas").nth(1)
+    page.evaluate("() => document.querySelector('div.eegexplain-explorer').explorer.choose(10, 12)")
+    for keys, told in [
+        ([], "10–12 Hz"),
+        (["ArrowRight"], "11–13 Hz"),
+        (["ArrowLeft", "ArrowLeft"], "9–11 Hz"),
+        (["Shift+ArrowRight"], "9–12 Hz"),
+        (["Shift+ArrowLeft"] * 3, "9 Hz"),
+        (["ArrowLeft"] * 12, "1 Hz"),
+    ]:
+        for key in keys:
+            spectrum.press(key)
+        scalp(page)
+        assert readout.text_content().split(": ")[0] == f"C3, {told}"
+
+
 def test_a_hovering_mouse_shows_and_leaving_takes_back(opened):
     page = opened(Explorer(explanation()))
     place = page.evaluate("""() => {

@@ -26,6 +26,11 @@ def test_groups_are_a_column_and_leave_the_identities_alone():
     assert prepare_trials(DATA).groups is None and "subject" in prepare_trials(DATA).identities
 
 
+def test_a_thousand_classes_are_refused():
+    with pytest.raises(ValueError, match="at most 64 classes, these trials have 1000 labels: merge or choose some"):
+        prepare_trials(Bunch(X=np.ones((1000, 2, 8)), y=np.arange(1000), sfreq=128.0, ch_names=["C3", "C4"]))
+
+
 def test_columns_that_cannot_be_groups_are_named():
     with pytest.raises(ValueError, match="Did you mean 'subject'"):
         pick_groups(DATA, "subjct")
