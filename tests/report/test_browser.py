@@ -1,5 +1,6 @@
 """The page in a browser: nothing is asked of a network, and hands change what is seen."""
 
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
@@ -69,6 +70,57 @@ def test_hands_and_keys_change_what_is_seen(opened):
     changed = scalp(page)
     page.get_by_label("Class").select_option(label="left")
     assert scalp(page) != changed
+
+
+COLORS = """(threshold) => {
+    const one = document.querySelector("div.eegexplain-explorer").explorer;
+    one.change({ low: 21.5, high: 22.5, threshold });
+    one.redraw();
+    const at = (canvas, x, y) => [...canvas.getContext("2d").getImageData(Math.round(x), Math.round(y), 1, 1).data];
+    const { scalp, grid, layer, data } = one, side = scalp.picture.width, sharp = window.devicePixelRatio;
+    const named = data.channels.map((_, c) => c);
+    return {
+        limit: layer.largest,
+        scalp: data.places.map(([x, y]) => at(scalp.picture, ((1 + x) * side) / 2 - 0.5, ((1 - y) * side) / 2 - 0.5)),
+        grid: named.map(
+            (c) => at(grid.picture, grid.axis.at(22) * sharp, (grid.order.indexOf(c) + 0.5) * grid.step * sharp)),
+    };
+}"""
+
+
+@pytest.mark.parametrize("threshold", [0, 2.5])
+def test_colors_are_those_of_the_values(opened, threshold):
+    given = explanation()
+    page = opened(Explorer(given))
+    found, last = page.evaluate(COLORS, threshold), given.isel(output=-1).sel(frequency=22)
+    value = last["value"].to_numpy()
+    z = np.abs(value / last["standard_error"].to_numpy())
+    colors = matplotlib.colormaps["RdBu_r"]((1 + value / found["limit"]) / 2)[:, :3]
+    assert found["limit"] == pytest.approx(float(np.abs(given["value"]).max()), rel=1e-3)
+    np.testing.assert_allclose(np.array(found["grid"])[:, :3] / 255, faded(colors, z, threshold), atol=0.03)
+    clear = np.abs(z - threshold) > 1  # between electrodes |z| is smooth: no edge of the faded part runs through these
+    scalp = np.array(found["scalp"])[clear]
+    np.testing.assert_allclose(scalp[:, :3] / 255, colors[clear], atol=0.12)  # a pixel is not at the electrode
+    np.testing.assert_array_equal(scalp[:, 3] < 128, (threshold > 0) & (z[clear] < threshold))
+
+
+def test_a_range_is_told_by_its_mean(opened):
+    given = explanation()
+    page = opened(Explorer(given))
+    found = page.evaluate("""() => {
+        const one = document.querySelector("div.eegexplain-explorer").explorer;
+        one.choose(10, 12);
+        return one.means().map(({ value, error, z }) => [value, error, z]);
+    }""")
+    inside = given.isel(output=-1).sel(frequency=slice(10, 12)).mean("frequency")  # errors: an upper bound
+    expected = np.stack([inside["value"], inside["standard_error"], inside["value"] / inside["standard_error"]], axis=1)
+    np.testing.assert_allclose(found, expected, rtol=0.01, atol=1e-4 * float(np.abs(given["value"]).max()))
+
+
+def faded(colors, z, threshold):
+    """On white, at .3 where z is within the threshold."""
+    share = np.where((threshold > 0) & (z < threshold), 0.3, 1.0)[:, None]
+    return share * colors + (1 - share)
 
 
 def test_arrows_move_and_widen_a_range(opened):
