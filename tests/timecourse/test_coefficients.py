@@ -414,6 +414,13 @@ def test_coefficients_and_patterns_have_errors_at_once():
             fits = [TimeResolvedCoefficients(cv=3, kind=kind).fit(
                 data[:, :, :3], y, groups=groups) for kind in ("coefficients", "patterns")]  # fmt: skip
             own = [fit.standard_errors_ if y is Y3 else fit.standard_errors_[1] for fit in fits]
+            maps = (fits[0].coef_, fits[0].patterns_)
+            if groups is None:  # jackknife of three folds: (1 - d) / d = 2 times the variance over models
+                naive = [np.sqrt(2) * each[..., 0, :, :, :].std(axis=-3) for each in maps]
+            else:
+                naive = [each.mean(axis=-3).std(axis=-3, ddof=1) / np.sqrt(3) for each in maps]
+            for found, error in zip(own, naive, strict=True):
+                np.testing.assert_allclose(found.swapaxes(-1, -2), error, rtol=1e-10)
             for fit in fits:
                 np.testing.assert_array_equal(fit.coef_standard_errors_, own[0].swapaxes(-1, -2))
                 np.testing.assert_array_equal(fit.patterns_standard_errors_, own[1].swapaxes(-1, -2))
