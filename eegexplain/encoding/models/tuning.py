@@ -243,7 +243,8 @@ class GaussianTuningModel(HRFEncodingModel):
         baseline, least = Parameter("baseline", "baseline"), self._spacing() / 4 if self.linear_in_stimulus else 0.0
         width = Parameter("sd", lower=least, transform="log")
         if self.n_dims == 1:
-            return Parameter("mu", lower=0.0 if self.log else -np.inf), width, amplitude, baseline
+            center = Parameter("mu", lower=0.0, transform="log") if self.log else Parameter("mu")
+            return center, width, amplitude, baseline
         if self.n_dims == 2 and not self.log:
             return Parameter("x"), Parameter("y"), width, baseline, amplitude
         raise ValueError(f"n_dims must be 1 or 2, and log=True needs one; got n_dims={self.n_dims}, log={self.log}.")

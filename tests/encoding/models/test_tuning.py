@@ -29,6 +29,7 @@ def test_fits_keep_to_what_the_stimulus_can_tell():
     assert GaussianTuningModel(positive_amplitude=False).fitting_space(positions)[2].lower == -np.inf
     mu, sd, *_ = GaussianTuningModel(log=True).fitting_space(np.array([[2.0], [32.0]] * 50))
     assert_allclose([mu.lower, mu.upper, sd.lower, sd.upper], [2, 32, 0.5, 4])
+    assert mu.kind == sd.kind == "log"  # steps in octaves
     grid = GaussianTuningModel(grid_coordinates=[0.0, 1.0, 4.0]).fitting_space(np.ones((9, 3)))
     assert_allclose([[par.lower, par.upper] for par in grid[:2]], [[0, 4], [0.25, 4]])
     plane = GaussianTuningModel(n_dims=2).fitting_space(np.array([[0.0, 5.0], [1.0, 8.0]] * 50))
