@@ -11,7 +11,7 @@ SEQUENTIAL = "Reds"
 SMALLEST_BAR_TEXT = 7.0  # points: what journals print at least
 SPIKES = 2  # cells of each output that robust limits may leave out: a rhythm has more
 #: ... where the others reach between these shares of the largest: below, the spikes are all there is to see.
-SPIKE_HEIGHTS = (0.25, 0.75)
+SPIKE_HEIGHTS = (0.25, 0.6)
 NEGATIVE_DASHES = (0, (2.5, 1.8))  # of contours: a grey print keeps the sign
 _ENDS = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
 

@@ -192,7 +192,7 @@ class SpectralMapDisplay:
             Make cells pale that are less than two standard errors from zero, or these, and outline the others.
         vlim : float, (float or None, float or None), "robust" or None
             Limits of the colours, on both sides of zero. None takes the largest absolute value; "robust" leaves out two
-            spikes of each output where they take more than a quarter of the scale and the others reach a quarter of
+            spikes of each output where they take more than 40 % of the scale and the others reach a quarter of
             theirs. The colour bar has arrows where values lie beyond it.
         cmap : str or matplotlib.colors.Colormap, optional
             None is a diverging map safe for colour-blind readers.

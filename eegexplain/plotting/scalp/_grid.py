@@ -84,7 +84,8 @@ def _texts(display, panels, wrapped, room, points):
         return {place: fitted(display.title(row, column), room, points) for place, row, column in panels}, {}
     titles = {place: fitted(display.column_label(column), room, points) for place, _, column in panels if not place[0]}
     turned = TURNED * room
-    return titles, {place: fitted(display.row_label(row), turned, points) for place, row, _ in panels if not place[1]}
+    sides = {place: fitted(display.row_label(row), turned, points, most=4) for place, row, _ in panels if not place[1]}
+    return titles, sides
 
 
 def write_texts(axes, grid):

@@ -80,7 +80,7 @@ def draw_sensors(ax, positions, mask=None):
     tuple of matplotlib.lines.Line2D
         Plain electrodes, masked electrodes (None without a mask).
     """
-    size = float(np.clip(1.0 + 0.35 * axes_size(ax), 1.3, 3.2))
+    size = float(np.clip(0.7 + 0.45 * axes_size(ax), 0.8, 3.2))
     plain = {"color": "black", "markersize": size, "markeredgewidth": 0, "zorder": 5}
     if mask is None:
         return _dots(ax, positions, **plain), None

@@ -9,7 +9,7 @@ from eegexplain.plotting._selection import pick_time
 from eegexplain.plotting._words import fitted, size_in_points
 
 MARK = "#D55E00"  # of the places that have maps: vermilion, apart from grey and black
-SMALLEST_PEAK, SMALLEST_RISE = 0.2, 0.1  # shares of the highest: of a peak, and of how far it stands out
+SMALLEST_PEAK, SMALLEST_RISE = 0.2, 0.2  # shares of the highest: of a peak, and of how far it stands out
 CURVE = 1.7  # inches
 
 
@@ -21,7 +21,7 @@ def highest_peaks(strength, most):
     strength : ndarray of shape (n,)
         At least 0.
     most : int
-        Peaks; those below a fifth of the highest, or that stand out by less than a tenth of it, are left out.
+        Peaks; those below a fifth of the highest, or that stand out by less than a fifth of all rise, are left out.
 
     Returns
     -------

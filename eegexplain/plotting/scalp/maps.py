@@ -210,7 +210,7 @@ class TopomapDisplay(ShownValues):
             False draws coloured discs at the electrodes instead of a map.
         vlim : float, (float or None, float or None) or "robust", optional
             Limits of the colours; a missing side mirrors the other. None takes the largest absolute value of all maps;
-            "robust" leaves out two spikes of each output where they take more than a quarter of the scale and the
+            "robust" leaves out two spikes of each output where they take more than 40 % of the scale and the
             others reach a quarter of theirs. The colour bar has arrows where values lie beyond it.
         cmap : str or matplotlib.colors.Colormap, optional
             Colour map; None is a diverging map safe for colour-blind readers.
