@@ -12,6 +12,7 @@ from eegexplain.plotting._ink import ink
 from eegexplain.plotting.displays import _shares
 from eegexplain.plotting.displays._bars import Bars
 from eegexplain.plotting.displays._shares import ORDERED, SMALLEST_FONT, cell_names
+from eegexplain.plotting.scalp.positions import own_positions
 
 WIDTH = 3.35  # inches: a column of 85 mm
 MOST_SCALPS = 8
@@ -113,6 +114,7 @@ class InformationDisplay:
 
         check_is_fitted(estimator, "explanation_")
         display = cls.from_explanation(estimator.explanation_, truth=truth, mask=mask)
+        plot_options.setdefault("positions", own_positions(estimator, estimator.explanation_))
         return draft(display.plot(**plot_options), plot_options.get("ax"))
 
     def plot(self, *, ax=None, positions=None, figsize=None, title=None):

@@ -14,6 +14,7 @@ from eegexplain.plotting._drafts import draft, replace_draft
 from eegexplain.plotting._ink import ink
 from eegexplain.plotting._selection import pick_label
 from eegexplain.plotting.displays._shares import SMALLEST_FONT, quantile, read_amounts
+from eegexplain.plotting.scalp.positions import own_positions
 
 MOST_ARCS = 60
 CONTROLS = {
@@ -118,6 +119,7 @@ class SynchronyDisplay:
 
         check_is_fitted(estimator, "explanation_")
         display = cls.from_explanation(estimator.explanation_, band=band)
+        plot_options.setdefault("positions", own_positions(estimator, estimator.explanation_))
         return draft(display.plot(**plot_options), plot_options.get("ax"))
 
     @property

@@ -316,6 +316,9 @@ def test_heads_and_names_are_seen_on_black(paint):
         assert min(rims) > 0.4
         on_map = TopomapDisplay.from_values(GRID, NAMES).plot(names=True)
         assert all(lightness(text.get_color()) < 0.1 for text in on_map.names_)  # the map is as light as ever
+        _, page = plt.subplots(facecolor="white")  # whatever the style: black on white
+        head = TopomapDisplay.from_values(GRID, NAMES).plot(ax=page).ax_.lines[0]
+        assert lightness(head.get_color()) < 0.1
 
 
 def test_contours_below_zero_are_dashed():
