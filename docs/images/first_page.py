@@ -5,11 +5,13 @@
 when it is made, and only the picture is kept.
 """
 
+import io
 import os
 import pathlib
 
 import matplotlib.pyplot as plt
 import numpy as np
+from PIL import Image
 
 from eegexplain._bands import band_masks
 from eegexplain.datasets import load_trials, make_oscillatory_eeg
@@ -39,14 +41,16 @@ def planted():
     columns = [list(job.data.bands).index(name) for name in ("alpha", "beta")]
     shown = [int(np.abs(by_band[:, column]).argmax()) for column in columns]
     figure, axes = plt.subplots(3, 3, figsize=(7.6, 5.6), layout="constrained", gridspec_kw={"width_ratios": [1, 1, 2]})
+    titles = ["alpha, 8 to 13 Hz", "beta, 13 to 30 Hz"]
     for line, (name, values, bins, spectrum, error) in zip(axes, rows, strict=True):
         share = values / np.abs(values).max()
         display = TopomapDisplay.from_values(share.T, data.ch_names, label="share of the peak")
-        for ax, column, title in zip(line, columns, ("alpha, 8 to 13 Hz", "beta, 13 to 30 Hz"), strict=False):
-            display.plot(ax=ax, frame=column, vlim=1.0, colorbar=False, title=title if line is axes[0] else "")
+        for ax, column in zip(line, columns, strict=False):
+            display.plot(ax=ax, frame=column, vlim=1.0, colorbar=False, title=titles.pop(0) if titles else "")
         line[0].text(-0.05, 0.5, name, transform=line[0].transAxes, rotation=90, ha="right", va="center", fontsize=11)
         _spectra(line[2], bins, spectrum, error, [(data.ch_names[k], k) for k in shown])
-    axes[0, 2].legend(frameon=False, ncols=2, loc="upper right")
+    axes[0, 2].set_title("two channels, shaded: ± 2 standard errors")
+    axes[0, 2].legend(frameon=False, loc="lower right")
     axes[-1, 2].set_xlabel("frequency (Hz)")
     figure.colorbar(display.im_, ax=axes[:, 1], shrink=0.5, aspect=22, pad=0.04, label="share of the peak")
     return figure
@@ -71,13 +75,13 @@ def two_splits(path):
     data = load_trials(path)
     figure, axes = plt.subplots(2, 2, figsize=(7.6, 4.3), layout="constrained", height_ratios=[1.5, 1],
                                 sharex="row")  # fmt: skip
-    splits = ((None, "each person in training and test"), ("subject", "people nobody trained on"))
+    splits = ((None, "split over trials"), ("subject", "split over people"))
     for (group_by, title), (split, score) in zip(splits, axes.T, strict=True):
         job = run_job(data, Options(group_by=group_by))
         _draw_split(split, fold_numbers(job.folds, len(data.y)), np.asarray(data.subject), data.y)
-        split.set_title(f"UCI EEG, {title}", loc="left")
+        split.set_title(f"{title[0].upper()}{title[1:]}; dark: test trials of one fold", loc="left")
         _draw_score(score, job.decoding)
-    axes[0, 0].set_ylabel("person")
+    figure.suptitle(f"The same {len(data.y)} trials of {len(set(data.subject))} people (UCI EEG database)", fontsize=11)
     return figure
 
 
@@ -100,7 +104,8 @@ def _draw_score(ax, found):
     """Balanced accuracy with its interval before what permuted labels reach, and the verdict."""
     color = {"decodes": GOOD, "not shown to decode": BAD}.get(found.verdict, DOUBT)
     ax.axvspan(found.chance, found.chance_upper, color="0.88", linewidth=0)
-    ax.text(found.chance_upper + 0.005, 0.44, "permuted labels (95 %)", color="0.35", fontsize=8, va="center")
+    note = f"grey: 95 % of permuted labels\nof {found.exchanged}; p = {found.p_value:.3f}"
+    ax.text(found.chance_upper + 0.006, 0.56, note, color="0.35", fontsize=8, va="top")
     reach = [[found.balanced_accuracy - found.low], [found.high - found.balanced_accuracy]]
     style = {"fmt": "o", "color": color, "markersize": 7, "capsize": 4, "linewidth": 1.8}
     ax.errorbar([found.balanced_accuracy], [0], xerr=reach, **style)
@@ -111,15 +116,22 @@ def _draw_score(ax, found):
     ax.spines["left"].set_visible(False)
 
 
+def save(figure, name):
+    """Write a picture in few colours: a third of the bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(HERE / name, optimize=True)
+
+
 def main():
     """Make the pictures; that of real EEG where there is some."""
     with plt.rc_context(STYLE):
-        planted().savefig(HERE / "planted.png")
+        save(planted(), "planted.png")
         folder = os.environ.get("EEGEXPLAIN_DATA")
         if folder is None:
             print("two_splits.png stays as it is: EEGEXPLAIN_DATA names no folder with uci_eeg_train.npz")
             return
-        two_splits(pathlib.Path(folder) / "uci_eeg_train.npz").savefig(HERE / "two_splits.png")
+        save(two_splits(pathlib.Path(folder) / "uci_eeg_train.npz"), "two_splits.png")
 
 
 if __name__ == "__main__":

@@ -380,6 +380,9 @@ def test_the_course_has_maps_at_its_peaks():
     display.plot_joint(output="peaks", mask=VALUES > 1)
     curve, *scalps = display.axes_
     assert [ax.get_title() for ax in scalps] == ["100 ms", "300 ms"]
+    marks = [line.get_xdata()[0] for line in curve.lines if line.is_dashed()]
+    ends = [artist.xy2[0] for artist in display.figure_.artists]
+    np.testing.assert_allclose([marks, ends], [[100, 300]] * 2)
     for image, frame in zip(display.images_, (20, 60), strict=True):
         np.testing.assert_array_equal(np.ma.filled(image.get_array(), np.nan), display.maps(1, frame))
         assert image.get_clim() == (-np.abs(values).max(), np.abs(values).max())
