@@ -12,6 +12,7 @@ from eegexplain.encoding.weights._ridge import (
     generalized_cross_validation,
     residuals_by_penalty,
     solve,
+    solve_damped,
 )
 
 ALPHAS = np.array([0.1, 3.0, 100.0])
@@ -66,6 +67,23 @@ def test_decompositions_solve_ridge_whatever_the_rank(shape, least_alpha):
             expected = np.linalg.solve(X.T @ X + alpha * np.eye(shape[1]), X.T @ Y[:, target])
             assert_allclose(weights[:, target], expected, atol=1e-8)
     assert_allclose(solve(spectra[0], X.T @ Y, np.zeros(3)), np.linalg.pinv(X) @ Y, atol=1e-7)
+
+
+def test_a_penalty_may_leave_directions_free_and_a_design_may_be_silent_in_others():
+    """Differences do not see a mean; a column of zeros is seen by the penalty alone."""
+    X, Y = data(40, 6)
+    X[:, 2] = 0
+    steps = np.diff(np.eye(6), axis=0)
+    penalty = steps.T @ steps
+    spectrum = decompose_gram(X.T @ X, penalty)
+    alphas = np.array([1e-3, 5.0, 1e6])
+    expected = [np.linalg.solve(X.T @ X + alpha * penalty, X.T @ y) for alpha, y in zip(alphas, Y.T, strict=True)]
+    assert_allclose(solve(spectrum, X.T @ Y, alphas).T, expected, rtol=1e-7)
+    assert_allclose(solve_damped(X.T @ X, X.T @ Y, alphas, penalty).T, expected, rtol=1e-7)
+    assert_allclose(spectrum.vectors.T @ X.T @ X @ spectrum.vectors, np.diag(spectrum.values**2), rtol=1e-6, atol=1e-2)
+    penalty[2], penalty[:, 2] = 0, 0  # now nothing says what that weight is
+    found = solve_damped(X.T @ X, X.T @ Y, alphas, penalty)
+    assert_allclose(found[2], 0, atol=1e-6)
 
 
 def test_no_freedom_no_score_and_constant_targets_score_zero():
