@@ -11,7 +11,7 @@ from eegexplain.encoding.weights._bands import draw_divisions, undivided
 from eegexplain.encoding.weights._criteria import BLOCK, Criterion
 from eegexplain.encoding.weights._paths import Dual, Primal, Task, fit_path
 from eegexplain.encoding.weights._penalties import Penalty
-from eegexplain.encoding.weights._ridge import FAR, SAFE_DAMPING, fit_closed
+from eegexplain.encoding.weights._ridge import SAFE_DAMPING, fit_closed
 from eegexplain.encoding.weights._sums import Lags, Rows
 
 LONG = 8  # samples per stretch, on average, from which on the structure of lags is worth its overhead
@@ -114,15 +114,12 @@ def _lags(model, recording, asked):
         return None, None
     lags, signals, samples = model.get_lags(), recording.stimulus, recording.samples
     mean = np.zeros(signals.shape[1])
-    if asked.fit_intercept:
-        seen = signals[samples]
-        if model.edges == "mask":  # no window reaches beyond its run, so a constant may be taken off
-            mean = seen.mean(axis=0)
-        elif (seen.mean(axis=0) ** 2 > FAR * seen.var(axis=0)).any():
-            return None, None  # products lose the digits by which a mean is larger than what varies
+    if asked.fit_intercept and model.edges == "mask":  # no window reaches beyond its run: a constant may be taken off
+        mean = signals[samples].mean(axis=0)
     signals = np.ascontiguousarray(signals - mean)
     n_columns = len(lags) * signals.shape[1]
-    # With fewer samples than columns, kernels are smaller; and without a penalty, only the design's own SVD is exact.
+    # With fewer samples than columns, kernels are smaller; where penalties are near zero beside the signals, as they
+    # are without a penalty or with zeros beside signals of a large mean, only the design's own SVD keeps its digits.
     wide = n_columns > len(samples) and asked.penalty.matrix is None
     if wide or asked.alphas.min() <= SAFE_DAMPING * len(lags) * np.vdot(signals, signals):
         return None, None

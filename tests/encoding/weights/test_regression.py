@@ -106,15 +106,17 @@ def test_a_laplacian_is_the_form_of_squared_differences_and_finds_smooth_kernels
     assert_allclose(fit.kernels_[0, 1], 0.0, atol=1e-9)
 
 
-def test_a_mean_far_from_zero_costs_no_digits():
+def test_a_mean_far_from_zero_costs_no_digits(monkeypatch):
     """Signals about a million with a variance of one: centred where edges allow it, else by the design."""
+    made, lags = [], _regression.Lags
+    monkeypatch.setattr(_regression, "Lags", lambda *parts: made.append(lags(*parts)) or made[-1])
     for edges in ("mask", "zero"):
+        made.clear()
         model = DelayedModel(tmax=0.04, sfreq=100.0, edges=edges)
         y = RNG.normal(size=(380, 2)) + 1e6
-        near, far = (WeightFitter(model, 2.0).fit(signals, y, RUNS) for signals in (X, X + 1e6 * (edges == "mask")))
-        assert_allclose(far.kernels_, near.kernels_, atol=1e-7)
         laid = WeightFitter(Laid(tmax=0.04, sfreq=100.0, edges=edges), 2.0).fit(X + 1e6, y, RUNS)
         assert_allclose(WeightFitter(model, 2.0).fit(X + 1e6, y, RUNS).kernels_, laid.kernels_, atol=1e-7)
+        assert len(made) == (edges == "mask")
 
 
 @SHORT_GRID
