@@ -16,7 +16,7 @@ errors; the same models then tell which stimulus was shown.
 import numpy as np
 
 from eegexplain.encoding import GaussianTuningModel, ParameterFitter, SPMHRFModel, StimulusDecoder
-from eegexplain.plotting import HRFDisplay, R2Display, TuningCurveDisplay
+from eegexplain.plotting import CoverageDisplay, HRFDisplay, R2Display, TuningCurveDisplay
 
 rng = np.random.default_rng(0)
 n_targets = 60
@@ -60,12 +60,17 @@ print(f"shared width {shared.parameters_['sd'].iloc[0]:.3f} +- {shared.standard_
 # %%
 # Which stimulus was it?
 # ----------------------
-# Bayes' rule turns the encoding model round. The covariance of the residuals says which targets err together.
+# Bayes' rule turns the encoding model round. The covariance of the residuals says which targets err together, and what
+# few samples leave open of the parameters makes the posterior wider. Trials that were not in ``fit`` say whether its
+# probabilities keep their word.
 
 decoder = StimulusDecoder(fitter, grid=np.exp2(np.linspace(7, 12, 81))).fit(tone[train], response[train])
 mean, std = decoder.predict(response[~train], return_std=True)
 error = np.abs(np.log2(decoder.predict_mode(response[~train]) / tone[~train]))
 print(f"median error of the most probable frequency {np.median(error):.3f} octaves")
+coverage = decoder.calibration(tone[~train], response[~train]).coverage(0.9)
+print(f"regions of 90 % probability hold the frequency {100 * coverage:.0f} % of the time")
+CoverageDisplay.from_estimator(decoder, tone[~train], response[~train]).plot()
 
 # %%
 # Receptive fields behind a slow response

@@ -11,7 +11,7 @@ from sklearn.utils import _safe_indexing
 
 from eegexplain._explanation import order_by_content
 from eegexplain._settings import as_splits
-from eegexplain.encoding._predictive import errors_of
+from eegexplain.encoding._predictive import error_variance, errors_of
 from eegexplain.encoding._runs import check_run_labels
 from eegexplain.encoding._tables import read_table
 
@@ -98,8 +98,7 @@ def cross_fit(
         inside = (data[rows] - responses(fitted, stimulus[rows], data.shape[1]))[:, kept]
         errors = errors_of(fitted, stimulus[rows], inside, kept)
         residual[out] = (data[out] - responses(fitted, stimulus[out], data.shape[1]))[:, kept]
-        if errors is not None:
-            residual[out] /= np.sqrt(1 + errors.at(stimulus[out]).variance)
+        residual[out] /= np.sqrt(1 + error_variance(errors, stimulus[out]))
         folds.append(Fold(int(label), responses(fitted, grid, data.shape[1])[:, kept], errors))
     return CrossFit(residual, labels, tuple(folds))
 

@@ -15,6 +15,7 @@ from eegexplain.encoding._covariance import log_density, whiten
 from eegexplain.encoding.weights._bands import read_bands
 
 MOST_DIMENSIONS = 64  # of training samples along which errors of different targets go together
+BLOCK = 64  # stimuli whose errors are held together
 CHUNK = 2**22  # numbers in covariances of stimuli that are held together
 
 
@@ -47,6 +48,26 @@ class Errors:
         diagonal = np.arange(len(omega))
         shared[:, diagonal, diagonal] += np.diag(omega) * self.rest
         return shared
+
+
+def error_variance(errors: Any, stimuli: NDArray) -> NDArray:
+    """Variance of fitted responses, a few stimuli at a time: the dimensions of all would take too much memory.
+
+    Parameters
+    ----------
+    errors : WeightErrors, TuningErrors or None
+        None for responses that are known.
+    stimuli : ndarray of shape (n_stimuli, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_stimuli, n_targets), or 0
+        In units of the noise.
+    """
+    if errors is None:
+        return np.zeros(())
+    parts = [errors.at(stimuli[start : start + BLOCK]).variance for start in range(0, len(stimuli), BLOCK)]
+    return np.concatenate(parts)
 
 
 def errors_of(fitter: Any, stimulus: NDArray, residual: NDArray, kept: NDArray) -> Any:
@@ -250,7 +271,7 @@ class Predictive:
         if self.errors is None:
             yield from itertools.repeat(np.linalg.cholesky(self.omega), len(self.stimuli))
             return
-        step = max(1, CHUNK // len(self.omega) ** 2)
+        step = min(BLOCK, max(1, CHUNK // len(self.omega) ** 2))
         for start in range(0, len(self.stimuli), step):
             errors = self.errors.at(self.stimuli[start : start + step])
             yield from np.linalg.cholesky(errors.covariance(self.omega))

@@ -12,7 +12,7 @@ from eegexplain._settings import Number, check_numbers
 from eegexplain._validation import check_array_like
 from eegexplain.encoding._covariance import whiten
 from eegexplain.encoding._crossfit import CrossFit, cross_fit, responses
-from eegexplain.encoding._predictive import Predictive, errors_of
+from eegexplain.encoding._predictive import Predictive, error_variance, errors_of
 from eegexplain.encoding._tables import check_finite_targets, frame, read_table
 from eegexplain.encoding.calibration import DecodingCalibration, fit_trust, mass_above, nearest, region, temper
 from eegexplain.encoding.residuals import ResidualFitter
@@ -333,7 +333,7 @@ class StimulusDecoder(BaseEstimator):
             return cross_fit(self.fitter, X, y, groups, cv=self.cv, kept=self.kept_, grid=self.grid_)
         stimulus = read_table(X, "paradigm").values
         # Least squares leaves 1 - h of the variance of a sample whose own weight in its prediction is h.
-        own = self._errors.at(stimulus).variance if self._errors is not None else np.zeros_like(residual)
+        own = error_variance(self._errors, stimulus)
         return CrossFit(residual / np.sqrt(np.maximum(1 - own, 0.1)), None, ())
 
     def _fit_trust(self, stimulus, data, found):
