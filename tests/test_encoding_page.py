@@ -83,6 +83,17 @@ def errors():
     assert (fit.standard_errors_ > 0).all(axis=None) and (fit.standard_errors_ < 0.2).all(axis=None)
 
 
+def autocorrelated_errors():
+    white, slow = (ParameterFitter(GaussianTuningModel(), errors=kind).fit(PLACES, TUNED) for kind in ("iid", "ar1"))
+    assert_allclose(slow.parameters_, white.parameters_)
+    assert (slow.standard_errors_ != white.standard_errors_).all(axis=None)
+
+
+def bounds():
+    fit = ParameterFitter(GaussianTuningModel(), bounds={"sd": (0.1, 0.5)}).fit(PLACES, TUNED)
+    assert fit.parameters_["sd"].between(0.1, 0.5).all() and (fit.parameters_["sd"] == 0.5).any()
+
+
 def hrf():
     response = SPMHRFModel(2.0)
     y = response.convolve(X[:, :1]) * 3
@@ -162,6 +173,8 @@ ROWS = {
     "models of one's own by declaration": own_models,
     "fixed and shared parameters": constraints,
     "standard errors of parameters": errors,
+    "errors under autocorrelated noise": autocorrelated_errors,
+    "bounds of every parameter": bounds,
     "haemodynamic responses": hrf,
     "decoding with probabilities": decoding,
     "ridge, a penalty for every target": ridge,
