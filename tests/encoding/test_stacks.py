@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_predict, cross_val_score
 
 from eegexplain.encoding import DelayedModel, WeightFitter
 from eegexplain.encoding._stacks import stack_runs
@@ -53,6 +53,21 @@ def test_trials_never_touch_in_cross_validation():
     assert cross_val_score(WeightFitter(MODEL), TRIALS, RESPONSES, cv=4).min() > 0.9
     search = GridSearchCV(WeightFitter(MODEL), {"model__tmax": [0.0, 2.0]}, cv=2).fit(list(TRIALS), list(RESPONSES))
     assert search.best_params_ == {"model__tmax": 2.0}
+
+
+@pytest.mark.filterwarnings("ignore:The best penalty lies at the edge")
+def test_splitters_split_runs():
+    """Shuffled folds hold out whole runs; samples of one run are never on both sides."""
+    alphas, runs = [0.1, 1.0, 10.0], np.arange(4)
+    for cv in (KFold(4), KFold(2, shuffle=True, random_state=0), GroupKFold(2), [([0, 1, 2], [3]), ([3], [0, 1])]):
+        pairs = (
+            cv if isinstance(cv, list) else list(cv.split(runs, groups=runs if isinstance(cv, GroupKFold) else None))
+        )
+        kept = RUNS[MODEL.valid_samples(160, RUNS)]
+        by_sample = [tuple(np.flatnonzero(np.isin(kept, part)) for part in pair) for pair in pairs]
+        expected = WeightFitter(MODEL, alphas, cv=by_sample).fit(X, Y, RUNS)
+        found = WeightFitter(MODEL, alphas, cv=cv).fit(TRIALS, RESPONSES)
+        assert_allclose(found.alpha_scores_, expected.alpha_scores_, atol=1e-12)
 
 
 @pytest.mark.parametrize(("y", "groups", "said"), [

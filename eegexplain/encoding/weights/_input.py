@@ -33,6 +33,8 @@ class Recording:
         Names.
     is_1d : bool
         Whether the data came as one dimension.
+    holds_runs : bool
+        Whether stimulus and data came as runs, not as one table with labels.
     """
 
     stimulus: np.ndarray
@@ -43,6 +45,7 @@ class Recording:
     features: Any
     targets: Any
     is_1d: bool
+    holds_runs: bool
 
 
 def read_recording(fitter, model, X, y, groups):
@@ -73,9 +76,10 @@ def read_recording(fitter, model, X, y, groups):
         )
     named = groups is not None
     X, y, groups, _ = stack_runs(X, y, groups)
+    holds_runs = groups is not None and not named
     check_same_index(X=X, y=y, groups=groups)
     warn_of_unknown_runs(model, groups)
-    if not named and groups is not None and not groups.any():
+    if holds_runs and not groups.any():
         groups = None  # a single run may be cut into folds
     for name, table in (("X", X), ("y", y)):
         refuse_masked(name, table)
@@ -95,7 +99,7 @@ def read_recording(fitter, model, X, y, groups):
     check_array_like("X", X, squared=True)
     kept = data[valid] if fitter.missing == "mask" and not valid.all() else data
     varies = check_targets(kept, targets)
-    return Recording(X, data, groups, np.flatnonzero(valid), varies, features, targets, y.ndim == 1)
+    return Recording(X, data, groups, np.flatnonzero(valid), varies, features, targets, y.ndim == 1, holds_runs)
 
 
 def fill_gaps(stimulus):

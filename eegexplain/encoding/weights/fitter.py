@@ -1,5 +1,6 @@
 """`WeightFitter`: the weights of linear encoding models, with a penalty for every target."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         Whether to fit an intercept, which is not penalised.
     cv : int, splitter or None
         How to choose: None is generalised cross-validation; an int is a number of folds, of whole runs if ``groups``
-        are given to ``fit``, else of contiguous stretches.
+        are given to ``fit``, else of contiguous stretches. Where ``fit`` is given runs, splitters split runs.
     bands : dict of str to sequence, or array-like of shape (n_features,), default=None
         Groups of features with penalties of their own (banded ridge): positions or names of the paradigm's columns,
         or a label per column.
@@ -298,6 +299,12 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
             )
         is_number = isinstance(self.cv, (int, np.integer))
         cv = GroupKFold(self.cv) if is_number and groups is not None else self.cv
+        if recording.holds_runs and groups is not None and not is_number:  # what is split are these
+            runs = np.unique(groups)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The groups parameter is ignored")
+                splits = as_splits(cv, runs[:, None], groups=runs)
+            return [tuple(np.flatnonzero(np.isin(groups, runs[part])) for part in pair) for pair in splits]
         return as_splits(cv, np.empty((len(recording.samples), 1)), groups=groups)
 
     def _complete(self, truth, prediction):
