@@ -146,6 +146,18 @@ def test_band_maps_have_names_as_columns():
     assert [label.get_text() for label in ax.get_xticklabels()] == ["alpha", "beta"] and display.ax_ is ax
 
 
+@pytest.mark.parametrize("bands", [["delta", "theta", "alpha", "residual"], ["the whole alpha range"] * 6])
+def test_names_of_bands_do_not_touch(bands):
+    display = SpectralMapDisplay(np.ones((1, 4, len(bands))), NAMES, bands=bands).plot(panel_size=(1.9, 2.2))
+    display.figure_.canvas.draw()
+    labels = display.ax_.get_xticklabels()
+    assert min(label.get_fontsize() for label in labels) >= 7
+    if not labels[0].get_rotation():
+        boxes = [label.get_window_extent() for label in labels]
+        assert all(one.x1 <= other.x0 for one, other in zip(boxes, boxes[1:], strict=False))
+    assert labels[0].get_rotation() == (35 if len(bands) == 6 else 0)
+
+
 def test_from_estimator_draws():
     class Explainer(BaseEstimator):
         def fit(self, X, y):
