@@ -53,7 +53,8 @@ def by_refitting(X, Y, alpha, intercept, splits):
         prediction = Ridge(alpha=alpha, fit_intercept=intercept).fit(X[train], Y[train]).predict(X[test])
         residual = residual + ((Y[test] - prediction) ** 2).sum(0)
         total = total + ((Y[test] - Y[train].mean(0) * intercept) ** 2).sum(0)
-        correlations.append([np.corrcoef(p, y)[0, 1] for p, y in zip(prediction.T, Y[test].T, strict=True)])
+        p, y = prediction - prediction.mean(0), Y[test] - Y[test].mean(0)
+        correlations.append((p * y).sum(0) / np.sqrt((p**2).sum(0) * (y**2).sum(0)))
     return {"r2": 1 - residual / total, "pearson": np.mean(correlations, axis=0)}
 
 
@@ -72,15 +73,14 @@ SPLITTERS = [
 def test_both_paths_score_and_fit_as_explicit_regressions(intercept, splitter, n_columns, shares):
     X, Y = data(30, n_columns)
     splits = None if splitter is None else list(splitter.split(X))
-    for criterion in ("r2",) if splits is None else ("r2", "pearson"):
-        task = task_of(n_columns, shares, splits, intercept, criterion)
-        expected = np.empty((len(shares), 3, 3))
-        for i, scale in enumerate(task.division.scales):
-            for k, alpha in enumerate(ALPHAS):
-                if splits is None:
-                    expected[i, k] = by_hat_matrix(X * scale, Y, alpha, intercept)
-                else:
-                    expected[i, k] = by_refitting(X * scale, Y, alpha, intercept, splits)[criterion]
+    scales = task_of(n_columns, shares, splits, intercept).division.scales
+    if splits is None:
+        every = {"r2": [[by_hat_matrix(X * scale, Y, alpha, intercept) for alpha in ALPHAS] for scale in scales]}
+    else:
+        found = [[by_refitting(X * scale, Y, alpha, intercept, splits) for alpha in ALPHAS] for scale in scales]
+        every = {name: [[each[name] for each in row] for row in found] for name in ("r2", "pearson")}
+    for criterion, expected in every.items():
+        expected, task = np.array(expected), task_of(n_columns, shares, splits, intercept, criterion)
         for path in paths(X, Y, task):
             assert_allclose(every_score(path, task), expected, atol=1e-8)
             fit = fit_path(path, task, 3)
