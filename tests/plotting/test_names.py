@@ -125,6 +125,14 @@ def information():
     yield plotting.InformationDisplay(data).plot(positions=PLACES).figure_, NASTY
 
 
+def coverage():
+    yield plotting.CoverageDisplay([np.linspace(0, 1, 9)] * 5, NASTY).plot().figure_, NASTY
+
+
+def generalization():
+    yield plotting.GeneralizationDisplay(RNG.random((4, 4)), np.arange(4.0)).plot().figure_, []
+
+
 def synchrony():
     facts = {"degrees_of_freedom": 40, "unit": "bit", "caution": NASTY[1]}
     dims = ("band", "channel", "other_channel")
@@ -137,6 +145,7 @@ def synchrony():
 
 
 DRAWN = {
+    "CoverageDisplay": coverage, "GeneralizationDisplay": generalization,
     "SynchronyDisplay": synchrony,
     "InformationDisplay": information,
     "CrossValidatedDisplay": cross_validated, "PermutationDisplay": permutation,

@@ -9,6 +9,7 @@ from scipy.stats import binom
 
 from eegexplain._text import legend_name
 from eegexplain._validation import check_array_like
+from eegexplain.plotting._ink import tone
 from eegexplain.plotting.displays.encoding import _axes, _color
 
 LEVELS = np.linspace(0, 1, 101)
@@ -99,8 +100,8 @@ class CoverageDisplay:
         self.figure_ = ax.figure
         few = min(map(len, self.masses))
         low, high = (binom.ppf(tail, few, LEVELS) / few for tail in (0.025, 0.975))
-        self.band_ = ax.fill_between(100 * LEVELS, 100 * low, 100 * high, color="0.9", linewidth=0, zorder=0)
-        ax.plot([0, 100], [0, 100], color="0.5", linewidth=0.8, linestyle="--", zorder=1)
+        self.band_ = ax.fill_between(100 * LEVELS, 100 * low, 100 * high, color=tone(ax, 0.1), linewidth=0, zorder=0)
+        ax.plot([0, 100], [0, 100], color=tone(ax, 0.5), linewidth=0.8, linestyle="--", zorder=1)
         self.lines_ = []
         for i, (mass, label) in enumerate(zip(self.masses, self.labels, strict=True)):
             held = np.searchsorted(np.sort(mass), LEVELS, side="right") / len(mass)
