@@ -215,10 +215,10 @@ class WeightFitter(EncodingRegressorMixin, BaseEstimator):
         check_same_index(X=given, groups=groups)
         warn_of_unknown_runs(self.model_, groups)
         masked = self.missing == "mask"
-        X = validate_data(self, given, reset=False, dtype=float, ensure_all_finite="allow-nan" if masked else True)
-        groups = None if groups is None else check_run_labels(groups, len(X))
-        X, gaps = fill_gaps(X)
-        prediction = self.model_.weighted_design(X, np.asarray(self.weights_), groups) + self.intercept_
+        finite = "allow-nan" if masked else True
+        stimulus, gaps = fill_gaps(validate_data(self, given, reset=False, dtype=float, ensure_all_finite=finite))
+        groups = None if groups is None else check_run_labels(groups, len(stimulus))
+        prediction = self.model_.weighted_design(stimulus, np.asarray(self.weights_), groups) + self.intercept_
         if masked:
             prediction[sees(self.model_, gaps, groups)] = np.nan
         if self._is_1d:
