@@ -81,6 +81,7 @@ def correlation(truth, prediction, sample_weight=None, multioutput="uniform_aver
         Zero for a prediction that never varies; NaN for data that never vary, which means leave out.
     """
     truth, prediction = (np.reshape(values, (len(values), -1)).astype(float) for values in (truth, prediction))
+    constant, silent = (np.ptp(values, axis=0) == 0 for values in (truth, prediction))
     weight = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
     truth, prediction = (values - np.average(values, axis=0, weights=weight) for values in (truth, prediction))
     of_truth, of_both, of_prediction = (
@@ -88,8 +89,8 @@ def correlation(truth, prediction, sample_weight=None, multioutput="uniform_aver
         for one, other in ((truth, truth), (truth, prediction), (prediction, prediction))
     )
     scale = np.sqrt(of_truth * of_prediction)
-    r = np.divide(of_both, scale, out=np.zeros_like(scale), where=scale > 0)
-    r[of_truth == 0] = np.nan
+    r = np.divide(of_both, scale, out=np.zeros_like(scale), where=(scale > 0) & ~silent)
+    r[constant] = np.nan
     if multioutput == "raw_values":
         return r
     some = ~np.isnan(r)

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator
 from sklearn.metrics import r2_score
 
-from eegexplain.encoding._scoring import EncodingRegressorMixin
+from eegexplain.encoding._scoring import EncodingRegressorMixin, correlation
 
 RNG = np.random.default_rng(0)
 Y = RNG.normal(size=(12, 3)) * [1.0, 2.0, 5.0]
@@ -62,3 +62,20 @@ def test_single_missing_predictions_are_an_error():
     answer[3, 1] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         Fixed(answer).score(Y, Y)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_correlations_of_what_varies(weighted):
+    """Weights repeat samples; means leave out data that never vary, and count predictions that never vary as zero."""
+    times = np.arange(1, 13) % 3 + 1 if weighted else np.ones(12, dtype=int)
+    weight = times if weighted else None
+    truth, prediction = (np.repeat(values, times, axis=0) for values in (Y, ANSWER))
+    expected = [np.corrcoef(t, p)[0, 1] for t, p in zip(truth.T, prediction.T, strict=True)]
+    assert_allclose(correlation(Y, ANSWER, weight, "raw_values"), expected)
+    assert_allclose(correlation(Y, ANSWER, weight), np.mean(expected))
+    assert_allclose(correlation(Y, ANSWER, weight, "variance_weighted"), np.average(expected, weights=truth.var(0)))
+    flat, silent = Y.copy(), ANSWER.copy()
+    flat[:, 0], silent[:, [0, 1]] = 0.1, 0.3  # whose means are not these numbers exactly
+    assert_allclose(correlation(flat, silent, weight, "raw_values"), [np.nan, 0, expected[2]])
+    assert_allclose(correlation(flat, silent, weight), expected[2] / 2)
+    assert np.isnan(correlation(flat[:, 0], silent[:, 0]))

@@ -80,7 +80,9 @@ def regress(model, recording, asked):
             chunks = _chunks(asked, design.shape, data.shape[1], 0)
             return fit_closed(design, data, asked.alphas, fit_intercept=asked.fit_intercept, chunks=chunks)
         shift = design.mean(axis=0) if asked.fit_intercept else np.zeros(design.shape[1])
-        offset = data.mean(axis=0) if asked.fit_intercept else np.zeros(data.shape[1])
+        offset = np.zeros(data.shape[1])
+        if asked.fit_intercept:
+            offset = np.where(recording.varies, data.mean(axis=0), data[0])  # exactly, where nothing varies
         source = Rows(design - shift, data, offset)
     task = _task(model, recording, asked, len(shift))
     wide = isinstance(source, Rows) and len(shift) > len(samples) and plain
@@ -131,7 +133,7 @@ def _lags(model, recording, asked):
     if asked.fit_intercept:
         spans = spans_of(samples, runs)
         offset = sum(recording.data[span.start : span.stop].sum(axis=0) for span in spans) / len(samples)
-        offset[~recording.varies] = recording.data[samples[0], ~recording.varies]  # exactly
+        offset = np.where(recording.varies, offset, recording.data[samples[0]])
     return Lags(signals, recording.data, offset, lags, runs, samples), np.repeat(mean, len(lags))
 
 

@@ -290,6 +290,21 @@ def test_a_constant_target_warns_once_and_leaves_others_alone(regression):
     assert_allclose(fit.weights_[:, others], WeightFitter(alpha=1.0).fit(X, Y).weights_[:, others])
 
 
+@pytest.mark.parametrize("n_features", [6, 150])
+@pytest.mark.parametrize("scoring", ["r2", "pearson"])
+def test_nothing_predicts_a_target_that_never_varies(n_features, scoring):
+    """Its mean is no number exactly, and what rounding leaves is no variance."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((120, n_features)), np.full((120, 2), 0.1)
+    Y[:, 0] = X[:, 0]
+    with pytest.warns(UserWarning, match="never vary"):
+        fit = WeightFitter(alpha=[1e-3, 1e-2, 1e-1, 1.0], cv=3, scoring=scoring).fit(X, Y)
+    assert not fit.alpha_scores_[:, 1].any() and np.isnan(fit.r2_[1])
+    assert_array_equal(fit.weights_[:, 1], 0)
+    if scoring == "pearson":
+        assert np.isnan(fit.score(X, Y, multioutput="raw_values")[1])
+
+
 @pytest.mark.parametrize(
     ("fitter", "change", "message"),
     [
