@@ -144,7 +144,13 @@ class CrossValidatedExplanation(Answers):
         return value.copy(data=found)
 
     def plot(
-        self, *, output: Any = None, significance: Significance | None = None, n_cells: int = 12, **options: Any
+        self,
+        *,
+        output: Any = None,
+        significance: Significance | None = None,
+        n_cells: int = 12,
+        positions: Any = None,
+        **options: Any,
     ) -> Any:
         """Draw the mean map, and its strongest cells with their intervals and the map of every fold.
 
@@ -156,6 +162,9 @@ class CrossValidatedExplanation(Answers):
             Whose cells are told from the others; None takes `beyond_zero`.
         n_cells : int, default=12
             Of other maps than those of information.
+        positions : optional
+            Of the electrodes, as `plotting.channel_positions` takes them, for maps of information and phase relations;
+            None looks their names up.
         **options : dict
             Of ``from_explanation`` of the display.
 
@@ -166,14 +175,14 @@ class CrossValidatedExplanation(Answers):
         from eegexplain.plotting import CrossValidatedDisplay, InformationDisplay, SynchronyDisplay
 
         if "relations_value" in self.dataset:  # it tells pairs, and both gates, by the errors over folds
-            return SynchronyDisplay.from_explanation(self.dataset, **options).plot()
+            return SynchronyDisplay.from_explanation(self.dataset, **options).plot(positions=positions)
         mask, total = self.beyond_zero if significance is None else significance.significant, self.total_
         verdict = self._verdict(".2f")
         if total is not None:
             # evidence is for each output, information about all of them
             mask = mask.any("output") if "output" in mask.dims else mask
             shown = InformationDisplay.from_explanation(self.dataset, mask=mask, **options)
-            return shown.plot(title=total.beside(verdict))
+            return shown.plot(title=total.beside(verdict), positions=positions)
         told = verdict[:1].lower() + verdict[1:]
         display = CrossValidatedDisplay.from_explanation(self.dataset, output=output, mask=mask, note=told, **options)
         return display.plot(n_cells=n_cells)

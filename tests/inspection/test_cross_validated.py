@@ -114,6 +114,15 @@ def test_both_verdicts_stand_in_the_title(found, unshown):
     assert told.any()
 
 
+def test_electrodes_of_no_montage_lie_where_they_are_told_to(found):
+    names, plane = [f"E{n}" for n in range(6)], np.random.default_rng(0).uniform(-0.08, 0.08, (6, 2))
+    data = found.dataset.drop_vars([name for name in found.dataset if name.startswith("unique")])
+    by_channel = data.map(lambda one: one.expand_dims(channel=names) if "band" in one.dims else one, keep_attrs=True)
+    here = CrossValidatedExplanation(by_channel).plot(positions=plane)
+    nowhere = CrossValidatedExplanation(by_channel).plot()
+    assert len(here.figure_.axes) > len(nowhere.figure_.axes)  # a head for each band beside its bar
+
+
 def test_maps_come_back_from_files(found, tmp_path):
     for ending in ("nc", "npz"):
         found.save(tmp_path / f"found.{ending}")
