@@ -445,3 +445,22 @@ def test_interrupt_is_quiet(monkeypatch, capsys):
     monkeypatch.setattr(cli, "run_demo", interrupted)
     assert cli.main(["demo"]) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_electrodes_of_ones_own_have_all_their_scalps(tmp_path):
+    """Names of no montage, places from the file: every map by band is on the scalp, and so is the one to touch."""
+    import mne
+
+    data = easy_eeg(120)
+    info = mne.create_info([f"E{n}" for n in range(len(CHANNELS))], data.sfreq, "eeg")
+    places = [(0, 6, 7), (-6, 0, 7), (6, 0, 7), (0, -6, 7), (-3, -9, 2), (3, -9, 2)]  # cm: right, front, up
+    own = {name: np.array(place) / 100 for name, place in zip(info.ch_names, places, strict=True)}
+    info.set_montage(mne.channels.make_dig_montage(own, coord_frame="head"))
+    events = np.column_stack([np.arange(120) * 200, np.zeros(120, int), data.y.astype(int) + 1])
+    path = tmp_path / "own-epo.fif"
+    mne.EpochsArray(1e-6 * data.X, info, events, event_id={"a": 1, "b": 2}, verbose=False).save(path, verbose=False)
+    assert cli.main(["explain", str(path), "--out", str(tmp_path / "out"), "--folds", "3"]) == 0
+    drawn = {file.stem for file in (tmp_path / "out" / "figures").iterdir()}
+    assert {"network_by_band", "data_by_band", "attribution_by_band", "information_by_channel"} <= drawn
+    assert '"places":[[' in html.unescape((tmp_path / "out" / "report.html").read_text())
