@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import signal
+import sys
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the test processes already use all cores
@@ -27,6 +28,14 @@ def data_folder():
     beside = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
     folder = pathlib.Path(os.environ.get("EEGEXPLAIN_DATA", beside))
     return folder if (folder / "uci_eeg_train.npz").exists() else None
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_is_left():
+    """Close what a test has drawn: the next one in its process may ask which figures are open."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")

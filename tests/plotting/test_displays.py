@@ -15,12 +15,6 @@ from tests.doors import DOORS, relations
 NAMES = sorted(name for name in plotting.__all__ if name.endswith("Display"))
 
 
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
-
-
 def made(name):
     if name == "FaithfulnessDisplay":  # takes a record of arrays
         curve = DeletionCurve(np.array([0, 1.0]), np.ones((2, 3)), np.zeros((2, 3)), "deletion")

@@ -16,12 +16,6 @@ RNG = np.random.default_rng(0)
 PLACES = RNG.standard_normal((5, 2)) / 20
 
 
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
-
-
 def explanation(axis="frequency", labels=(10.0, 20.0), **attrs):
     value = RNG.normal(size=(5, 5, len(labels)))
     coords = {"output": NASTY, "channel": NASTY, axis: list(labels)}

@@ -42,7 +42,7 @@ def test_a_section_of_ones_own_is_printed_written_and_drawn(data, tmp_path):
             summary={"loudest": job.data.ch_names[power.argmax()]},
         )
 
-    sections = [Section("Loudest", loudest), Section("Never", None, lambda job: False)]
+    sections, before = [Section("Loudest", loudest), Section("Never", None, lambda job: False)], plt.get_fignums()
     found = make_report(data, Options(n_folds=2, n_seeds=1), tmp_path, sections=sections)
     assert found.lines == ["one line"] and {file.name for file in tmp_path.iterdir()} == {
         "report.html", "summary.json", "explanation.nc", "figures", "eegexplain-manifest.json"
@@ -51,7 +51,7 @@ def test_a_section_of_ones_own_is_printed_written_and_drawn(data, tmp_path):
     assert "one paragraph" in page and "Power of the channels" in page and "data:image/png;base64" in page
     assert (tmp_path / "figures" / "power.png").exists() and xr.load_dataset(tmp_path / "explanation.nc")["power"].size
     assert json.loads((tmp_path / "summary.json").read_text())["loudest"] in data.ch_names
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == before
 
 
 def test_a_section_that_returns_nothing_is_named_and_leaves_nothing(data, tmp_path):
