@@ -42,6 +42,7 @@ def blocks(page):
 def test_the_page_runs():
     names = {}
     exec(compile(blocks(PAGE), "encoding.md", "exec"), names)  # noqa: S102
+    assert 0.8 < names["calibration"].coverage(0.9) <= 1.0
 
 
 def test_the_walk_through_finds_what_was_planted(capsys):

@@ -156,6 +156,7 @@ def _shifts(runs, n_permutations, rng):
     drawn = [rng.randint(length, size=n_permutations) for length in lengths]
 
     def rearranged(y, p):
+        """Products of data, and of predictions with the same samples, for all shifts that were drawn."""
         products = np.zeros((n_permutations, y.shape[1]))
         for run, length, shifts in zip(runs, lengths, drawn, strict=True):
             # sum_t y(t) p(t - s), round the run, is for every shift s the inverse transform of Y conj(P)
@@ -177,6 +178,7 @@ def _exchanges(runs, n_permutations, rng):
     drawn = np.argsort(rng.random_sample((n_permutations, len(runs))), axis=1)
 
     def rearranged(y, p):
+        """Products of data, and of predictions with the same samples, for all exchanges that were drawn."""
         y, p = (values.reshape(len(runs), -1, values.shape[1]) for values in (y, p))
         pairs = y.transpose(2, 0, 1) @ p.transpose(2, 1, 0)  # of data (second axis) and prediction (third), by target
         return sum(pairs[:, run, drawn[:, run]] for run in range(len(runs))).T

@@ -35,8 +35,9 @@ def test_nor_in_a_search_nor_haemodynamic_responses():
 
 
 def test_no_warning_without_memory_or_cross_validation():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         cross_val_predict(WeightFitter(), X, Y, groups=RUNS, cv=GroupKFold(2))
         cross_val_predict(WeightFitter(DelayedModel(tmin=0, tmax=0)), X, Y, cv=2)  # a single lag of zero
         WeightFitter(DelayedModel(tmax=2.0)).fit(X, Y).predict(X)
+    assert [str(one.message) for one in caught] == []
